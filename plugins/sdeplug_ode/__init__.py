@@ -1,0 +1,18 @@
+"""Fixed-step integrators of the probability flow: ``euler``, ``heun``, ``rk4`` and
+``adams-bashforth``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdeplug import Integrator, hookimpl
+from sdeplug_ode.adams import AdamsBashforth
+from sdeplug_ode.runge_kutta import RK4, Euler, Heun
+
+__all__ = ["RK4", "AdamsBashforth", "Euler", "Heun"]
+
+
+@hookimpl
+def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
+    """The solvers of this plugin."""
+    return {"euler": Euler, "heun": Heun, "rk4": RK4, "adams-bashforth": AdamsBashforth}

@@ -1,0 +1,121 @@
+r"""Langevin correctors.
+
+.. math:: x' = x + \epsilon\, s(x, t) + \sqrt{2 \epsilon}\, z
+
+leaves p_t as it is when the step is short; the discretisation leaves a bias of order epsilon
+that refining the grid does not remove, hence the declared floor.  Song et al., arXiv 2011.13456,
+algorithms 4 and 5; Song & Ermon, arXiv 1907.05600, algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdeplug import Claims, Corrector, LinearSDE, ReverseSDE, Run, option
+from sdeplug_song.reference import langevin_factor, reference_steps
+
+_PRIOR_DIMENSIONS = 256
+
+
+@dataclass(frozen=True)
+class Langevin(Corrector):
+    r"""Langevin steps whose length follows the size of the score.
+
+    By default each row has its own step, :math:`\epsilon = 2 r^2 / m` with r = ``snr``, where
+
+    .. math:: m = \frac{\|s\|^2 + K / \sigma_t^2}{D + K}, \qquad K = 256,
+
+    estimates the mean square of the score from the D numbers of the row and from K more that
+    stand for what the noise level says.  It depends neither on the neighbours nor on a number of
+    steps.  (A step from the row's norm alone, K = 0, is long where the density is high: at
+    D = 2 that inflates the standard deviation by half, however small ``snr`` is.)
+
+    ``batch_mean`` is the rule of the paper: one step for the whole batch,
+    :math:`\epsilon = 2\,(r\,\overline{\|z\|} / \overline{\|s\|})^2`, from batch means of norms.
+    """
+
+    snr: float = option(0.16, gt=0.0, help="signal-to-noise ratio r of a step")
+    steps: int = option(1, ge=1, help="Langevin steps for each application")
+    batch_mean: bool = option(False, help="one step for the whole batch, as in the paper")
+    reference_steps: int | None = reference_steps()
+
+    @property
+    def claims(self) -> Claims:
+        """A bias below snr^2; coupled rows with ``batch_mean``."""
+        return Claims(
+            affine=False,
+            couples_batch=self.batch_mean,
+            evaluations=self.steps,
+            floor=_floor(self.snr),
+            needs=LinearSDE,
+        )
+
+    def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
+        """Move x ~ p_t to another x' ~ p_t.
+
+        With ``reference_steps`` the step is also multiplied by the factor 1 - beta of one
+        forward step for VP and sub-VP, as in the reference implementation.
+        """
+        factor = _step_factor(reverse.linear, t, self.reference_steps)
+        sigma = reverse.linear.at(t).sigma
+        for _ in range(self.steps):
+            score = reverse.score(x, t)
+            z = run.noise.normal(x)
+            if self.batch_mean:
+                ratio = _norms(z).mean() / _norms(score).mean()
+                length = 2.0 * factor * (self.snr * ratio).square()
+            else:
+                length = 2.0 * factor * self.snr**2 / _mean_square(score, sigma)
+            x = x + length * score + (2.0 * length).sqrt() * z
+        return x
+
+
+@dataclass(frozen=True)
+class AnnealedLangevin(Corrector):
+    r"""Langevin steps whose length follows the noise level: :math:`\epsilon = 2\,(r \sigma_t)^2`.
+
+    The step depends on t alone, so that the corrector is affine for a Gaussian; it is the rule of
+    NCSN, arXiv 1907.05600, with r constant over the levels.  Above r = 1 it would diverge.
+    """
+
+    snr: float = option(0.16, gt=0.0, le=1.0, help="signal-to-noise ratio r of a step")
+    steps: int = option(1, ge=1, help="Langevin steps for each application")
+    reference_steps: int | None = reference_steps()
+
+    @property
+    def claims(self) -> Claims:
+        """A bias below snr^2."""
+        return Claims(evaluations=self.steps, floor=_floor(self.snr), needs=LinearSDE)
+
+    def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
+        """Move x ~ p_t to another x' ~ p_t; ``reference_steps`` as in :class:`Langevin`."""
+        factor = _step_factor(reverse.linear, t, self.reference_steps)
+        length = 2.0 * factor * (self.snr * reverse.linear.at(t).sigma) ** 2
+        for _ in range(self.steps):
+            x = x + length * reverse.score(x, t) + math.sqrt(2.0 * length) * run.noise.normal(x)
+        return x
+
+
+def _norms(x: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
+    return norms
+
+
+def _mean_square(score: Tensor, sigma: float) -> Tensor:
+    """Mean square of the score for each row, shrunk towards 1 / sigma^2: shape (B, 1, ...)."""
+    flat = score.flatten(1)
+    total: Tensor = flat.square().sum(1) + _PRIOR_DIMENSIONS / sigma**2
+    mean = total / (flat.shape[1] + _PRIOR_DIMENSIONS)
+    return mean.reshape(-1, *(1,) * (score.ndim - 1))
+
+
+def _step_factor(sde: LinearSDE, t: float, steps: int | None) -> float:
+    return 1.0 if steps is None else langevin_factor(sde, t, steps)
+
+
+def _floor(snr: float) -> float:
+    return snr**2

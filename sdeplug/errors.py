@@ -1,0 +1,114 @@
+"""Every exception and warning that sdeplug raises of its own accord.
+
+All exceptions derive from :class:`SdeplugError`, and each also derives from the built-in
+exception that a caller would expect, so that ``except ValueError`` keeps working.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SdeplugError(Exception):
+    """Base class of all exceptions of sdeplug."""
+
+
+class ArgumentError(SdeplugError, ValueError):
+    """An argument has a value that is not allowed.
+
+    Args:
+        argument: name of the argument, as the caller wrote it.
+        value: the value that was given.
+        allowed: what would have been allowed, as a noun phrase ("a number above 0").
+        hint: the next thing to try, a whole sentence; may be empty.
+    """
+
+    def __init__(self, argument: str, value: object, allowed: str, hint: str = "") -> None:
+        self.argument, self.value, self.allowed, self.hint = argument, value, allowed, hint
+        text = f"{argument} = {value!r}: must be {allowed}."
+        super().__init__(f"{text} {hint}".rstrip())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.argument, self.value, self.allowed, self.hint)
+
+
+class PairingError(SdeplugError, TypeError):
+    """Two parts were put together that do not belong together."""
+
+
+class ScoreModelError(SdeplugError, TypeError):
+    """A score model returned something that is not a score: wrong type, shape, dtype, device."""
+
+
+class SolverError(SdeplugError, TypeError):
+    """A solver returned something that is not a state: wrong type, shape, dtype or device."""
+
+
+class NonFiniteError(SdeplugError, ArithmeticError):
+    """A state became infinite or not-a-number.
+
+    Attributes:
+        message: what happened, for people.
+        t: the time at which it was seen.
+        row: the first row of the batch that is not finite.
+        last: the last state that was seen to be finite, shape ``(B, *D)``; None when there
+            was none, as when the starting state itself is not finite.
+        last_t: the time of ``last``.
+        solver: the representation of the solver at work.
+        leg: the number of the leg at work, from 0.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        t: float,
+        row: int,
+        last: Tensor | None = None,
+        last_t: float | None = None,
+        solver: str = "",
+        leg: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.t, self.row, self.last, self.last_t = t, row, last, last_t
+        self.solver, self.leg = solver, leg
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_non_finite, (type(self), self.message, dict(self.__dict__))
+
+
+def _rebuild_non_finite(cls: type[Exception], message: str, state: dict[str, object]) -> object:
+    error: BaseException = cls.__new__(cls, message)
+    vars(error).update(state)
+    return error
+
+
+class PluginError(SdeplugError, RuntimeError):
+    """A plugin could not be used; the message carries the real cause and the versions."""
+
+
+class UnknownNameError(PluginError, LookupError):
+    """No plugin offers this name, or more than one does."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin was left out; everything else works."""
+
+
+def argument_type(argument: str, value: object, wanted: str, hint: str = "") -> NoReturn:
+    """Raise :class:`ArgumentError` for a value of the wrong type.
+
+    Args:
+        argument: name of the argument.
+        value: the value that was given.
+        wanted: the wanted type as a noun phrase.
+        hint: the next thing to try.
+
+    Raises:
+        ArgumentError: always.
+    """
+    raise ArgumentError(argument, value, f"{wanted}, not {type(value).__name__}", hint)

@@ -1,0 +1,252 @@
+"""Options as typed fields of a frozen dataclass: declared once, used everywhere.
+
+One declaration, for example ::
+
+    snr: float = option(0.16, gt=0.0, help="size of a step against the score")
+
+gives validation when the object is built, the representation, the command-line flag and the
+plain-data (JSON, TOML) form.  Classes that take part derive from :class:`Configured`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from sdeplug.errors import ArgumentError
+
+C = TypeVar("C")
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+) -> Any:
+    """Declare one option of a frozen dataclass: a field with bounds and a help text.
+
+    Args:
+        default: value when none is given; without it the option is required.
+        help: one phrase for tables, ``--help`` and error messages.
+        ge: the value must be at least this.
+        gt: the value must be above this.
+        le: the value must be at most this.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "ge": ge, "gt": gt, "le": le})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as read back from a class by :func:`options_of`.
+
+    Attributes:
+        name: name of the field.
+        type: resolved annotation.
+        default: default value, or ``dataclasses.MISSING`` if the option is required.
+        help: one phrase.
+        ge: least allowed value, or None.
+        gt: value that must be exceeded, or None.
+        le: greatest allowed value, or None.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str = ""
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is MISSING
+
+    @property
+    def type_name(self) -> str:
+        """The type, as a person would write it."""
+        return _type_name(self.type)
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, as a noun phrase."""
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (("at least", self.ge), ("above", self.gt), ("at most", self.le))
+            if bound is not None
+        ]
+        return f"of type {self.type_name}" + (f", {' and '.join(bounds)}" if bounds else "")
+
+    def check(self, value: object) -> None:
+        """Raise :class:`ArgumentError` unless ``value`` has the type and is within bounds."""
+        if not _conforms(value, self.type):
+            raise ArgumentError(self.name, value, self.allowed, self._hint())
+        for number in _numbers(value):
+            if (
+                math.isnan(number)
+                or (self.ge is not None and number < self.ge)
+                or (self.gt is not None and not number > self.gt)
+                or (self.le is not None and number > self.le)
+            ):
+                raise ArgumentError(self.name, value, self.allowed, self._hint())
+
+    def parse(self, text: str) -> Any:
+        """Read a value of this option from a piece of text, as given on a command line.
+
+        Raises:
+            ArgumentError: if the text cannot be read as the option's type.
+        """
+        try:
+            return _parse(text, self.type)
+        except (ValueError, TypeError):
+            raise ArgumentError(self.name, text, self.allowed, self._hint()) from None
+
+    def _hint(self) -> str:
+        return "" if self.required or self.default is None else f"The default is {self.default!r}."
+
+
+class Configured:
+    """A frozen dataclass whose fields are options: they are checked when it is built."""
+
+    def __post_init__(self) -> None:
+        for each in options_of(type(self)):
+            each.check(getattr(self, each.name))
+
+
+def options_of(cls: type) -> tuple[Option, ...]:
+    """The options of a class, in the order of declaration; () when it is no dataclass."""
+    return _options_of(cls)
+
+
+@cache
+def _options_of(cls: Any) -> tuple[Option, ...]:
+    if not dataclasses.is_dataclass(cls):
+        return ()
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        Option(
+            name=field.name,
+            type=hints[field.name],
+            default=_default_of(field),
+            **{k: field.metadata[k] for k in ("help", "ge", "gt", "le") if k in field.metadata},
+        )
+        for field in dataclasses.fields(cls)
+        if field.init
+    )
+
+
+def build(cls: type[C], options: Mapping[str, object], name: str = "") -> C:
+    """Build an object from its options, with errors that name what is allowed.
+
+    Args:
+        cls: the class.
+        options: option name to value.
+        name: what to call the class in errors; default is its own name.
+
+    Raises:
+        ArgumentError: unknown option, missing option, or a value that is not allowed.
+    """
+    known = {each.name: each for each in options_of(cls)}
+    name = name or cls.__name__
+    for key in options:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise ArgumentError(
+                f"option of {name}",
+                key,
+                "one of " + _listing(known.values()) if known else "left out",
+                f"{hint}{name} takes no other options.".strip(),
+            )
+    missing = [each for each in known.values() if each.required and each.name not in options]
+    if missing:
+        raise ArgumentError(f"options of {name}", dict(options), f"given with {_listing(missing)}")
+    return cls(**options)
+
+
+def parse_options(cls: type, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Turn command-line texts into option values; unknown names pass for :func:`build`."""
+    known = {each.name: each for each in options_of(cls)}
+    return {key: known[key].parse(text) if key in known else text for key, text in texts.items()}
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _listing(options: typing.Iterable[Option]) -> str:
+    return ", ".join(f"{each.name} ({each.type_name})" for each in options)
+
+
+def members(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of a union; the annotation itself when it is none."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _conforms(value: object, annotation: Any) -> bool:
+    return any(_conforms_one(value, member) for member in members(annotation))
+
+
+def _conforms_one(value: object, annotation: Any) -> bool:
+    if annotation is Any:
+        return True
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    origin = typing.get_origin(annotation)
+    if origin is tuple:
+        item = typing.get_args(annotation)[0]
+        return isinstance(value, tuple) and all(_conforms(each, item) for each in value)
+    if origin is Callable:
+        return callable(value)
+    return isinstance(value, origin or annotation)
+
+
+def _numbers(value: object) -> Sequence[float]:
+    if isinstance(value, tuple):
+        return [number for each in value for number in _numbers(each)]
+    return [value] if isinstance(value, (int, float)) else []
+
+
+def _type_name(annotation: Any) -> str:
+    names = []
+    for member in members(annotation):
+        if member is type(None):
+            names.append("None")
+        elif typing.get_origin(member) is Callable:
+            names.append("function")
+        elif typing.get_origin(member) is tuple:
+            names.append(f"tuple of {_type_name(typing.get_args(member)[0])}")
+        else:
+            names.append(getattr(member, "__name__", str(member)))
+    return " or ".join(names)
+
+
+def _parse(text: str, annotation: Any) -> Any:
+    alternatives = members(annotation)
+    if type(None) in alternatives and text.lower() == "none":
+        return None
+    for member in alternatives:
+        if member is bool:
+            return {"true": True, "false": False}.get(text.lower(), text)
+        if member in (int, float, str):
+            return member(text)
+        if typing.get_origin(member) is tuple:
+            item = typing.get_args(member)[0]
+            return tuple(_parse(part.strip(), item) for part in text.split(","))
+    raise ValueError(text)

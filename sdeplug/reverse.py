@@ -1,0 +1,145 @@
+r"""The reverse SDE: a forward SDE and a score model.
+
+.. math:: dx = \left[f - \tfrac{1 + l^2}{2} g^2 \nabla \log p_t(x)\right] dt + l\,g\,d\bar w
+
+has the marginals p_t for every stochasticity l >= 0: l = 1 is Anderson's reverse SDE (Song et
+al., arXiv 2011.13456, equation 6), l = 0 the probability-flow ODE (equation 13).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
+from sdeplug.score import ScoreModel
+from sdeplug.sde import ForwardSDE, LinearSDE
+
+
+@dataclass(frozen=True)
+class ReverseSDE:
+    """A forward SDE run backwards with the help of a score model.
+
+    Attributes:
+        forward: the forward SDE.
+        score_model: callable (x, t) -> grad log p_t(x).
+        stochasticity: l >= 0, a number or a function of time; the marginals do not depend on it.
+
+    Raises:
+        PairingError: if a part is not what it should be.
+        ArgumentError: if the SDE is unsound or the stochasticity negative.
+    """
+
+    forward: ForwardSDE
+    score_model: ScoreModel
+    stochasticity: float | Callable[[float], float] = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.forward, ForwardSDE):
+            raise PairingError(
+                f"forward = {self.forward!r}: must be a ForwardSDE, such as VPSDE(). "
+                "The order is ReverseSDE(forward, score_model)."
+            )
+        if not callable(self.score_model):
+            raise PairingError(
+                f"score_model = {self.score_model!r}: must be a callable (x, t) -> score, such "
+                "as target.score(sde) or FromNoise(network, sde)."
+            )
+        if not callable(self.stochasticity):
+            _checked_level(self.stochasticity)
+        self.forward.validate()
+
+    def level(self, t: float) -> float:
+        """The stochasticity l at time t."""
+        if callable(self.stochasticity):
+            return _checked_level(self.stochasticity(t))
+        return self.stochasticity
+
+    def score(self, x: Tensor, t: float) -> Tensor:
+        """grad log p_t(x) at one time for the whole batch.
+
+        Args:
+            x: state, shape ``(B, *D)``.
+            t: time in [0, T].
+
+        Returns:
+            Shape ``(B, *D)``, dtype and device of x.
+
+        Raises:
+            ArgumentError: for a time outside [0, T].
+            ScoreModelError: if the model returns anything but a tensor like x.
+        """
+        if not 0.0 <= t <= self.forward.T:
+            raise ArgumentError(
+                "t", t, f"a time in [0, T] = [0, {self.forward.T}]",
+                "A solver must ask for the score inside the span that it was given.",
+            )  # fmt: skip
+        score = self.score_model(x, x.new_full((len(x),), t, dtype=_time_dtype(x.dtype)))
+        if not isinstance(score, Tensor):
+            raise ScoreModelError(
+                f"the score model returned {type(score).__name__}: must be a tensor like x."
+            )
+        if score.shape != x.shape or score.dtype != x.dtype or score.device != x.device:
+            raise ScoreModelError(
+                f"the score model returned shape {tuple(score.shape)}, {score.dtype} on "
+                f"{score.device} for x of shape {tuple(x.shape)}, {x.dtype} on {x.device}: "
+                "must be the same. InDtype(model, dtype) runs a model in another dtype."
+            )
+        return score
+
+    def drift(self, x: Tensor, t: float) -> Tensor:
+        """f - (1 + l^2)/2 g^2 score at one time: ``(B, *D)``."""
+        weight = 0.5 * (1.0 + self.level(t) ** 2) * self.forward.diffusion_at(t) ** 2
+        return self.forward.drift_at(x, t) - weight * self.score(x, t)
+
+    def diffusion(self, t: float) -> float:
+        """l g at one time."""
+        return self.level(t) * self.forward.diffusion_at(t)
+
+    def flow(self, x: Tensor, t: float) -> Tensor:
+        """Velocity of the probability flow, f - g^2/2 score, at one time: ``(B, *D)``."""
+        weight = 0.5 * self.forward.diffusion_at(t) ** 2
+        return self.forward.drift_at(x, t) - weight * self.score(x, t)
+
+    def denoised(self, x: Tensor, t: float) -> Tensor:
+        """E[x_0 | x_t] = (x + sigma^2 score) / alpha (Tweedie) at one time: ``(B, *D)``.
+
+        Raises:
+            PairingError: unless the forward SDE is linear.
+        """
+        marginal = self.linear.at(t)
+        return (x + marginal.sigma**2 * self.score(x, t)) / marginal.alpha
+
+    @property
+    def linear(self) -> LinearSDE:
+        """The forward SDE, for methods that need a linear one.
+
+        Raises:
+            PairingError: unless the forward SDE is a :class:`LinearSDE`.
+        """
+        if not isinstance(self.forward, LinearSDE):
+            raise PairingError(
+                f"forward = {self.forward!r}: must be a LinearSDE, since alpha and sigma are "
+                "asked for. Use a solver that needs only drift and diffusion, such as "
+                "'song/euler-maruyama'."
+            )
+        return self.forward
+
+
+def _time_dtype(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _checked_level(level: float) -> float:
+    if isinstance(level, bool) or not isinstance(level, (int, float)):
+        raise ArgumentError("stochasticity", level, "a number of at least 0, or a function of t")
+    if not 0.0 <= level < math.inf:
+        raise ArgumentError(
+            "stochasticity", level, "a finite number of at least 0",
+            "1 is the reverse SDE, 0 the probability flow.",
+        )  # fmt: skip
+    return level

@@ -1,0 +1,68 @@
+"""What belongs to one call, and to no method: the noise, and who is looking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from sdeplug.noise import NoiseSource
+
+
+@dataclass(frozen=True)
+class Event:
+    """A moment of a run, seen by the observers.
+
+    Attributes:
+        t: time reached.
+        x: state there, shape ``(B, *D)``; to be looked at, not written to.
+        nfe: score evaluations so far; 0 outside a pipeline, where nobody counts.
+        leg: number of the leg at work, from 0.
+    """
+
+    t: float
+    x: Tensor
+    nfe: int = 0
+    leg: int = 0
+
+
+class Observer(Protocol):
+    """Looks at a run; what changes x is an integrator or a corrector, never an observer."""
+
+    def __call__(self, event: Event) -> None:
+        """See one event."""
+        ...
+
+
+def _uncounted() -> int:
+    return 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What belongs to one call: noise, observers, and the place in a pipeline.
+
+    Attributes:
+        noise: the only source of randomness.
+        observers: who sees the events.
+        leg: number of the leg at work, from 0.
+        count: gives the score evaluations so far.
+    """
+
+    noise: NoiseSource
+    observers: tuple[Observer, ...] = ()
+    leg: int = 0
+    count: Callable[[], int] = _uncounted
+
+    def report(self, t: float, x: Tensor) -> None:
+        """Show (t, x) to every observer.
+
+        The rule that keeps events unique: a solver reports the times *between* the ends of its
+        span; who called it knows the ends.
+        """
+        if self.observers:
+            event = Event(t, x, self.count(), self.leg)
+            for observer in self.observers:
+                observer(event)

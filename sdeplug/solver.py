@@ -1,0 +1,141 @@
+"""What a solver is: integrators, flow integrators, correctors, and what they claim.
+
+The property that defines an integrator is *marginal consistency*: fed x ~ p_t and the exact
+score, it returns p_s, exactly or to a stated order in the step.  A corrector leaves p_t as it
+is.  Solvers are frozen dataclasses without the model: values that can be named, compared,
+printed, stored and mixed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sdeplug.options import Configured
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.sde import ForwardSDE
+
+Advance = Callable[[Tensor, float, float], Tensor]
+"""One step of a solver that has begun: (x, t, s) -> x'."""
+
+Field = Callable[[Tensor, float], Tensor]
+"""Right-hand side of dy/dt = field(y, t)."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a solver promises; each claim is a promise that a check tests.
+
+    Attributes:
+        order: weak order under refinement of the grid; None: accurate to its own tolerance.
+        strong_order: strong order on a shared Brownian path; None: no claim.
+        stochastic: whether it draws noise (when the stochasticity of the reverse SDE is not 0).
+        affine: whether it is affine in (x, noise) when the score is affine in x.
+        couples_batch: whether a sample depends on its neighbours in the batch.
+        evaluations: score evaluations of one ``integrate()`` or ``correct()``; None: it varies.
+        floor: relative bias that does not vanish with the step; None: consistent.
+        needs: the class of forward SDE that it works with.
+    """
+
+    order: float | None = None
+    strong_order: float | None = None
+    stochastic: bool = True
+    affine: bool = True
+    couples_batch: bool = False
+    evaluations: int | None = None
+    floor: float | None = None
+    needs: type[ForwardSDE] = ForwardSDE
+
+
+class _Claiming(Configured, ABC):
+    """A frozen dataclass with a class attribute, or a property, ``claims``."""
+
+    @property
+    def claims(self) -> Claims:
+        """What the solver promises."""
+        return Claims()
+
+
+class Integrator(_Claiming):
+    """Carry x ~ p_t to x' ~ p_s.
+
+    An implementation asks for the score only at times in [s, t], does not write to x, and takes
+    noise only from ``run.noise``.  It is a frozen dataclass whose fields are its options, and
+    declares :class:`Claims` as a class attribute, or as a property where an option changes them.
+    """
+
+    @abstractmethod
+    def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
+        """Carry x from time t down to time s.
+
+        Args:
+            reverse: the reverse SDE.
+            x: state at t, shape ``(B, *D)``.
+            t: time to start from, at most T.
+            s: time to reach, 0 <= s < t.
+            run: noise and observers of this call.
+
+        Returns:
+            State at s: shape, dtype and device of x.
+        """
+
+    def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
+        """Start a sequence of steps; a multistep method keeps its memory in this closure."""
+
+        def advance(x: Tensor, t: float, s: float) -> Tensor:
+            return self.integrate(reverse, x, t, s, run)
+
+        return advance
+
+
+class FlowIntegrator(Integrator):
+    """Solves any dy/dt = field(y, t), down or up in time; as an integrator, the probability flow.
+
+    The stochasticity of the reverse SDE does not matter to it: the marginals are the same.
+    """
+
+    @property
+    def claims(self) -> Claims:
+        """What the solver promises: no noise is drawn."""
+        return Claims(stochastic=False)
+
+    @abstractmethod
+    def flow(self, field: Field, y: Tensor, t: float, s: float, run: Run) -> Tensor:
+        """Carry y from time t to time s along the field; s may be below or above t.
+
+        Args:
+            field: right-hand side, asked only at times between t and s.
+            y: value at t, shape ``(B, *D)``.
+            t: time to start from.
+            s: time to reach.
+            run: observers of this call.
+
+        Returns:
+            Value at s: shape, dtype and device of y.
+        """
+
+    def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
+        """Carry x along the probability flow: :meth:`flow` of ``reverse.flow``."""
+        return self.flow(reverse.flow, x, t, s, run)
+
+
+class Corrector(_Claiming):
+    """Leave p_t as it is."""
+
+    @abstractmethod
+    def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
+        """Move x ~ p_t to another x' ~ p_t.
+
+        Args:
+            reverse: the reverse SDE, asked for the score at t only.
+            x: state at t, shape ``(B, *D)``.
+            t: time.
+            run: noise and observers of this call.
+
+        Returns:
+            State at t: shape, dtype and device of x.
+        """
