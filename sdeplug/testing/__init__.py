@@ -1,0 +1,26 @@
+"""The conformance harness: prove that a solver keeps its promises.
+
+Two doors lead to one list of checks: :func:`check_solver` for a notebook and
+:func:`parametrize_with_checks` for pytest.
+"""
+
+from sdeplug.testing.checks import CHECKS
+from sdeplug.testing.doors import check_solver, parametrize_with_checks
+from sdeplug.testing.exact import Impulses, Law, exact_law, marginal_law, relative_error
+from sdeplug.testing.report import CheckFailed, NotApplicable, Outcome, Report, Result
+
+__all__ = [
+    "CHECKS",
+    "CheckFailed",
+    "Impulses",
+    "Law",
+    "NotApplicable",
+    "Outcome",
+    "Report",
+    "Result",
+    "check_solver",
+    "exact_law",
+    "marginal_law",
+    "parametrize_with_checks",
+    "relative_error",
+]

@@ -1,0 +1,94 @@
+"""The bench that checks put a solver on: targets, SDEs and spans with exact scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from sdeplug.compose import Denoise
+from sdeplug.grid import At
+from sdeplug.noise import PerSampleNoise, SharedNoise
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.schedules import VESDE, VPSDE
+from sdeplug.score import ScoreModel
+from sdeplug.sde import LinearSDE
+from sdeplug.solver import Corrector, FlowIntegrator, Integrator
+from sdeplug.targets import Gaussian
+from sdeplug.testing.report import NotApplicable
+
+Solver = Integrator | Corrector
+
+SPECTRUM = (0.01, 0.1, 0.25, 1.0, 4.0)
+"""Variances of the Gaussian target along its principal axes."""
+
+
+def gaussian() -> Gaussian:
+    """A Gaussian in five dimensions with :data:`SPECTRUM`, off the axes and off the origin."""
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.linalg.qr(torch.randn(5, 5, generator=generator, dtype=torch.float64))[0]
+    covariance = axes @ torch.diag(torch.tensor(SPECTRUM, dtype=torch.float64)) @ axes.T
+    return Gaussian(torch.linspace(-1.0, 1.0, 5, dtype=torch.float64), covariance)
+
+
+def sdes(solver: Solver) -> tuple[LinearSDE, ...]:
+    """The forward SDEs that a solver is tested on.
+
+    Raises:
+        NotApplicable: if the solver works with none of them.
+    """
+    fitting = tuple(sde for sde in (VPSDE(), VESDE()) if isinstance(sde, solver.claims.needs))
+    if not fitting:
+        raise NotApplicable(f"it needs a {solver.claims.needs.__name__}; the bench has VP and VE")
+    return fitting
+
+
+def span(solver: Solver) -> tuple[float, float]:
+    """A span for checks of a single call: short, a point for a corrector, to 0 for Denoise."""
+    if isinstance(solver, Corrector):
+        return 0.5, 0.5
+    return (0.5, 0.0) if isinstance(solver, Denoise) else (0.5, 0.45)
+
+
+def smooth(x: Tensor, t: Tensor) -> Tensor:
+    """A score for any shape: that of a standard normal distribution, bent a little."""
+    return -x - 0.1 * torch.sin(x)
+
+
+def apply(
+    solver: Solver, x: Tensor, run: Run, sde: LinearSDE, score: ScoreModel = smooth
+) -> Tensor:
+    """One ``integrate()`` over the :func:`span` of the solver, or one ``correct()``."""
+    reverse, (t, s) = ReverseSDE(sde, score), span(solver)
+    with torch.no_grad():
+        if isinstance(solver, Corrector):
+            return solver.correct(reverse, x, t, run)
+        return solver.integrate(reverse, x, t, s, run)
+
+
+def state(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """A reproducible state of the given shape."""
+    return SharedNoise(1).normal(torch.empty(shape, dtype=torch.float64)).to(dtype)
+
+
+def rows(count: int, seed: int = 0) -> Run:
+    """A run whose rows have noise of their own."""
+    return Run(PerSampleNoise(seed, range(count)))
+
+
+def alternating(steps: int, t: float, s: float, sde: LinearSDE) -> At:
+    """A grid in log-SNR whose steps have lengths h, 2h, h, 2h, ..."""
+    lengths = torch.tensor([1.0, 2.0], dtype=torch.float64).repeat((steps + 1) // 2)[:steps]
+    ends = lengths.cumsum(0) / lengths.sum()
+    start, end = sde.at(t).log_snr, sde.at(s).log_snr
+    return At(tuple(sde.time_at(start + ends[:-1] * (end - start)).tolist()))
+
+
+def levels(integrator: Integrator) -> Iterator[float]:
+    """The stochasticities that an integrator is tested at."""
+    yield 1.0
+    if not isinstance(integrator, FlowIntegrator):
+        yield 0.0
+        yield 0.5
