@@ -155,7 +155,7 @@ def _check(argument: str, kind: Kind, obj: Any) -> None:
     if not issubclass(obj, bases):
         raise ArgumentError(argument, obj, f"a class that derives from {names}")
     if inspect.isabstract(obj):
-        missing = ", ".join(sorted(obj.__abstractmethods__))
+        missing = ", ".join(sorted(vars(obj)["__abstractmethods__"]))
         raise ArgumentError(argument, obj, "a class without abstract methods", f"Define {missing}.")
     if not (dataclasses.is_dataclass(obj) and obj.__dataclass_params__.frozen):  # type: ignore[attr-defined]
         hint = "Write @dataclass(frozen=True) above the class."

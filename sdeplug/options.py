@@ -166,7 +166,7 @@ def build(cls: type[C], options: Mapping[str, object], name: str = "") -> C:
                 f"option of {name}",
                 key,
                 "one of " + _listing(known.values()) if known else "left out",
-                f"{hint}{name} takes no other options.".strip(),
+                f"{hint}{name} takes no {'other ' if known else ''}options.",
             )
     missing = [each for each in known.values() if each.required and each.name not in options]
     if missing:

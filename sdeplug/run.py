@@ -31,7 +31,7 @@ class Event:
 class Observer(Protocol):
     """Looks at a run; what changes x is an integrator or a corrector, never an observer."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """See one event."""
         ...
 

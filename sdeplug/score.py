@@ -29,7 +29,7 @@ from sdeplug.sde import LinearSDE, expand
 class ScoreModel(Protocol):
     """grad_x log p_t(x)."""
 
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
         """x of shape ``(B, *D)`` and t of shape ``(B,)``, float32 at least, to ``(B, *D)``."""
         ...
 

@@ -101,9 +101,9 @@ def check_score_times(solver: Solver) -> str:
     for sde in sdes(solver):
         times: list[float] = []
 
-        def recorded(x: Tensor, time: Tensor, times: list[float] = times) -> Tensor:
-            times.extend(time.tolist())
-            return smooth(x, time)
+        def recorded(x: Tensor, t: Tensor, times: list[float] = times) -> Tensor:
+            times.extend(t.tolist())
+            return smooth(x, t)
 
         apply(solver, state(2, 3), rows(2), sde, recorded)
         outside = [time for time in times if not s <= time <= t]
