@@ -11,6 +11,7 @@ from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.course import Leg, Samples
 from sdeplug.errors import (
     ArgumentError,
+    MissingExtraError,
     NonFiniteError,
     PairingError,
     PluginError,
@@ -73,6 +74,7 @@ __all__ = [
     "LinearSDE",
     "LogSNR",
     "Marginal",
+    "MissingExtraError",
     "NoiseSource",
     "NonFiniteError",
     "Observer",

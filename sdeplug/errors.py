@@ -91,6 +91,25 @@ class PluginError(SdeplugError, RuntimeError):
     """A plugin could not be used; the message carries the real cause and the versions."""
 
 
+class MissingExtraError(SdeplugError, ImportError):
+    """A package of an optional extra is needed and not installed.
+
+    Args:
+        what: what needs it.
+        package: the package.
+        extra: the extra that brings it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        self.what, self.package, self.extra = what, package, extra
+        super().__init__(
+            f'{what} needs {package}, which is not installed: pip install "sdeplug[{extra}]".'
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.what, self.package, self.extra)
+
+
 class UnknownNameError(PluginError, LookupError):
     """No plugin offers this name, or more than one does."""
 

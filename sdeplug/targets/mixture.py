@@ -95,6 +95,12 @@ class GaussianMixture(Target):
         return self._home.log_weights.exp()
 
     @property
+    def means(self) -> Tensor:
+        """Means of the components: float64, shape ``(K, *shape)``."""
+        home = self._home
+        return (home.means + home.center).reshape(-1, *self.shape)
+
+    @property
     def singular(self) -> bool:
         """Whether some component has a direction without variance."""
         return self._home.singular

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import torch
 
+from sdeplug.errors import MissingExtraError
 from sdeplug.targets.base import Target
 from sdeplug.targets.mixture import Empirical, GaussianMixture
 
@@ -64,15 +65,12 @@ def digits() -> Empirical:
     Alpaydin & Kaynak, Optical Recognition of Handwritten Digits, UCI repository, 1998.
 
     Raises:
-        ImportError: without scikit-learn.
+        MissingExtraError: without scikit-learn.
     """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ImportError(
-            "The digits come with scikit-learn, which is not installed: "
-            'pip install "sdeplug[images]"'
-        ) from error
+        raise MissingExtraError("the digits", "scikit-learn", "images") from error
     images = torch.from_numpy(load_digits().images)
     return Empirical(images[:, None] / 8.0 - 1.0)
 

@@ -1,163 +1,22 @@
-"""The checks: each a small function of a solver, which fails with what it saw.
+"""All checks, in their tiers.
 
-A check raises :class:`CheckFailed`, or :class:`NotApplicable` with the reason; otherwise it
-returns what it measured, for the report.  :class:`Claims` say which checks apply.
+A check is a small function of a solver.  It raises :class:`CheckFailed` with what it saw, or
+:class:`NotApplicable` with the reason; otherwise it returns a :class:`Finding`.
+:class:`sdeplug.Claims` say which checks apply.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor
+from sdeplug.testing import contract, marginals
+from sdeplug.testing.report import Finding
 
-from sdeplug.noise import NoiseSource, SharedNoise
-from sdeplug.run import Run
-from sdeplug.score import Counted
-from sdeplug.testing.bench import Solver, apply, rows, sdes, smooth, span, state
-from sdeplug.testing.marginals import check_corrector_invariance, check_marginals
-from sdeplug.testing.report import NotApplicable, demand
+Check = Callable[[Any], Finding]
 
-Check = Callable[[Any], str]
+FAST: tuple[Check, ...] = (*contract.CHECKS, *marginals.CHECKS)
+"""Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
 
-
-def check_value(solver: Solver) -> str:
-    """It is a value: a frozen dataclass that can be hashed, compared, copied and pickled."""
-    demand(is_dataclass(solver), "it is not a dataclass: write @dataclass(frozen=True) above it")
-    copies = (replace(solver), pickle.loads(pickle.dumps(solver)))  # type: ignore[type-var]
-    for copy in copies:
-        demand(copy == solver and hash(copy) == hash(solver), f"its copy {copy!r} differs from it")
-    for each in fields(solver):  # type: ignore[arg-type]
-        try:
-            setattr(solver, each.name, getattr(solver, each.name))
-        except AttributeError:
-            continue
-        demand(False, f"its field {each.name} can be changed: write @dataclass(frozen=True)")
-    return f"{len(fields(solver))} options"  # type: ignore[arg-type]
-
-
-def check_shapes_and_dtypes(solver: Solver) -> str:
-    """The output has shape and dtype of the input, whatever they are."""
-    shapes, dtypes = ((3, 2), (1, 5), (2, 1, 4, 4)), (torch.float32, torch.float64)
-    for sde in sdes(solver):
-        for shape in shapes:
-            for dtype in dtypes:
-                out = apply(solver, state(*shape, dtype=dtype), rows(shape[0]), sde)
-                wanted, got = (shape, dtype), (tuple(out.shape), out.dtype)
-                demand(got == wanted, f"{wanted} became {got} on {sde!r}")
-                demand(bool(out.isfinite().all()), f"output not finite on {sde!r}")
-    return f"{len(shapes)} shapes, {len(dtypes)} dtypes"
-
-
-def check_input_untouched(solver: Solver) -> str:
-    """It does not write to its input."""
-    for sde in sdes(solver):
-        x = state(4, 3)
-        before = x.clone()
-        apply(solver, x, rows(4), sde)
-        demand(torch.equal(x, before), f"x was written to, on {sde!r}")
-    return ""
-
-
-def check_randomness(solver: Solver) -> str:
-    """Noise comes from ``run.noise`` alone, and as much of it as is claimed."""
-    sde = sdes(solver)[0]
-    before = torch.random.get_rng_state()
-    first, again, other = (
-        apply(solver, state(4, 3), Run(SharedNoise(seed)), sde) for seed in (0, 0, 1)
-    )
-    demand(
-        torch.equal(torch.random.get_rng_state(), before),
-        "torch's global generator was used: take noise from run.noise.normal(x)",
-    )
-    demand(torch.equal(first, again), "the same seed gave another result")
-    stochastic = solver.claims.stochastic
-    demand(
-        torch.equal(first, other) != stochastic,
-        f"it claims stochastic={stochastic}, but another seed gave "
-        + ("the same result" if stochastic else "another result"),
-    )
-    return "stochastic" if stochastic else "deterministic"
-
-
-def check_batch_independence(solver: Solver) -> str:
-    """A row does not depend on its neighbours."""
-    if solver.claims.couples_batch:
-        raise NotApplicable("it declares couples_batch")
-    for sde in sdes(solver):
-        whole = apply(solver, state(5, 3), rows(5), sde)
-        alone = apply(solver, state(5, 3)[:1], rows(1), sde)
-        gap = float((whole[:1] - alone).abs().max())
-        demand(gap <= 1e-10, f"row 0 moved by {gap:.2g} when its neighbours left, on {sde!r}")
-    return ""
-
-
-def check_score_times(solver: Solver) -> str:
-    """The score is asked for only inside the span; by a corrector, only at its time."""
-    t, s = span(solver)
-    for sde in sdes(solver):
-        times: list[float] = []
-
-        def recorded(x: Tensor, t: Tensor, times: list[float] = times) -> Tensor:
-            times.extend(t.tolist())
-            return smooth(x, t)
-
-        apply(solver, state(2, 3), rows(2), sde, recorded)
-        outside = [time for time in times if not s <= time <= t]
-        demand(not outside, f"the score was asked for at {outside[:3]}, outside [{s}, {t}]")
-    return ""
-
-
-def check_evaluations(solver: Solver) -> str:
-    """It costs as many score evaluations as it claims."""
-    claimed = solver.claims.evaluations
-    if claimed is None:
-        raise NotApplicable("it claims no fixed number")
-    for sde in sdes(solver):
-        counted = Counted(smooth)
-        apply(solver, state(2, 3), rows(2), sde, counted)
-        demand(counted.nfe == claimed, f"it claims {claimed} and made {counted.nfe} on {sde!r}")
-    return f"{claimed}"
-
-
-def check_affine(solver: Solver) -> str:
-    """With an affine score it is affine in (x, noise), as claimed."""
-    if not solver.claims.affine:
-        raise NotApplicable("it does not claim to be affine")
-    for sde in sdes(solver):
-        x = torch.cat((state(2, 3), torch.zeros(2, 3, dtype=torch.float64)))
-        x[2] = x[0] + x[1]
-        y = apply(solver, x, Run(_Superposed()), sde, lambda x, t: 0.3 - x)
-        gap = float((y[0] + y[1] - y[2] - y[3]).abs().max())
-        demand(gap <= 1e-10, f"superposition fails by {gap:.2g} on {sde!r}: claim affine=False")
-    return ""
-
-
-class _Superposed(NoiseSource):
-    """Rows with noise z0, z1, z0 + z1, 0."""
-
-    def __init__(self) -> None:
-        self.source = SharedNoise(2)
-
-    def normal(self, like: Tensor) -> Tensor:
-        noise = self.source.normal(like)
-        noise[2], noise[3] = noise[0] + noise[1], 0.0
-        return noise
-
-
-CHECKS: tuple[Check, ...] = (
-    check_value,
-    check_shapes_and_dtypes,
-    check_input_untouched,
-    check_randomness,
-    check_batch_independence,
-    check_score_times,
-    check_evaluations,
-    check_affine,
-    check_marginals,
-    check_corrector_invariance,
-)
+CHECKS: tuple[Check, ...] = FAST
 """All checks, cheap ones first."""

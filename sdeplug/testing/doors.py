@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sdeplug.errors import PairingError
 from sdeplug.solver import Corrector, Integrator
 from sdeplug.testing.bench import Solver
-from sdeplug.testing.checks import CHECKS, Check
-from sdeplug.testing.report import CheckFailed, NotApplicable, Outcome, Report, Result
+from sdeplug.testing.checks import CHECKS, FAST, Check
+from sdeplug.testing.report import CheckFailed, Curve, NotApplicable, Outcome, Report, Result
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +22,7 @@ def check_solver(solver: Solver, fast: bool = False) -> Report:
 
     Args:
         solver: an instance of an integrator or corrector.
-        fast: leave out what takes more than some seconds; there is nothing such yet.
+        fast: only what is free of noise and takes seconds: the contract and the exact laws.
 
     Returns:
         What each check said.  A solver that raises fails the check, with its error as reason.
@@ -30,7 +31,8 @@ def check_solver(solver: Solver, fast: bool = False) -> Report:
         PairingError: if it is not an instance of an integrator or corrector.
     """
     _demand_instance(solver)
-    return Report(repr(solver), tuple(_result(check, solver) for check in CHECKS))
+    checks = FAST if fast else CHECKS
+    return Report(repr(solver), tuple(_result(check, solver) for check in checks))
 
 
 def parametrize_with_checks(
@@ -83,14 +85,20 @@ def _skipping(check: Check, solver: Solver) -> None:
 
 
 def _result(check: Check, solver: Solver) -> Result:
+    begin = time.perf_counter()
+    outcome = Outcome.FAILED
+    curves: tuple[Curve, ...] = ()
     try:
-        return Result(check.__name__, Outcome.PASSED, check(solver))
-    except NotApplicable as reason:
-        return Result(check.__name__, Outcome.NOT_APPLICABLE, str(reason))
+        finding = check(solver)
+        outcome, reason, curves = Outcome.PASSED, finding.text, finding.curves
+    except NotApplicable as why:
+        outcome, reason = Outcome.NOT_APPLICABLE, str(why)
     except CheckFailed as failure:
-        return Result(check.__name__, Outcome.FAILED, str(failure))
+        reason, curves = str(failure), failure.curves
     except Exception as error:
-        return Result(check.__name__, Outcome.FAILED, f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - begin
+    return Result(check.__name__, outcome, reason, curves, seconds)
 
 
 def _demand_instance(solver: object) -> None:

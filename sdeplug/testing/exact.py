@@ -42,24 +42,24 @@ class Law:
 
 
 class Impulses(NoiseSource):
-    """Noise that is zero but for a unit impulse: row 1 + D + j D + i gets it in coordinate i of
+    """Noise that is zero but for impulses: row 1 + p + j p + i gets the i-th of p patterns in
     draw j, and the rows before get none.
 
     Args:
-        dimension: D, the numbers in a row.
+        patterns: the impulses, one a row, shape ``(p, D)``.
     """
 
-    def __init__(self, dimension: int) -> None:
-        self.dimension = dimension
+    def __init__(self, patterns: Tensor) -> None:
+        self.patterns = patterns
         self.draws = 0
 
     def normal(self, like: Tensor) -> Tensor:
         """Zeros of the shape of ``like``, with the impulses of this draw."""
         noise = torch.zeros_like(like)
-        first = 1 + self.dimension * (1 + self.draws)
+        count = len(self.patterns)
+        first = 1 + count * (1 + self.draws)
         if first < len(like):
-            unit = torch.eye(self.dimension, dtype=like.dtype, device=like.device)
-            noise[first : first + self.dimension] = unit.reshape(-1, *like.shape[1:])
+            noise[first : first + count] = self.patterns.to(like).reshape(-1, *like.shape[1:])
         self.draws += 1
         return noise
 
@@ -83,17 +83,33 @@ def exact_law(sampler: Sampler, start: Law) -> Law:
     Returns:
         The law of y, to rounding.
     """
+    out = _responses(sampler, torch.eye(len(start.mean), dtype=torch.float64))
     dimension = len(start.mean)
-    dry = Impulses(dimension)
-    with torch.no_grad():
-        sampler(torch.zeros(1, dimension, dtype=torch.float64), Run(dry))
-        rows = torch.zeros(1 + dimension * (1 + dry.draws), dimension, dtype=torch.float64)
-        rows[1 : 1 + dimension] = torch.eye(dimension)
-        out = sampler(rows, Run(Impulses(dimension)))
-    offset, matrix = out[0], (out[1 : 1 + dimension] - out[0]).T
-    noise = out[1 + dimension :] - out[0]
+    matrix, noise = out[1 : 1 + dimension].T, out[1 + dimension :]
     covariance = matrix @ start.covariance @ matrix.T + noise.T @ noise
-    return Law(matrix @ start.mean + offset, covariance)
+    return Law(matrix @ start.mean + out[0], covariance)
+
+
+def exact_spectrum(sampler: Sampler, start: Law) -> Law:
+    """As :func:`exact_law`, for a diagonal covariance and a sampler that keeps coordinates apart.
+
+    One impulse serves all coordinates at once, which costs D times less.  That a sampler keeps
+    them apart is to be seen from :func:`exact_law` on a rotated covariance.
+    """
+    out = _responses(sampler, torch.ones(1, len(start.mean), dtype=torch.float64))
+    variance = out[1].square() * start.covariance.diagonal() + out[2:].square().sum(0)
+    return Law(out[1] * start.mean + out[0], torch.diag(variance))
+
+
+def _responses(sampler: Sampler, patterns: Tensor) -> Tensor:
+    """The output at zero input, then its changes for each pattern in x and in each draw."""
+    dry = Impulses(patterns)
+    with torch.no_grad():
+        sampler(torch.zeros_like(patterns[:1]), Run(dry))
+        rows = patterns.new_zeros(1 + len(patterns) * (1 + dry.draws), patterns.shape[1])
+        rows[1 : 1 + len(patterns)] = patterns
+        out = sampler(rows, Run(Impulses(patterns)))
+    return torch.cat((out[:1], out[1:] - out[0]))
 
 
 def marginal_law(target: Target, sde: LinearSDE, t: float) -> Law:

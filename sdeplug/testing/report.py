@@ -6,8 +6,45 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+@dataclass(frozen=True)
+class Curve:
+    """Errors on ever finer grids, for a picture.
+
+    Attributes:
+        label: what was refined.
+        steps: numbers of steps.
+        errors: one error for each.
+    """
+
+    label: str
+    steps: tuple[int, ...]
+    errors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check that did not fail has seen.
+
+    Attributes:
+        text: a few words and numbers.
+        curves: errors against steps, where the check refines a grid.
+    """
+
+    text: str = ""
+    curves: tuple[Curve, ...] = ()
+
+
 class CheckFailed(AssertionError):
-    """A check found that a solver does not keep a promise."""
+    """A check found that a solver does not keep a promise.
+
+    Args:
+        message: what was seen and what was promised.
+        curves: as those of a :class:`Finding`.
+    """
+
+    def __init__(self, message: str, curves: tuple[Curve, ...] = ()) -> None:
+        super().__init__(message)
+        self.curves = curves
 
 
 class NotApplicable(Exception):
@@ -30,11 +67,15 @@ class Result:
         name: name of the check.
         outcome: how it ended.
         reason: what was measured, or why it failed or did not apply.
+        curves: errors against steps, where the check refines a grid.
+        seconds: wall time.
     """
 
     name: str
     outcome: Outcome
     reason: str
+    curves: tuple[Curve, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,11 +110,11 @@ class Report:
         return "\n".join((f"{self.solver}: {verdict}", *lines))
 
 
-def demand(condition: bool, message: str) -> None:
+def demand(condition: bool, message: str, curves: tuple[Curve, ...] = ()) -> None:
     """Fail the check unless the condition holds.
 
     Raises:
-        CheckFailed: with the message.
+        CheckFailed: with the message and the curves.
     """
     if not condition:
-        raise CheckFailed(message)
+        raise CheckFailed(message, curves)

@@ -1,0 +1,182 @@
+"""The command line. What a command does is elsewhere; here are its words."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import click
+import torch
+
+from sdeplug.errors import ArgumentError, PluginWarning, SdeplugError
+
+_NAMED = "NAME[:OPTION=VALUE,...]"
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sdeplug")
+def commands() -> None:
+    """Diffusion samplers as plugins on a generic SDE library.
+
+    \b
+    A solver, SDE, grid or corrector is written NAME[:OPTION=VALUE,...], for example
+      song/langevin:snr=0.1,steps=2
+    """
+
+
+def main() -> None:
+    """Entry point: one clear line and exit status 2 for wrong input, 1 for a failed run."""
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", PluginWarning)
+    try:
+        status = commands.main(prog_name="sdeplug", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        _complain(error.format_message())
+        sys.exit(2)
+    except ArithmeticError as error:
+        _complain(str(error))
+        sys.exit(1)
+    except SdeplugError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@commands.command()
+def solvers() -> None:
+    """List all solvers, their options and origins."""
+    from sdeplug.tables import failures_table, solvers_table
+    from sdeplug.terminal import console
+
+    console().print(solvers_table())
+    failures = failures_table()
+    if failures is not None:
+        console().print(failures)
+
+
+@commands.command()
+@click.option(
+    "--pipeline", type=click.Path(path_type=Path), help="TOML or JSON file of a pipeline."
+)
+@click.option("--target", default="core/eight-gaussians", show_default=True, metavar="NAME",
+              help="Distribution to sample; its score is exact.")  # fmt: skip
+@click.option("--sde", metavar=_NAMED, help="Forward SDE.  [default: core/vp]")
+@click.option("--solver", metavar=_NAMED, help="Integrator.  [default: song/euler-maruyama]")
+@click.option("--corrector", metavar=_NAMED, help="Corrector after each step.")
+@click.option("--grid", metavar=_NAMED, help="Time grid of the steps.  [default: log-snr]")
+@click.option("--steps", type=int, help="Steps of the grid.  [default: 100]")
+@click.option("--stochasticity", type=float,
+              help="0: probability flow; 1: reverse SDE.  [default: 1.0]")  # fmt: skip
+@click.option("--denoise/--no-denoise", default=None, help="Final jump to t = 0.  [default: yes]")
+@click.option("-n", "--samples", default=1000, show_default=True, help="How many samples.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
+@click.option("--dtype", type=click.Choice(list(_DTYPES)), default="float32", show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="Device, as torch names it.")
+@click.option("--out", default="samples", show_default=True, type=click.Path(path_type=Path),
+              help="Write OUT.npz and OUT.png.")  # fmt: skip
+def sample(
+    pipeline: Path | None,
+    target: str,
+    samples: int,
+    seed: int,
+    dtype: str,
+    device: str,
+    out: Path,
+    **parts: object,
+) -> None:
+    """Sample a target, by flags or a file.
+
+    Flags describe one leg and a final denoising; a file (--pipeline) any number of legs.
+    """
+    from sdeplug.sampling import Parts, Request, run
+
+    given = {name: value for name, value in parts.items() if value is not None}
+    if pipeline is not None and given:
+        flags = ", ".join(f"--{name}" for name in given)
+        raise ArgumentError("--pipeline", str(pipeline), f"given without {flags}")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        hint = "`sdeplug doctor` lists the devices."
+        raise ArgumentError("--device", device, "a device of this machine", hint) from error
+    description = Parts(**given) if pipeline is None else pipeline  # type: ignore[arg-type]
+    run(Request(description, target, samples, seed, _DTYPES[dtype], place, out))
+
+
+@commands.command()
+@click.argument("solver", metavar=_NAMED)
+def check(solver: str) -> int:
+    """Check the promises of a solver.
+
+    Exit status 1 if one is not kept.
+    """
+    from sdeplug.tables import report_table
+    from sdeplug.terminal import console, named
+    from sdeplug.testing import check_solver
+
+    report = check_solver(named("solvers", solver))
+    console().print(report_table(report))
+    return 0 if report.passed else 1
+
+
+@commands.command()
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path),
+              help="Where to write.  [default: sdeplug-NAME]")  # fmt: skip
+def new(name: str, folder: Path | None) -> None:
+    """Write a new plugin.
+
+    It is a whole distribution, which installs and passes its tests as written.
+    """
+    from sdeplug.scaffold import write_plugin
+
+    folder = folder or Path(f"sdeplug-{name}")
+    for path in write_plugin(name, folder):
+        click.echo(f"wrote {path}")
+    click.echo(f"next: pip install -e {folder} && pytest {folder}")
+
+
+@commands.command()
+def doctor() -> int:
+    """Show versions, devices, plugins and failures.
+
+    Exit status 1 if a plugin does not work.
+    """
+    from sdeplug.tables import devices_table, failures_table, plugins_table, versions_table
+    from sdeplug.terminal import console
+
+    screen = console()
+    for table in (versions_table(), devices_table(), plugins_table()):
+        screen.print(table)
+    failures = failures_table()
+    screen.print("Every plugin works." if failures is None else failures)
+    return 0 if failures is None else 1
+
+
+@commands.command()
+@click.option("--out", default="demo", show_default=True, type=click.Path(path_type=Path),
+              help="Folder for pictures and the page.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
+def demo(out: Path, seed: int) -> None:
+    """Run the main job; write pictures and a page.
+
+    Real digits through a mixed pipeline, and why Langevin dynamics is annealed.
+    """
+    from sdeplug.demo import run
+
+    run(out, seed)
+
+
+def _complain(message: str) -> None:
+    click.echo(f"sdeplug: {' '.join(message.split())}", err=True)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"sdeplug: warning: {message}", err=True)

@@ -1,0 +1,148 @@
+"""The ``sample`` command: a pipeline from flags or a file, its samples, and their picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from sdeplug.compose import Corrected, Denoise, OnGrid
+from sdeplug.course import Leg, Samples
+from sdeplug.errors import ArgumentError, MissingExtraError, NonFiniteError
+from sdeplug.observers import Progress
+from sdeplug.pipeline import Pipeline
+from sdeplug.registry import registry
+from sdeplug.reverse import ReverseSDE
+from sdeplug.solver import Integrator
+from sdeplug.spec import read_spec
+from sdeplug.targets.base import Target
+from sdeplug.terminal import named, named_grid
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A pipeline of one leg and a final denoising, as the flags describe it."""
+
+    sde: str = "core/vp"
+    solver: str = "song/euler-maruyama"
+    corrector: str | None = None
+    grid: str = "log-snr"
+    steps: int | None = None
+    stochasticity: float = 1.0
+    denoise: bool = True
+
+    def pipeline(self, target: Target) -> Pipeline:
+        """Build it.
+
+        A solver without an order sets its own steps: it gets no grid unless ``steps`` is given.
+
+        Raises:
+            SdeplugError: for names and options that are not allowed.
+        """
+        forward = named("sdes", self.sde)
+        by = named("solvers", self.solver)
+        if not isinstance(by, Integrator):
+            raise ArgumentError("--solver", self.solver, "an integrator", "Try it as --corrector.")
+        needs_grid = by.claims.order is not None or self.steps is not None
+        if self.corrector is not None:
+            by = Corrected(by, named("solvers", self.corrector))
+        if needs_grid or self.corrector is not None:
+            by = OnGrid(by, named_grid(self.grid, 100 if self.steps is None else self.steps))
+        reverse = ReverseSDE(forward, target.score(forward), self.stochasticity)
+        last = (Leg(0.0, Denoise()),) if self.denoise else ()
+        return Pipeline(reverse, (Leg(forward.eps, by), *last))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to sample and where to put it.
+
+    Attributes:
+        pipeline: flags, or the file of a pipeline.
+        target: name of the target.
+        samples: how many.
+        seed: seed of the noise.
+        dtype: dtype of the samples.
+        device: device of the samples.
+        out: path without ending; OUT.npz and OUT.png are written.
+    """
+
+    pipeline: Parts | Path
+    target: str
+    samples: int
+    seed: int
+    dtype: torch.dtype
+    device: torch.device
+    out: Path
+
+
+def run(request: Request) -> None:
+    """Sample, write OUT.npz and OUT.png, and say what it cost.
+
+    Raises:
+        SdeplugError: for anything that does not fit; before anything is computed, except for a
+            run that diverges, whose last finite state is written to OUT-last-finite.npz.
+    """
+    target: Target = registry().find("targets", request.target).obj()
+    if request.samples < 1:
+        raise ArgumentError("--samples", request.samples, "at least 1")
+    if not request.out.absolute().parent.is_dir():
+        raise ArgumentError("--out", str(request.out), "a path in a folder that exists")
+    pipeline = (
+        request.pipeline.pipeline(target)
+        if isinstance(request.pipeline, Parts)
+        else Pipeline.from_spec(read_spec(request.pipeline), target.score)
+    )
+    samples = _sample(pipeline, target, request)
+    _write(request.out.with_name(request.out.name + ".npz"), samples, pipeline, request)
+    count = f"{request.samples} samples at t = {samples.t:g}"
+    click.echo(f"{count}: {samples.nfe} score evaluations, {samples.seconds:.2f} s")
+    _picture(samples, target, request)
+
+
+def _sample(pipeline: Pipeline, target: Target, request: Request) -> Samples:
+    shape = (request.samples, *target.shape)
+    with Progress(to=pipeline.legs[-1].to) as bar:
+        try:
+            return pipeline.sample(
+                shape,
+                seed=request.seed,
+                dtype=request.dtype,
+                device=request.device,
+                observers=(bar,),
+            )
+        except NonFiniteError as error:
+            if error.last is not None:
+                path = request.out.with_name(request.out.name + "-last-finite.npz")
+                np.savez(path, x=error.last.cpu().numpy(), t=np.array(error.last_t))
+                click.echo(f"wrote {path}", err=True)
+            raise
+
+
+def _write(path: Path, samples: Samples, pipeline: Pipeline, request: Request) -> None:
+    np.savez(
+        path,
+        x=samples.x.cpu().numpy(),
+        t=samples.t,
+        nfe=samples.nfe,
+        seconds=samples.seconds,
+        seed=request.seed,
+        target=request.target,
+        pipeline=json.dumps(pipeline.to_spec()),
+    )
+    click.echo(f"wrote {path}")
+
+
+def _picture(samples: Samples, target: Target, request: Request) -> None:
+    try:
+        from sdeplug.pictures import draw_samples, save
+    except MissingExtraError as error:
+        click.echo(f"no picture: {error}", err=True)
+        return
+    path = request.out.with_name(request.out.name + ".png")
+    save(draw_samples(samples.x, target), path)
+    click.echo(f"wrote {path}")
