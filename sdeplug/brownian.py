@@ -71,7 +71,7 @@ class BrownianPath:
         length = self.t - self.s
         tau = ((self.t - u) / length).clamp(0.0, 1.0)
         level = torch.arange(self.levels + 1, device=u.device).reshape(-1, 1, 1)
-        cells = 2**level
+        cells = (2**level).to(torch.float64)
         index = (tau * cells).floor().clamp(max=cells - 1)
         inside = tau * cells - index
         tent = torch.minimum(inside, 1.0 - inside)

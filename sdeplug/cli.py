@@ -112,18 +112,19 @@ def sample(
 
 @commands.command()
 @click.argument("solver", metavar=_NAMED)
-def check(solver: str) -> int:
+@click.option("--fast", is_flag=True, help="Only the checks that are free of noise.")
+@click.option("--json", "numbers", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the report as JSON.")  # fmt: skip
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE",
+              help="Draw the observed orders, and the laws that are wrong.")  # fmt: skip
+def check(solver: str, fast: bool, numbers: Path | None, picture: Path | None) -> int:
     """Check the promises of a solver.
 
     Exit status 1 if one is not kept.
     """
-    from sdeplug.tables import report_table
-    from sdeplug.terminal import console, named
-    from sdeplug.testing import check_solver
+    from sdeplug.checking import Request, run
 
-    report = check_solver(named("solvers", solver))
-    console().print(report_table(report))
-    return 0 if report.passed else 1
+    return 0 if run(Request(solver, fast, numbers, picture)) else 1
 
 
 @commands.command()

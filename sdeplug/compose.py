@@ -20,7 +20,7 @@ from sdeplug.noise import NoiseSource, Silence
 from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.sde import LinearSDE
+from sdeplug.sde import ForwardSDE, LinearSDE
 from sdeplug.solver import Advance, Claims, Corrector, Integrator
 
 
@@ -36,13 +36,18 @@ class OnGrid(Integrator):
     grid: TimeGrid = option(help="where the steps end")
     noiseless_last: bool = option(False, help="return the mean of the last step")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.claims  # noqa: B018  incompatible needs are an error now, not in the run
+
     @property
     def claims(self) -> Claims:
         """Those of the step; evaluations are multiplied by the number of steps."""
         step, steps = self.integrator.claims, self.grid.length
-        if steps is None or step.evaluations is None:
-            return replace(step, evaluations=None)
-        return replace(step, evaluations=steps * step.evaluations)
+        each = step.evaluations
+        counted = None if steps is None or each is None else steps * each
+        needs = _narrower((self.integrator, step.needs), (self.grid, self.grid.needs))
+        return replace(step, evaluations=counted, needs=needs)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x from t to s over the grid; reports the times in between."""
@@ -91,7 +96,7 @@ class Corrected(Integrator):
             couples_batch=predictor.couples_batch or corrector.couples_batch,
             evaluations=evaluations,
             floor=max(floors, default=None),
-            needs=_narrower(self.integrator, self.corrector),
+            needs=_narrower((self.integrator, predictor.needs), (self.corrector, corrector.needs)),
         )
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
@@ -135,6 +140,8 @@ class Denoise(Integrator):
             raise ArgumentError("s", s, "0", "Denoise() jumps to the data: write Leg(0.0, ...).")
         return reverse.denoised(x, t)
 
+
+_Needing = tuple[object, type[ForwardSDE]]
 
 COMBINATORS: Mapping[str, type[Integrator]] = {
     "on-grid": OnGrid,
@@ -192,13 +199,14 @@ def _noiseless_into(integrator: Integrator, end: float) -> Integrator:
     return _NoiselessInto(integrator, end)
 
 
-def _narrower(integrator: Integrator, corrector: Corrector) -> type:
-    first, second = integrator.claims.needs, corrector.claims.needs
-    if issubclass(first, second):
-        return first
-    if issubclass(second, first):
-        return second
+def _narrower(one: _Needing, other: _Needing) -> type[ForwardSDE]:
+    """What fits two parts, each given with what it needs."""
+    (part, needs), (partner, partner_needs) = one, other
+    if issubclass(needs, partner_needs):
+        return needs
+    if issubclass(partner_needs, needs):
+        return partner_needs
     raise PairingError(
-        f"{integrator!r} needs a {first.__name__} and {corrector!r} a {second.__name__}: "
+        f"{part!r} needs a {needs.__name__} and {partner!r} a {partner_needs.__name__}: "
         "no forward SDE is both."
     )

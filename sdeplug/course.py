@@ -12,7 +12,7 @@ from torch import Tensor
 from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, SolverError
 from sdeplug.noise import NoiseSource
 from sdeplug.observers import Guard
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_level
 from sdeplug.run import Event, Observer, Run
 from sdeplug.score import Counted
 from sdeplug.solver import Corrector, Integrator
@@ -50,8 +50,8 @@ class Leg:
             raise ArgumentError("to", self.to, "a time", "The order is Leg(to, by).")
         if not 0.0 <= self.to < math.inf:
             raise ArgumentError("to", self.to, "a time of at least 0")
-        if self.stochasticity is not None and not 0.0 <= self.stochasticity < math.inf:
-            raise ArgumentError("stochasticity", self.stochasticity, "None or at least 0")
+        if self.stochasticity is not None:
+            checked_level(self.stochasticity)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from torch import Tensor
 from sdeplug import targets
 from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.course import Leg, Samples
+from sdeplug.discovery import installed_version
 from sdeplug.errors import ArgumentError
 from sdeplug.grid import LogSNR, Uniform
 from sdeplug.noise import SharedNoise
@@ -227,5 +227,5 @@ def _page(sections: list[Section], seed: int, seconds: float) -> str:
         sections=sections,
         seed=seed,
         seconds=f"{seconds:.0f}",
-        versions=f"sdeplug {version('sdeplug')}, torch {torch.__version__}",
+        versions=f"sdeplug {installed_version('sdeplug')}, torch {torch.__version__}",
     )

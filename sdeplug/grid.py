@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,7 +21,13 @@ from sdeplug.sde import ForwardSDE, LinearSDE
 
 
 class TimeGrid(Configured, ABC):
-    """Where the steps between two times end."""
+    """Where the steps between two times end.
+
+    Attributes:
+        needs: the class of forward SDE that it works with.
+    """
+
+    needs: ClassVar[type[ForwardSDE]] = ForwardSDE
 
     @abstractmethod
     def times(self, t: float, s: float, sde: ForwardSDE) -> Sequence[float]:
@@ -58,8 +65,8 @@ class _Steps(TimeGrid):
 
     def times(self, t: float, s: float, sde: ForwardSDE) -> Sequence[float]:
         """``steps + 1`` times from t to s, strictly down."""
-        inner = self._between(torch.linspace(0, 1, self.steps + 1, dtype=torch.float64), t, s, sde)
-        return (t, *inner[1:-1].tolist(), s)
+        u = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device="cpu")
+        return (t, *self._between(u, t, s, sde)[1:-1].tolist(), s)
 
     @abstractmethod
     def _between(self, u: Tensor, t: float, s: float, sde: ForwardSDE) -> Tensor: ...
@@ -91,6 +98,8 @@ class LogSNR(_Steps):
     Lu et al. (DPM-Solver), arXiv 2206.00927, section 3.
     """
 
+    needs: ClassVar[type[ForwardSDE]] = LinearSDE
+
     power: float = option(1.0, help="exponent: below 1 puts more steps near the data", gt=0.0)
 
     def _between(self, u: Tensor, t: float, s: float, sde: ForwardSDE) -> Tensor:
@@ -110,6 +119,8 @@ class Karras(_Steps):
 
     Karras et al., arXiv 2206.00364, equation 5; rho = 7 there.
     """
+
+    needs: ClassVar[type[ForwardSDE]] = LinearSDE
 
     rho: float = option(7.0, help="exponent: larger puts more steps near the data", gt=0.0)
 

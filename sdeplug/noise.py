@@ -46,8 +46,10 @@ class NoiseSource(ABC):
         Raises:
             ArgumentError: unless s < t.
         """
-        seed = self.normal(torch.zeros(4, dtype=torch.float64))
-        return _path(like, t, s, _key(seed.numpy().tobytes()), torch.arange(len(like)))
+        seed = self.normal(torch.zeros(4, dtype=torch.float64, device="cpu"))
+        return _path(
+            like, t, s, _key(seed.numpy().tobytes()), torch.arange(len(like), device=like.device)
+        )
 
 
 class SharedNoise(NoiseSource):
@@ -141,7 +143,7 @@ class Silence(NoiseSource):
 
     def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
         """The path that does not move."""
-        return _path(like, t, s, 0, torch.arange(len(like)), scale=0.0)
+        return _path(like, t, s, 0, torch.arange(len(like), device=like.device), scale=0.0)
 
 
 def _path(
@@ -149,7 +151,7 @@ def _path(
 ) -> BrownianPath:
     if not s < t:
         raise ArgumentError("s", s, f"below t = {t}", "A path spans an interval of time.")
-    return BrownianPath(like, t, s, key, rows.to(like.device), scale=scale)
+    return BrownianPath(like, t, s, key, rows, scale=scale)
 
 
 def _key(material: bytes) -> int:

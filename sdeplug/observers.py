@@ -99,8 +99,7 @@ class Trajectory:
     _seen: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ArgumentError("every", self.every, "a whole number of at least 1")
+        _check_every(self.every)
 
     def __call__(self, event: Event) -> None:
         """Keep the event if it is its turn."""
@@ -126,8 +125,7 @@ class Guard:
     """
 
     def __init__(self, every: int = 1) -> None:
-        if every < 1:
-            raise ArgumentError("every", every, "a whole number of at least 1")
+        _check_every(every)
         self.every = every
         self._last: Event | None = None
         self._seen = 0
@@ -168,3 +166,8 @@ class Guard:
             last_t=None if last is None else last.t,
             leg=event.leg,
         )
+
+
+def _check_every(every: int) -> None:
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ArgumentError("every", every, "a whole number of at least 1")

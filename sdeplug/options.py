@@ -108,7 +108,7 @@ class Option:
         """
         try:
             return _parse(text, self.type)
-        except (ValueError, TypeError):
+        except ValueError:
             raise ArgumentError(self.name, text, self.allowed, self._hint()) from None
 
     def _hint(self) -> str:
@@ -242,11 +242,19 @@ def _parse(text: str, annotation: Any) -> Any:
     if type(None) in alternatives and text.lower() == "none":
         return None
     for member in alternatives:
-        if member is bool:
-            return {"true": True, "false": False}.get(text.lower(), text)
-        if member in (int, float, str):
-            return member(text)
-        if typing.get_origin(member) is tuple:
-            item = typing.get_args(member)[0]
-            return tuple(_parse(part.strip(), item) for part in text.split(","))
+        try:
+            return _parse_one(text, member)
+        except ValueError:
+            continue
+    raise ValueError(text)
+
+
+def _parse_one(text: str, annotation: Any) -> Any:
+    if annotation is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if annotation in (int, float, str):
+        return annotation(text)
+    if typing.get_origin(annotation) is tuple:
+        item = typing.get_args(annotation)[0]
+        return tuple(_parse(part.strip(), item) for part in text.split(","))
     raise ValueError(text)

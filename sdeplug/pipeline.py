@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdeplug.compose import Denoise
 from sdeplug.course import Course, Leg, Samples
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, argument_type
 from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Observer
@@ -94,10 +94,8 @@ class Pipeline:
             if not dtype.is_floating_point:
                 raise ArgumentError("dtype", dtype, "a floating-point dtype")
             x = self.reverse.forward.prior(size, source, dtype, device)
-        elif tuple(x.shape) != size or not x.is_floating_point():
-            raise ArgumentError(
-                "x", f"{tuple(x.shape)} {x.dtype}", f"a floating-point tensor of shape {size}"
-            )
+        else:
+            _check_start(x, size)
         return Course(self.reverse, self.legs, source, tuple(observers)).run(x, start)
 
     def to_spec(self) -> Spec:
@@ -155,6 +153,8 @@ class Pipeline:
                 f"legs[{number}].to", leg.to, f"0 or at least eps = {forward.eps}",
                 "A smaller eps is an option of the SDE.",
             )  # fmt: skip
+        if isinstance(leg.by, Denoise) and leg.to != 0.0:
+            raise ArgumentError(f"legs[{number}].to", leg.to, "0 for Denoise()", "It jumps there.")
         needs = leg.by.claims.needs
         if not isinstance(forward, needs):
             raise PairingError(
@@ -189,12 +189,20 @@ def sample(
 
 
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    size = tuple(shape)
+    size = tuple(shape) if isinstance(shape, Sequence) else ()
     if len(size) < 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in size):
         raise ArgumentError(
             "shape", shape, "(B, *D): the number of samples, then the shape of one", "All above 0."
         )
     return size
+
+
+def _check_start(x: object, size: tuple[int, ...]) -> None:
+    allowed = f"a floating-point tensor of shape {size}"
+    if not isinstance(x, Tensor):
+        argument_type("x", x, allowed)
+    if tuple(x.shape) != size or not x.is_floating_point():
+        raise ArgumentError("x", f"{tuple(x.shape)} {x.dtype}", allowed)
 
 
 def _source(seed: int | Sequence[int], noise: NoiseSource | None, rows: int) -> NoiseSource:

@@ -50,13 +50,13 @@ class ReverseSDE:
                 "as target.score(sde) or FromNoise(network, sde)."
             )
         if not callable(self.stochasticity):
-            _checked_level(self.stochasticity)
+            checked_level(self.stochasticity)
         self.forward.validate()
 
     def level(self, t: float) -> float:
         """The stochasticity l at time t."""
         if callable(self.stochasticity):
-            return _checked_level(self.stochasticity(t))
+            return checked_level(self.stochasticity(t))
         return self.stochasticity
 
     def score(self, x: Tensor, t: float) -> Tensor:
@@ -134,7 +134,12 @@ def _time_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _checked_level(level: float) -> float:
+def checked_level(level: float) -> float:
+    """The stochasticity, if it is a finite number of at least 0.
+
+    Raises:
+        ArgumentError: if it is anything else.
+    """
     if isinstance(level, bool) or not isinstance(level, (int, float)):
         raise ArgumentError("stochasticity", level, "a number of at least 0, or a function of t")
     if not 0.0 <= level < math.inf:

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from sdeplug.derivative import derivative
 from sdeplug.errors import ArgumentError
 from sdeplug.noise import NoiseSource
 from sdeplug.options import Configured
@@ -82,7 +83,7 @@ class ForwardSDE(Configured, ABC):
         Raises:
             ArgumentError: if g is not one number; such an SDE overrides this method.
         """
-        g = self.diffusion(torch.tensor(t, dtype=torch.float64))
+        g = self.diffusion(torch.tensor(t, dtype=torch.float64, device="cpu"))
         if g.numel() != 1:
             raise ArgumentError("diffusion", tuple(g.shape), "one number g(t) for a scalar t")
         return float(g)
@@ -130,14 +131,14 @@ class LinearSDE(ForwardSDE):
 
     def drift_rate(self, t: Tensor) -> Tensor:
         """a = d log alpha / dt, elementwise; by automatic differentiation unless overridden."""
-        return _derivative(self.log_alpha, self._off_zero(t))
+        return derivative(self.log_alpha, self._off_zero(t))
 
     def diffusion(self, t: Tensor) -> Tensor:
         """g, elementwise, from g^2 = d sigma^2/dt - 2 a sigma^2; by automatic differentiation
         unless overridden."""
         t = self._off_zero(t)
         sigma = self.sigma(t)
-        g2 = 2.0 * sigma * (_derivative(self.sigma, t) - self.drift_rate(t) * sigma)
+        g2 = 2.0 * sigma * (derivative(self.sigma, t) - self.drift_rate(t) * sigma)
         return g2.clamp(min=0.0).sqrt()
 
     def log_snr(self, t: Tensor) -> Tensor:
@@ -178,7 +179,7 @@ class LinearSDE(ForwardSDE):
                 raise ArgumentError("t", t, f"a time in [0, T] = [0, {self.T}]")
         if len(self._memo) + len(new) > _MEMO_SIZE:
             self._memo.clear()
-        table = self._table(torch.tensor(new, dtype=torch.float64))
+        table = self._table(torch.tensor(new, dtype=torch.float64, device="cpu"))
         for t, row in zip(new, table.tolist(), strict=True):
             if not all(map(math.isfinite, row[:4])):
                 raise ArgumentError(
@@ -200,11 +201,7 @@ class LinearSDE(ForwardSDE):
         return 0.5 * (low + high)
 
     def transition(self, s: float, t: float) -> tuple[float, float]:
-        """p(x_t | x_s) = N(scale x_s, variance I) for s <= t.
-
-        Returns:
-            (scale, variance), without cancellation for close times.
-        """
+        """(scale, variance) of p(x_t | x_s) = N(scale x_s, variance I) for s <= t."""
         early, late = self.at(s), self.at(t)
         variance = -(late.sigma**2) * math.expm1(late.log_snr - early.log_snr)
         return late.alpha / early.alpha, variance
@@ -256,19 +253,20 @@ class LinearSDE(ForwardSDE):
 
     @cached_property
     def _schedule_is_sound(self) -> bool:
-        t = torch.linspace(self.eps, self.T, 129, dtype=torch.float64)[int(self.eps == 0.0) :]
+        t = torch.linspace(self.eps, self.T, 129, dtype=torch.float64, device="cpu")
+        t = t[t > 0.0]
         table = self._table(t)
         alpha, sigma, drift_rate, diffusion, log_snr = table.unbind(1)
         where = f"on [eps, T] = [{self.eps}, {self.T}]"
         name = type(self).__name__
-        if not bool(table.isfinite().all()):
+        if not bool(table[:, :4].isfinite().all()):
             raise ArgumentError("sde", name, f"finite {where}", "Move eps or T off the pole.")
         if not bool(((alpha > 0.0) & (sigma > 0.0)).all()):
             raise ArgumentError("sde", name, f"of positive alpha and sigma {where}")
         if not bool((log_snr.diff() < 0.0).all()):
             raise ArgumentError("sde", name, f"of falling log-SNR {where}", "Noise only grows.")
         derived = LinearSDE.drift_rate(self, t)
-        implied = 2.0 * sigma * (_derivative(self.sigma, t) - derived * sigma)
+        implied = 2.0 * sigma * (derivative(self.sigma, t) - derived * sigma)
         for what, given, wanted in (
             ("drift_rate", drift_rate, derived),
             ("diffusion", diffusion.square(), implied),
@@ -286,13 +284,8 @@ class LinearSDE(ForwardSDE):
 
     def _table(self, t: Tensor) -> Tensor:
         """The columns of :class:`Marginal` at times t of shape (N,): float64, (N, 5)."""
-        columns = (
-            self.log_alpha(t).exp(),
-            self.sigma(t),
-            self.drift_rate(t),
-            self.diffusion(t),
-            self.log_snr(t),
-        )
+        functions = (self.sigma, self.drift_rate, self.diffusion, self.log_snr)
+        columns = (self.log_alpha(t).exp(), *(function(t) for function in functions))
         return torch.stack(torch.broadcast_tensors(*columns), dim=1).detach()
 
     def _off_zero(self, t: Tensor) -> Tensor:
@@ -302,14 +295,3 @@ class LinearSDE(ForwardSDE):
 def expand(t: Tensor, x: Tensor) -> Tensor:
     """Give t of shape ``(B,)`` or ``()`` the rank of x, so that it multiplies row by row."""
     return t.reshape(t.shape + (1,) * (x.ndim - t.ndim)) if t.ndim else t
-
-
-def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
-    """Elementwise derivative, also inside ``no_grad`` and ``inference_mode``."""
-    with torch.inference_mode(False), torch.enable_grad():
-        point = t.detach().clone().requires_grad_()
-        value = function(point)
-        if not value.requires_grad:
-            return torch.zeros_like(t)
-        (slope,) = torch.autograd.grad(value.sum(), point)
-    return slope.detach()

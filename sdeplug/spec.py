@@ -88,7 +88,7 @@ def from_spec(spec: Mapping[str, Any], family: type[C]) -> C:
     """
     if not isinstance(spec, Mapping) or not isinstance(spec.get("name"), str):
         raise ArgumentError(
-            "spec", spec, f"a table with the name of a {family.__name__}",
+            "spec", spec, f"a table with the name of the {family.__name__}",
             'For example {"name": "song/euler-maruyama"}.',
         )  # fmt: skip
     name = spec["name"]
@@ -100,7 +100,7 @@ def from_spec(spec: Mapping[str, Any], family: type[C]) -> C:
             else ""
         )
         raise PairingError(
-            f"{name!r} is {cls.__name__}: a {family.__name__} belongs here. {hint}".rstrip()
+            f"{name!r} is {cls.__name__}: must be of type {family.__name__}. {hint}".rstrip()
         )
     types = {each.name: each.type for each in options_of(cls)}
     options = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from rich.table import Table
 
+from sdeplug.discovery import installed_version
 from sdeplug.options import Option, options_of
 from sdeplug.registry import registry
 from sdeplug.solver import Claims, Corrector, FlowIntegrator
@@ -21,6 +21,7 @@ _PACKAGES = (
     "sdeplug", "torch", "numpy", "torchsde", "torchdiffeq", "pluggy", "click", "rich",
     "matplotlib", "scikit-learn",
 )  # fmt: skip
+_STYLES = {"FAILED": "bold red", "not applicable": "dim", "passed": ""}
 
 
 def solver_rows() -> list[tuple[str, ...]]:
@@ -74,11 +75,7 @@ def versions_table() -> Table:
     table.add_row("python", f"{platform.python_version()} ({sys.executable})")
     table.add_row("platform", platform.platform())
     for package in _PACKAGES:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "not installed"
-        table.add_row(package, version)
+        table.add_row(package, installed_version(package) or "not installed")
     return table
 
 
@@ -95,10 +92,13 @@ def devices_table() -> Table:
 
 def report_table(report: Report) -> Table:
     """What each check said of a solver."""
-    verdict = "all promises kept" if report.passed else f"{len(report.failures)} checks failed"
-    table = _table(f"{report.solver}: {verdict}", "check", "outcome", "what was seen")
+    table = _table(f"{report.solver}: {report.verdict}", "check", "outcome", "seconds")
+    table.add_column("what was seen", overflow="fold", ratio=1)
     for result in report.results:
-        table.add_row(result.name, result.outcome.value, result.reason)
+        style = _STYLES[result.outcome.value]
+        table.add_row(
+            result.name, result.outcome.value, f"{result.seconds:.1f}", result.reason, style=style
+        )
     return table
 
 

@@ -8,7 +8,7 @@ With the forward transition :math:`x_t = A x_s + G z` over the step,
 
 l = 1 is DDPM (Ho et al., arXiv 2006.11239, equations 6 and 7; the mean is x plus the transition
 variance times the score, over A), l = 0 is DDIM (arXiv 2010.02502).  One evaluation, weak
-order 1, exact for a point mass of data.
+and strong order 1, exact for a point mass of data.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Ancestral(Integrator):
 
     @property
     def claims(self) -> Claims:
-        """Order 1; none with ``reference_steps``, whose steps have one length on every grid."""
+        """Weak and strong order 1; none with ``reference_steps``, whose steps have one length."""
         order = 1 if self.reference_steps is None else None
-        return Claims(order=order, evaluations=1, needs=LinearSDE)
+        return Claims(order=order, strong_order=order, evaluations=1, needs=LinearSDE)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in one step.

@@ -3,8 +3,9 @@ r"""Langevin correctors.
 .. math:: x' = x + \epsilon\, s(x, t) + \sqrt{2 \epsilon}\, z
 
 leaves p_t as it is when the step is short; the discretisation leaves a bias of order epsilon
-that refining the grid does not remove, hence the declared floor.  Song et al., arXiv 2011.13456,
-algorithms 4 and 5; Song & Ermon, arXiv 1907.05600, algorithm 1.
+that refining the grid does not remove, hence the declared floor: along a direction of variance
+:math:`\epsilon / (2 r^2)` the stationary variance is :math:`1 / (1 - r^2)` times too large.
+Song et al., arXiv 2011.13456, algorithms 4 and 5; Song & Ermon, arXiv 1907.05600, algorithm 1.
 """
 
 from __future__ import annotations
@@ -45,12 +46,20 @@ class Langevin(Corrector):
 
     @property
     def claims(self) -> Claims:
-        """A bias below snr^2; coupled rows with ``batch_mean``."""
+        """A bias that falls with snr; coupled rows with ``batch_mean``.
+
+        However short the steps are, that they follow the state leaves a bias of about 1 / (D + K)
+        when each row has its own, and of about 1 / B, B the number of rows, with ``batch_mean``.
+
+        With ``batch_mean`` no floor holds for all data: where D directions share one step, that
+        of the least variance v is overshot by up to D snr^2, since the mean of the score's norm
+        knows little of it; for variances 0.01 to 4 in D = 5 the bias is 8 % at snr = 0.16.
+        """
         return Claims(
             affine=False,
             couples_batch=self.batch_mean,
             evaluations=self.steps,
-            floor=_floor(self.snr),
+            floor=math.inf if self.batch_mean else _floor(self.snr) + 2.0 / _PRIOR_DIMENSIONS,
             needs=LinearSDE,
         )
 
@@ -66,7 +75,9 @@ class Langevin(Corrector):
             score = reverse.score(x, t)
             z = run.noise.normal(x)
             if self.batch_mean:
-                ratio = _norms(z).mean() / _norms(score).mean()
+                size = _norms(score).mean()
+                # A score of 0 gives no length: the state stays, where inf * 0 would be no number.
+                ratio = torch.where(size > 0.0, _norms(z).mean() / size, 0.0)
                 length = 2.0 * factor * (self.snr * ratio).square()
             else:
                 length = 2.0 * factor * self.snr**2 / _mean_square(score, sigma)
@@ -88,7 +99,7 @@ class AnnealedLangevin(Corrector):
 
     @property
     def claims(self) -> Claims:
-        """A bias below snr^2."""
+        """A bias that falls with snr."""
         return Claims(evaluations=self.steps, floor=_floor(self.snr), needs=LinearSDE)
 
     def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
@@ -118,4 +129,5 @@ def _step_factor(sde: LinearSDE, t: float, steps: int | None) -> float:
 
 
 def _floor(snr: float) -> float:
-    return snr**2
+    """Relative bias of the standard deviation where the density is as narrow as the noise."""
+    return 1.0 / math.sqrt(1.0 - snr**2) - 1.0 if snr < 1.0 else math.inf

@@ -11,7 +11,7 @@ import math
 from functools import lru_cache, singledispatch
 from itertools import accumulate
 
-from sdeplug import VESDE, VPSDE, LinearSDE, PairingError, SubVPSDE, option
+from sdeplug import VESDE, VPSDE, ArgumentError, LinearSDE, PairingError, SubVPSDE, option
 
 
 def reference_steps() -> int | None:
@@ -92,6 +92,11 @@ def _(sde: VESDE, t: float, steps: int) -> tuple[float, float]:
 
 
 def _beta(sde: VPSDE | SubVPSDE, k: int, steps: int) -> float:
+    if steps <= sde.beta_max:
+        raise ArgumentError(
+            "reference_steps", steps, f"above beta_max = {sde.beta_max:g} of the SDE",
+            "A table of fewer entries has a beta of 1 or more.",
+        )  # fmt: skip
     fraction = k / max(steps - 1, 1)
     return (sde.beta_min + fraction * (sde.beta_max - sde.beta_min)) / steps
 

@@ -4,7 +4,8 @@ With the forward transition :math:`x_t = A x_s + G z` over the step,
 
 .. math:: x' = (2 - A)\,x + \tfrac{1 + l^2}{2} G^2 s(x, t) + l\,G\,z.
 
-Song et al., arXiv 2011.13456, equation 46 in appendix E; one evaluation, weak order 1.
+Song et al., arXiv 2011.13456, equation 46 in appendix E; one evaluation, weak and
+strong order 1.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ class ReverseDiffusion(Integrator):
 
     @property
     def claims(self) -> Claims:
-        """Order 1; none with ``reference_steps``, whose steps have one length on every grid."""
+        """Weak and strong order 1; none with ``reference_steps``, whose steps have one length."""
         order = 1 if self.reference_steps is None else None
-        return Claims(order=order, evaluations=1, needs=LinearSDE)
+        return Claims(order=order, strong_order=order, evaluations=1, needs=LinearSDE)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in one step."""

@@ -1,0 +1,57 @@
+"""What the tests of the core share: the five SDEs, and laws with a known score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdeplug.schedules import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
+from sdeplug.sde import ForwardSDE, LinearSDE, expand
+
+SDES = (VPSDE(), SubVPSDE(), VESDE(), CosineVPSDE(), EDMSDE())
+FALSE_ALARM = 1e-6  # of each statistical assertion, were its seed drawn afresh
+
+
+@dataclass(frozen=True)
+class GaussianScore:
+    """The score of p_t for data N(mean, variance I), written out by hand."""
+
+    sde: LinearSDE
+    mean: float = 0.4
+    variance: float = 0.25
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.in_float64(x, t).to(x.dtype)
+
+    def in_float64(self, x: Tensor, t: Tensor) -> Tensor:
+        alpha, sigma = (expand(each, x) for each in self.levels(t))
+        return (alpha * self.mean - x.double()) / (alpha**2 * self.variance + sigma**2)
+
+    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return self.sde.log_alpha(t.double()).exp(), self.sde.sigma(t.double())
+
+
+@dataclass(frozen=True)
+class Cubic(ForwardSDE):
+    """A forward SDE that is not linear: dx = -x^3 dt + dw, with standard normal prior."""
+
+    T: float = 1.0
+    eps: float = 1e-3
+
+    def drift(self, x, t):
+        return -(x**3)
+
+    def diffusion(self, t):
+        return torch.ones_like(t)
+
+    def prior(self, shape, noise, dtype=torch.float32, device="cpu"):
+        return noise.normal(torch.empty(tuple(shape), dtype=dtype, device=device))
+
+    def prior_log_prob(self, x):
+        return torch.distributions.Normal(0.0, 1.0).log_prob(x).flatten(1).sum(1)
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from common import GaussianScore, normal
+
+from sdeplug import (
+    Event,
+    Guard,
+    Leg,
+    NonFiniteError,
+    OnGrid,
+    Pipeline,
+    Progress,
+    ReverseSDE,
+    Run,
+    SharedNoise,
+    Trajectory,
+    Uniform,
+    solver,
+)
+from sdeplug.errors import ArgumentError
+from sdeplug.schedules import VPSDE
+
+PIPELINE = Pipeline(
+    ReverseSDE(VPSDE(), GaussianScore(VPSDE())),
+    (Leg(0.1, OnGrid(solver("song/euler-maruyama"), Uniform(9))),),
+)
+
+
+def event(x: torch.Tensor, t: float = 0.5) -> Event:
+    return Event(t, x, leg=1)
+
+
+def test_a_run_reports_to_every_observer_in_order():
+    seen = []
+    observers = (lambda event: seen.append((1, event)), lambda event: seen.append((2, event)))
+    x = normal(2, 2)
+    Run(SharedNoise(0), observers, leg=3, count=lambda: 7).report(0.4, x)
+    assert [(who, e.t, e.nfe, e.leg, e.x is x) for who, e in seen] == [
+        (1, 0.4, 7, 3, True),
+        (2, 0.4, 7, 3, True),
+    ]
+    Run(SharedNoise(0), observers).report(0.4, x)
+    assert (seen[-1][1].nfe, seen[-1][1].leg) == (0, 0)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 20])
+def test_a_trajectory_keeps_every_so_many(every):
+    whole, some = Trajectory(), Trajectory(every)
+    out = PIPELINE.sample((3, 2), observers=(whole, some))
+    assert whole.times == pytest.approx([1.0 - 0.1 * k for k in range(10)])
+    assert torch.equal(whole.states[-1], out.x)
+    assert some.times == whole.times[::every]
+    assert torch.equal(some.stack(), whole.stack()[::every])
+    assert some.stack().shape == (len(some.times), 3, 2)
+
+
+@pytest.mark.parametrize("make", [Trajectory, Guard])
+@pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
+def test_every_is_a_whole_number_above_0(make, every):
+    with pytest.raises(ArgumentError, match="every = "):
+        make(every)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_guard_stops_at_the_first_bad_row(bad):
+    guard, good = Guard(), normal(4, 2, 2)
+    guard(event(good, 0.6))
+    x = good.clone()
+    x[2, 1, 0] = x[3, 0, 0] = bad
+    with pytest.raises(NonFiniteError, match=r"row 2 .* t = 0\.5, after t = 0\.6") as caught:
+        guard(event(x))
+    error = caught.value
+    assert (error.t, error.row, error.last_t, error.leg) == (0.5, 2, 0.6, 1)
+    assert error.last is good
+
+
+def test_a_guard_with_nothing_seen_says_so():
+    with pytest.raises(NonFiniteError, match="at the start") as caught:
+        Guard()(event(torch.tensor([[math.nan]])))
+    assert caught.value.last is None
+    assert caught.value.last_t is None
+
+
+def test_a_guard_is_not_fooled_by_a_sum_that_overflows():
+    Guard()(event(torch.full((4, 4), 3e38)))
+    Guard()(event(torch.full((300, 4), 6e4, dtype=torch.float16)))
+    with pytest.raises(NonFiniteError):
+        Guard()(event(torch.tensor([[math.inf, -math.inf]])))
+
+
+def test_a_guard_looks_at_every_so_many():
+    guard, bad = Guard(every=3), torch.tensor([[math.nan]])
+    guard(event(torch.zeros(1, 1)))
+    guard(event(bad))
+    guard(event(bad))
+    with pytest.raises(NonFiniteError):
+        guard(event(bad))
+    with pytest.raises(NonFiniteError):
+        Guard(every=3).check(event(bad))
+
+
+def test_a_progress_bar_runs_to_the_end(capsys):
+    with Progress(to=0.1, title="busy") as bar:
+        PIPELINE.sample((3, 2), observers=(bar,))
+        assert bar._bar is None  # it has closed itself at the end of time
+        PIPELINE.sample((3, 2), observers=(bar,))
+    error = capsys.readouterr().err
+    assert "busy" in error
+    assert "9 evaluations" in error
+    assert "t = 0.1000" in error
+
+
+def test_a_progress_bar_is_closed_when_the_run_fails(capsys):
+    def fail(event):
+        assert bar._bar is not None
+        raise ZeroDivisionError
+
+    bar = Progress()
+    with pytest.raises(ZeroDivisionError), bar:
+        PIPELINE.sample((3, 2), observers=(bar, fail))
+    assert bar._bar is None
+    assert "t = 1.0000" in capsys.readouterr().err
