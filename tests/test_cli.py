@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,11 @@ class Bad(sp.Integrator):
 def sdeplug_solvers():
     return {{"bad": Bad}}
 """
+
+
+def load(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as file:
+        return dict(file)
 
 
 @pytest.fixture
@@ -90,7 +96,7 @@ def test_sample_writes_numbers_and_a_picture(sdeplug, tmp_path):
     status, out, _ = sdeplug("sample", "-n", 50, "--steps", 20, "--seed", 3)
     assert status == 0
     assert "21 score evaluations" in out
-    file = np.load(tmp_path / "samples.npz")
+    file = load(tmp_path / "samples.npz")
     assert file["x"].shape == (50, 2)
     assert int(file["nfe"]) == 21
     assert (tmp_path / "samples.png").stat().st_size > 5000
@@ -109,7 +115,7 @@ def test_sample_is_what_the_same_pipeline_gives_in_code(sdeplug, tmp_path):
     )
     legs = (sp.Leg(sde.eps, sp.OnGrid(by, sp.Karras(9, rho=5.0))),)
     pipeline = sp.Pipeline(sp.ReverseSDE(sde, data.score(sde), 0.5), legs)
-    file = np.load(tmp_path / "samples.npz")
+    file = load(tmp_path / "samples.npz")
     wanted = pipeline.sample((7, 2), seed=4, dtype=torch.float64)
     np.testing.assert_array_equal(file["x"], wanted.x.numpy())
     assert sp.Pipeline.from_spec(json.loads(str(file["pipeline"])), data.score) == pipeline
@@ -125,7 +131,7 @@ def test_sample_from_a_file_gives_what_its_spec_says(sdeplug, tmp_path):
     )
     assert status == 0
     np.testing.assert_array_equal(
-        np.load(tmp_path / "samples.npz")["x"], pipeline.sample((6, 2)).x.numpy()
+        load(tmp_path / "samples.npz")["x"], pipeline.sample((6, 2)).x.numpy()
     )
 
 
@@ -173,7 +179,7 @@ def test_a_run_that_diverges_saves_the_last_finite_state(sdeplug, bad_solver, tm
     assert status == 1
     assert "Bad()" in err
     assert "not finite" in err
-    last = np.load(tmp_path / "samples-last-finite.npz")
+    last = load(tmp_path / "samples-last-finite.npz")
     assert last["x"].shape == (4, 2)
     assert np.isfinite(last["x"]).all()
     assert float(last["t"]) >= 0.5

@@ -20,6 +20,7 @@ PARTS = (
     "sdeplug/templates/demo.html",
     "sdeplug_song/langevin.py",
     "sdeplug_ode/adams.py",
+    "sdeplug_pytest.py",
 )
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,9 @@ def test_the_wheel_holds_core_and_plugins_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert set(PARTS) <= set(names)
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"sdeplug", "sdeplug_song", "sdeplug_ode", "sdeplug-0.1.0.dist-info"}
+    assert tops == {
+        "sdeplug", "sdeplug_song", "sdeplug_ode", "sdeplug_pytest.py", "sdeplug-0.1.0.dist-info"
+    }  # fmt: skip
 
 
 def test_the_installed_wheel_finds_its_plugins_and_samples(wheel, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from sdeplug.grid import At
 from sdeplug.noise import PerSampleNoise, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.schedules import VESDE, VPSDE
+from sdeplug.schedules import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
 from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Corrector, FlowIntegrator, Integrator
@@ -25,22 +27,24 @@ SPECTRUM = (0.01, 0.1, 0.25, 1.0, 4.0)
 """Variances of the Gaussian target along its principal axes."""
 
 
-def gaussian() -> Gaussian:
-    """A Gaussian in five dimensions with :data:`SPECTRUM` on the axes, off the origin."""
-    mean = torch.linspace(-1.0, 1.0, 5, dtype=torch.float64)
-    return Gaussian(mean, torch.diag(torch.tensor(SPECTRUM, dtype=torch.float64)))
+def gaussian(spectrum: Sequence[float] = SPECTRUM) -> Gaussian:
+    """A Gaussian with the given variances on the axes, off the origin."""
+    mean = torch.linspace(-1.0, 1.0, len(spectrum), dtype=torch.float64)
+    return Gaussian(mean, torch.diag(torch.tensor(spectrum, dtype=torch.float64)))
 
 
-def gaussian_score(sde: LinearSDE) -> ScoreModel:
+def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> ScoreModel:
     """The score of :func:`gaussian`, for a time that is the same in all rows.
 
     That of the target says the same at ten times the cost, most of a noise-free check.
     """
-    mean, variance = gaussian().mean, torch.tensor(SPECTRUM, dtype=torch.float64)
+    mean = gaussian(spectrum).mean
+    variance = torch.tensor(spectrum, dtype=torch.float64)
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         marginal = sde.at(float(t[0]))
-        return (marginal.alpha * mean - x) / (marginal.alpha**2 * variance + marginal.sigma**2)
+        denominator = marginal.alpha**2 * variance + marginal.sigma**2
+        return ((marginal.alpha * mean - x) / denominator).to(x.dtype)
 
     return score
 
@@ -70,11 +74,48 @@ def sdes(solver: Solver) -> tuple[LinearSDE, ...]:
     return fitting
 
 
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let torch use one thread: on tensors of a few numbers, more of them only wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def parts(value: object) -> Iterator[object]:
+    """A solver and what it is made of, at any depth."""
+    yield value
+    if is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from parts(getattr(value, each.name))
+
+
+def jumps(solver: Solver) -> bool:
+    """Whether it runs to time 0 only, since there is a :class:`Denoise` in it."""
+    return any(isinstance(part, Denoise) for part in parts(solver))
+
+
+def all_sdes(solver: Solver) -> tuple[LinearSDE, ...]:
+    """The five forward SDEs, as far as a solver works with them, :func:`sdes` first.
+
+    The eps of sub-VP is one that a step in time can resolve: its sigma falls faster than the
+    others' as t goes to 0.
+
+    Raises:
+        NotApplicable: if the solver works with none of them.
+    """
+    others = (SubVPSDE(eps=1e-2), CosineVPSDE(), EDMSDE())
+    return (*sdes(solver), *(sde for sde in others if isinstance(sde, solver.claims.needs)))
+
+
 def span(solver: Solver) -> tuple[float, float]:
     """A span for checks of a single call: short, a point for a corrector, to 0 for Denoise."""
     if isinstance(solver, Corrector):
         return 0.5, 0.5
-    return (0.5, 0.0) if isinstance(solver, Denoise) else (0.5, 0.45)
+    return (0.5, 0.0) if jumps(solver) else (0.5, 0.45)
 
 
 def smooth(x: Tensor, t: Tensor) -> Tensor:
@@ -109,6 +150,11 @@ def alternating(steps: int, t: float, s: float, sde: LinearSDE) -> At:
     ends = lengths.cumsum(0) / lengths.sum()
     start, end = sde.at(t).log_snr, sde.at(s).log_snr
     return At(tuple(sde.time_at(start + ends[:-1] * (end - start)).tolist()))
+
+
+def carried(by: Integrator, reverse: ReverseSDE, end: float, x: Tensor, run: Run) -> Tensor:
+    """x carried from T to a time."""
+    return by.integrate(reverse, x, reverse.forward.T, end, run)
 
 
 def levels(integrator: Integrator) -> Iterator[float]:

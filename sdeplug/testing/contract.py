@@ -1,138 +1,160 @@
-"""Tier 0, the contract: what every solver does, whatever its mathematics."""
+"""Tier 0, the contract: what goes into one call of a solver, and what comes out of it."""
 
 from __future__ import annotations
 
-import pickle
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from sdeplug.errors import PairingError
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.score import Counted
-from sdeplug.solver import Corrector
-from sdeplug.testing.bench import Solver, apply, rows, sdes, smooth, span, state
+from sdeplug.sde import ForwardSDE
+from sdeplug.solver import Claims, Corrector, Integrator
+from sdeplug.testing.bench import Solver, jumps, span
+from sdeplug.testing.calls import Call, calls, explore, working
 from sdeplug.testing.report import Finding, NotApplicable, demand
 
 
-def check_value(solver: Solver) -> Finding:
-    """It is a value: a frozen dataclass that can be hashed, compared, copied and pickled."""
-    demand(is_dataclass(solver), "it is not a dataclass: write @dataclass(frozen=True) above it")
-    copies = (replace(solver), pickle.loads(pickle.dumps(solver)))  # type: ignore[type-var]
-    for copy in copies:
-        demand(copy == solver and hash(copy) == hash(solver), f"its copy {copy!r} differs from it")
-    for each in fields(solver):  # type: ignore[arg-type]
-        try:
-            setattr(solver, each.name, getattr(solver, each.name))
-        except AttributeError:
-            continue
-        demand(False, f"its field {each.name} can be changed: write @dataclass(frozen=True)")
-    return Finding(f"{len(fields(solver))} options")  # type: ignore[arg-type]
+def check_claims(solver: Solver) -> Finding:
+    """It works with every kind of forward SDE that it claims to."""
+    demand(
+        isinstance(solver.claims, Claims),
+        f"its claims are {solver.claims!r}: must be Claims(...), as a class attribute or property",
+    )
+    names = ", ".join(type(sde).__name__ for sde in working(solver))
+    needs = solver.claims.needs
+    if not issubclass(_Cubic, needs):
+        return Finding(f"works with {names}")
+    reverse, x = ReverseSDE(_Cubic(), lambda x, t: -x), Call.plain(solver, working(solver)[0])
+    t, s = span(solver)
+    try:
+        if isinstance(solver, Corrector):
+            solver.correct(reverse, x.state(), t, x.run())
+        else:
+            solver.integrate(reverse, x.state(), t, s, x.run())
+    except PairingError as error:
+        demand(False, f"it claims needs={needs.__name__}, and a forward SDE that is not linear "
+               f"is refused: {error} Claim needs=LinearSDE")  # fmt: skip
+    return Finding(f"works with {names}, and with what is not linear")
 
 
 def check_shapes_and_dtypes(solver: Solver) -> Finding:
-    """The output has shape and dtype of the input, whatever they are."""
-    shapes, dtypes = ((3, 2), (1, 5), (2, 1, 4, 4)), (torch.float32, torch.float64)
-    for sde in sdes(solver):
-        for shape in shapes:
-            for dtype in dtypes:
-                out = apply(solver, state(*shape, dtype=dtype), rows(shape[0]), sde)
-                wanted, got = (shape, dtype), (tuple(out.shape), out.dtype)
-                demand(got == wanted, f"{wanted} became {got} on {sde!r}")
-                demand(bool(out.isfinite().all()), f"output not finite on {sde!r}")
-    return Finding(f"{len(shapes)} shapes, {len(dtypes)} dtypes")
+    """The output has shape, dtype and device of the input, and is finite."""
+
+    def test(call: Call) -> None:
+        out = call.apply(solver)
+        wanted = (call.shape, call.dtype, torch.device("cpu"))
+        demand(isinstance(out, Tensor), f"a tensor became {type(out).__name__}")
+        got = (tuple(out.shape), out.dtype, out.device)
+        demand(got == wanted, f"x became shape {got[0]}, {got[1]} on {got[2]}")
+        demand(bool(out.isfinite().all()), "the output is not finite")
+
+    explore(calls(solver, (torch.float64, torch.float32)), test, examples=24)
+    return Finding("shapes of rank 2 to 5, float32 and float64")
 
 
-def check_input_untouched(solver: Solver) -> Finding:
-    """It does not write to its input."""
-    for sde in sdes(solver):
-        x = state(4, 3)
+def check_device(solver: Solver) -> Finding:
+    """On an accelerator it stays there, and gives what it gives on the CPU."""
+    if not torch.cuda.is_available():
+        raise NotApplicable("this machine has no CUDA device")
+    for sde in working(solver):
+        call = Call.plain(solver, sde)
+        there = call.apply(solver, call.state().to("cuda"))
+        demand(there.device.type == "cuda", f"x on cuda became one on {there.device} ({call})")
+        here = call.apply(solver)
+        gap = float((there.cpu() - here).abs().max())
+        demand(gap <= 1e-8, f"it moved by {gap:.2g} from the CPU to CUDA ({call})")
+    return Finding(torch.cuda.get_device_name())
+
+
+def check_memory(solver: Solver) -> Finding:
+    """It writes neither to its input nor to what it returned before."""
+
+    def test(call: Call) -> None:
+        x = call.state()
         before = x.clone()
-        apply(solver, x, rows(4), sde)
-        demand(torch.equal(x, before), f"x was written to, on {sde!r}")
-    return Finding()
-
-
-def check_randomness(solver: Solver) -> Finding:
-    """Noise comes from ``run.noise`` alone, and as much of it as is claimed."""
-    sde = sdes(solver)[0]
-    before = torch.random.get_rng_state()
-    first, again, other = (
-        apply(solver, state(4, 3), Run(SharedNoise(seed)), sde) for seed in (0, 0, 1)
-    )
-    demand(
-        torch.equal(torch.random.get_rng_state(), before),
-        "torch's global generator was used: take noise from run.noise.normal(x)",
-    )
-    demand(torch.equal(first, again), "the same seed gave another result")
-    stochastic = solver.claims.stochastic
-    demand(
-        torch.equal(first, other) != stochastic,
-        f"it claims stochastic={stochastic}, but another seed gave "
-        + ("the same result" if stochastic else "another result"),
-    )
-    return Finding("stochastic" if stochastic else "deterministic")
-
-
-def check_stochasticity(solver: Solver) -> Finding:
-    """At stochasticity 0 an integrator draws no noise: it follows the probability flow."""
-    if isinstance(solver, Corrector):
-        raise NotApplicable("it is a corrector")
-    if solver.claims.floor is not None:
-        raise NotApplicable("it declares a bias: a corrector may be at work in it")
-    sde = sdes(solver)[0]
-    reverse, (t, s) = ReverseSDE(sde, smooth, 0.0), span(solver)
-    with torch.no_grad():
-        first, other = (
-            solver.integrate(reverse, state(4, 3), t, s, Run(SharedNoise(seed))) for seed in (0, 1)
+        first = call.apply(solver, x)
+        demand(torch.equal(x, before), "x was written to: use x + y, not x += y")
+        demand(
+            first is x or first.untyped_storage().data_ptr() != x.untyped_storage().data_ptr(),
+            "the output is a view of x: writing to one changes the other; return x or a new tensor",
         )
-    demand(
-        torch.equal(first, other),
-        "it draws noise at stochasticity 0: scale its noise with reverse.level(t), or take "
-        "reverse.diffusion(t), which does",
-    )
-    return Finding()
+        kept = first.clone()
+        replace(call, seed=call.seed + 1).apply(solver)
+        demand(torch.equal(first, kept), "a second call wrote to the output of the first")
 
-
-def check_batch_independence(solver: Solver) -> Finding:
-    """A row does not depend on its neighbours."""
-    if solver.claims.couples_batch:
-        raise NotApplicable("it declares couples_batch")
-    for sde in sdes(solver):
-        whole = apply(solver, state(5, 3), rows(5), sde)
-        alone = apply(solver, state(5, 3)[:1], rows(1), sde)
-        gap = float((whole[:1] - alone).abs().max())
-        demand(gap <= 1e-10, f"row 0 moved by {gap:.2g} when its neighbours left, on {sde!r}")
-    return Finding()
+    return explore(calls(solver), test)
 
 
 def check_score_times(solver: Solver) -> Finding:
-    """The score is asked for only inside the span; by a corrector, only at its time."""
-    t, s = span(solver)
-    for sde in sdes(solver):
-        times: list[float] = []
+    """The score is asked for only inside the span; by a corrector, only at its time.
 
-        def recorded(x: Tensor, t: Tensor, times: list[float] = times) -> Tensor:
-            times.extend(t.tolist())
-            return smooth(x, t)
+    Also in the steps of a ``begin()``: each has a span of its own.
+    """
 
-        apply(solver, state(2, 3), rows(2), sde, recorded)
-        outside = [time for time in times if not s <= time <= t]
-        demand(not outside, f"the score was asked for at {outside[:3]}, outside [{s}, {t}]")
-    return Finding()
+    def test(call: Call) -> None:
+        ends = [call.t if isinstance(solver, Corrector) else call.s, call.t]
+
+        def recorded(x: Tensor, t: Tensor) -> Tensor:
+            low, high = ends
+            outside = [each for each in t.tolist() if not low <= each <= high]
+            demand(
+                not outside, f"the score was asked for at {outside[:3]}, outside [{low}, {high}]"
+            )
+            return call.score(x, t)
+
+        call.apply(solver, score=recorded)
+        if isinstance(solver, Integrator) and not jumps(solver):
+            x, advance = call.state(), solver.begin(call.reverse(recorded), call.run())
+            middle = 0.5 * (call.t + call.s)
+            for t, s in ((call.t, middle), (middle, call.s)):
+                ends[:] = s, t
+                x = advance(x, t, s)
+
+    return explore(calls(solver), test, examples=24)
+
+
+def check_score_inputs(solver: Solver) -> Finding:
+    """The score gets a finite state like x, and times of shape (B,) in float32 at least."""
+
+    def test(call: Call) -> None:
+        x0 = call.state()
+        wide = torch.float64 if call.dtype == torch.float64 else torch.float32
+
+        def inspected(x: Tensor, t: Tensor) -> Tensor:
+            demand(
+                x.shape == x0.shape and x.dtype == x0.dtype,
+                f"the score got x of shape {tuple(x.shape)}, {x.dtype}",
+            )
+            demand(bool(x.isfinite().all()), "the score got an x that is not finite")
+            demand(
+                tuple(t.shape) == call.shape[:1] and t.dtype == wide,
+                f"the score got t of shape {tuple(t.shape)}, {t.dtype}: must be one {wide} for "
+                "each row; ask reverse.score(x, t), which makes it",
+            )
+            return call.score(x, t)
+
+        call.apply(solver, x0, score=inspected)
+
+    return explore(calls(solver, (torch.float64, torch.float32)), test)
 
 
 def check_evaluations(solver: Solver) -> Finding:
-    """It costs as many score evaluations as it claims."""
+    """It costs as many score evaluations as it claims, over every span."""
     claimed = solver.claims.evaluations
     if claimed is None:
         raise NotApplicable("it claims no fixed number")
-    for sde in sdes(solver):
-        counted = Counted(smooth)
-        apply(solver, state(2, 3), rows(2), sde, counted)
-        demand(counted.nfe == claimed, f"it claims {claimed} and made {counted.nfe} on {sde!r}")
+
+    def test(call: Call) -> None:
+        counted = Counted(call.score)
+        call.apply(solver, score=counted)
+        demand(counted.nfe == claimed, f"it claims evaluations={claimed} and made {counted.nfe}")
+
+    explore(calls(solver), test)
     return Finding(f"{claimed}")
 
 
@@ -140,13 +162,16 @@ def check_affine(solver: Solver) -> Finding:
     """With an affine score it is affine in (x, noise), as claimed."""
     if not solver.claims.affine:
         raise NotApplicable("it does not claim to be affine")
-    for sde in sdes(solver):
-        x = torch.cat((state(2, 3), torch.zeros(2, 3, dtype=torch.float64)))
-        x[2] = x[0] + x[1]
-        y = apply(solver, x, Run(_Superposed()), sde, lambda x, t: 0.3 - x)
-        gap = float((y[0] + y[1] - y[2] - y[3]).abs().max())
-        demand(gap <= 1e-10, f"superposition fails by {gap:.2g} on {sde!r}: claim affine=False")
-    return Finding()
+
+    def test(call: Call) -> None:
+        x = replace(call, shape=(4, *call.shape[1:])).state()
+        x[2], x[3] = x[0] + x[1], 0.0
+        precision = 1.0 / float(x[:2].square().mean())
+        y = call.apply(solver, x, Run(_Superposed()), lambda x, t: (0.3 - x) * precision)
+        gap = float((y[0] + y[1] - y[2] - y[3]).abs().max() / y.abs().max().clamp(min=1.0))
+        demand(gap <= 1e-9, f"superposition fails by {gap:.2g} of its size: claim affine=False")
+
+    return explore(calls(solver), test)
 
 
 class _Superposed(NoiseSource):
@@ -161,15 +186,31 @@ class _Superposed(NoiseSource):
         return noise
 
 
+@dataclass(frozen=True)
+class _Cubic(ForwardSDE):
+    """A forward SDE that is not linear: dx = -x^3 dt + dw."""
+
+    def drift(self, x: Tensor, t: Tensor) -> Tensor:
+        return -(x**3)
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def prior(self, shape, noise, dtype=torch.float32, device="cpu"):  # type: ignore[no-untyped-def]
+        return noise.normal(torch.empty(tuple(shape), dtype=dtype, device=device))
+
+    def prior_log_prob(self, x: Tensor) -> Tensor:
+        return -0.5 * x.flatten(1).square().sum(1)
+
+
 CHECKS = (
-    check_value,
+    check_claims,
     check_shapes_and_dtypes,
-    check_input_untouched,
-    check_randomness,
-    check_stochasticity,
-    check_batch_independence,
+    check_device,
+    check_memory,
     check_score_times,
+    check_score_inputs,
     check_evaluations,
     check_affine,
 )
-"""The checks of this tier, cheap ones first."""
+"""The checks of this module."""

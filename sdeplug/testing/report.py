@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sdeplug.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,21 @@ class Curve:
     label: str
     steps: tuple[int, ...]
     errors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A law and the one that it should be, for a picture.
+
+    Attributes:
+        label: what carried the law there.
+        wanted: standard deviations along the principal axes of the right law.
+        seen: those of the law along the same axes.
+    """
+
+    label: str
+    wanted: tuple[float, ...]
+    seen: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -40,11 +64,17 @@ class CheckFailed(AssertionError):
     Args:
         message: what was seen and what was promised.
         curves: as those of a :class:`Finding`.
+        spectra: the laws that are not what they should be.
     """
 
-    def __init__(self, message: str, curves: tuple[Curve, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        curves: tuple[Curve, ...] = (),
+        spectra: tuple[Spectrum, ...] = (),
+    ) -> None:
         super().__init__(message)
-        self.curves = curves
+        self.curves, self.spectra = curves, spectra
 
 
 class NotApplicable(Exception):
@@ -69,6 +99,7 @@ class Result:
         reason: what was measured, or why it failed or did not apply.
         curves: errors against steps, where the check refines a grid.
         seconds: wall time.
+        spectra: laws that are not what they should be, where the check compares laws.
     """
 
     name: str
@@ -76,6 +107,7 @@ class Result:
     reason: str
     curves: tuple[Curve, ...] = ()
     seconds: float = 0.0
+    spectra: tuple[Spectrum, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,21 +132,94 @@ class Report:
         """Whether no check failed."""
         return not self.failures
 
+    @property
+    def verdict(self) -> str:
+        """The report in three words."""
+        count = len(self.failures)
+        return f"{count} check{'s' * (count > 1)} failed" if count else "all promises kept"
+
+    def to_json(self) -> str:
+        """The report as JSON; :meth:`from_json` reads it."""
+        plain = asdict(self)
+        for result in plain["results"]:
+            result["outcome"] = result["outcome"].value
+            for curve in result["curves"]:
+                curve["errors"] = _written(curve["errors"])
+            for spectrum in result["spectra"]:
+                spectrum["wanted"] = _written(spectrum["wanted"])
+                spectrum["seen"] = _written(spectrum["seen"])
+        return json.dumps(plain, indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ArgumentError: for any other text.
+        """
+        try:
+            plain = json.loads(text)
+            return cls(plain["solver"], tuple(map(_result, plain["results"])))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ArgumentError(
+                "text", text[:40], "what Report.to_json() wrote", f"It says: {error!r}."
+            ) from error
+
+    def picture(self) -> Figure:
+        """The observed orders, and the laws that are not what they should be.
+
+        Raises:
+            MissingExtraError: if matplotlib is missing.
+        """
+        from sdeplug.testing.pictures import draw_report
+
+        return draw_report(self)
+
     def __str__(self) -> str:
-        width = max(len(each.name) for each in self.results)
+        width = max((len(each.name) for each in self.results), default=0)
         lines = [
             f"  {each.name:<{width}}  {each.outcome.value:<14}  {each.reason}".rstrip()
             for each in self.results
         ]
-        verdict = "all promises kept" if self.passed else f"{len(self.failures)} checks failed"
-        return "\n".join((f"{self.solver}: {verdict}", *lines))
+        return "\n".join((f"{self.solver}: {self.verdict}", *lines))
 
 
-def demand(condition: bool, message: str, curves: tuple[Curve, ...] = ()) -> None:
+def demand(
+    condition: bool,
+    message: str,
+    curves: tuple[Curve, ...] = (),
+    spectra: tuple[Spectrum, ...] = (),
+) -> None:
     """Fail the check unless the condition holds.
 
     Raises:
-        CheckFailed: with the message and the curves.
+        CheckFailed: with the message, the curves and the laws.
     """
     if not condition:
-        raise CheckFailed(message, curves)
+        raise CheckFailed(message, curves, spectra)
+
+
+def _result(plain: Mapping[str, Any]) -> Result:
+    return Result(
+        plain["name"],
+        Outcome(plain["outcome"]),
+        plain["reason"],
+        tuple(
+            Curve(each["label"], tuple(each["steps"]), _read(each["errors"]))
+            for each in plain["curves"]
+        ),
+        plain["seconds"],
+        tuple(
+            Spectrum(each["label"], _read(each["wanted"]), _read(each["seen"]))
+            for each in plain["spectra"]
+        ),
+    )
+
+
+def _written(numbers: tuple[float, ...]) -> list[float | str]:
+    """JSON has no infinity and no not-a-number: they become text."""
+    return [each if math.isfinite(each) else str(each) for each in numbers]
+
+
+def _read(numbers: list[float | str]) -> tuple[float, ...]:
+    return tuple(map(float, numbers))

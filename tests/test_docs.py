@@ -1,0 +1,120 @@
+"""The documentation: its code runs and prints what it says; its tables are the registry's."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import sdeplug
+from sdeplug.registry import registry
+
+matplotlib = pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")  # the digits are in it
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import blocks  # noqa: E402
+import pictures  # noqa: E402
+import solver_table  # noqa: E402
+
+PAGES = {page.relative_to(ROOT).as_posix(): page for page in blocks.pages()}
+WITH_CODE = [name for name, page in PAGES.items() if "```python" in page.read_text()]
+COMMANDS = {
+    " ".join(each): (page, each) for page in PAGES.values() for each in blocks.commands(page)
+}
+PARTS = sorted(solver_table.parts())
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """An empty folder to work in, no window, and a registry that nobody has added to."""
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("Agg")
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+    pictures.plt.close("all")
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_the_code_of_a_page_runs_and_prints_what_the_page_says(name):
+    for block, printed in blocks.runs(PAGES[name]):
+        assert block.code == printed, f"{name}:{block.line} shows another output"
+
+
+def test_every_output_belongs_to_a_block():
+    for name, page in PAGES.items():
+        shown = [each for each in blocks.blocks(page.read_text()) if each.info == blocks.OUTPUT]
+        if name not in WITH_CODE:
+            assert not shown
+
+
+@pytest.mark.parametrize("name", [each for each in PARTS if "errors" not in each])
+def test_the_tables_are_those_of_the_registry(name):
+    assert shown_parts()[name] == solver_table.parts()[name]().strip("\n") + "\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [each for each in PARTS if "errors" in each])
+def test_the_measured_errors_are_what_is_measured(name):
+    assert shown_parts()[name] == solver_table.parts()[name]().strip("\n") + "\n"
+
+
+def shown_parts() -> dict[str, str]:
+    pages = sorted(solver_table.FOLDER.glob("*.md"))
+    return {name: text for page in pages for name, text in solver_table.shown(page).items()}
+
+
+def test_every_bundled_solver_has_a_page_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for entry in solver_table.bundled().values():
+        page = DOCS / "solvers" / f"{entry.short}.md"
+        assert f": solvers/{entry.short}.md" in navigation
+        text = page.read_text(encoding="utf-8")
+        for heading in ("## Promises and options", "## When to use it", "## References"):
+            assert heading in text, f"{page.name} lacks {heading!r}"
+        assert "$$" in text, f"{page.name} has no equation"
+
+
+def test_the_reference_has_every_name_of_the_front_door_once():
+    text = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
+    shown = Counter(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE))
+    assert [name for name, count in shown.items() if count > 1] == []
+    wanted = {f"sdeplug.{name}" for name in sdeplug.__all__} - {"sdeplug.targets"}
+    wanted |= {f"sdeplug.testing.{name}" for name in sdeplug.testing.__all__}
+    assert wanted - set(shown) == set()
+
+
+def test_every_picture_is_shown_and_every_function_of_them_makes_one():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES.values())
+    saved = set(re.findall(r'savefig\("([\w-]+\.png)"', text))
+    shown = set(re.findall(r"images/([\w-]+\.png)", text))
+    there = {path.name for path in (DOCS / "images").glob("*.png")}
+    assert set(pictures.FIGURES) | saved <= shown
+    assert shown <= there
+
+
+@pytest.mark.slow
+def test_the_pictures_can_be_made(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    pictures.make(folder)
+    made = {path.name for path in folder.glob("*.png")}
+    assert set(pictures.FIGURES) < made
+    assert all((folder / name).stat().st_size > 5_000 for name in made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [each for each in COMMANDS if not each.startswith("demo")])
+def test_the_commands_run(line):
+    page, arguments = COMMANDS[line]
+    if "--pipeline" in arguments:  # the page writes or shows the file
+        blocks.write_files(page)
+        list(blocks.runs(page))
+    blocks.command(arguments)
