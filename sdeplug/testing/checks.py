@@ -10,13 +10,46 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sdeplug.testing import contract, marginals
+from sdeplug.testing import (
+    affine,
+    arithmetic,
+    contract,
+    floors,
+    invariance,
+    kolmogorov,
+    marginals,
+    paired,
+    randomness,
+    sampling,
+    strong,
+    times,
+    values,
+)
 from sdeplug.testing.report import Finding
 
 Check = Callable[[Any], Finding]
 
-FAST: tuple[Check, ...] = (*contract.CHECKS, *marginals.CHECKS)
+CONTRACT: tuple[Check, ...] = (
+    *values.CHECKS,
+    *contract.CHECKS,
+    *randomness.CHECKS,
+    *times.CHECKS,
+    *arithmetic.CHECKS,
+)
+"""Tier 0: what every solver does, whatever its mathematics."""
+
+EXACT: tuple[Check, ...] = (
+    *affine.CHECKS,
+    *marginals.CHECKS,
+    *strong.CHECKS,
+    *invariance.CHECKS,
+    *floors.CHECKS,
+    *paired.CHECKS,
+)
+"""Tier 1: exact laws of a Gaussian target."""
+
+FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 """Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
 
-CHECKS: tuple[Check, ...] = FAST
+CHECKS: tuple[Check, ...] = (*FAST, *kolmogorov.CHECKS, *sampling.CHECKS)
 """All checks, cheap ones first."""

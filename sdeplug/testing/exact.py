@@ -17,12 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
-from sdeplug.errors import PairingError
-from sdeplug.noise import NoiseSource
+from sdeplug.pipeline import Pipeline
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.targets.base import Target
+from sdeplug.testing.impulses import Impulses
 
 Sampler = Callable[[Tensor, Run], Tensor]
 """What carries a batch along: (x, run) -> y."""
@@ -41,35 +40,32 @@ class Law:
     covariance: Tensor
 
 
-class Impulses(NoiseSource):
-    """Noise that is zero but for impulses: row 1 + p + j p + i gets the i-th of p patterns in
-    draw j, and the rows before get none.
+@dataclass(frozen=True, eq=False)
+class Response:
+    """What an affine sampler does: y = b + A x + sum of C_j z_j.
 
-    Args:
-        patterns: the impulses, one a row, shape ``(p, D)``.
+    Attributes:
+        offset: b, shape ``(D,)``, float64.
+        inputs: A transposed, shape ``(D, D)``: row i is the answer to a unit of x_i.
+        noise: likewise all C_j, one below the other, shape ``(J D, D)``.
+        apart: whether coordinates are kept apart; only the diagonals are here then, in the
+            shapes ``(1, D)`` and ``(J, D)``.
     """
 
-    def __init__(self, patterns: Tensor) -> None:
-        self.patterns = patterns
-        self.draws = 0
+    offset: Tensor
+    inputs: Tensor
+    noise: Tensor
+    apart: bool = False
 
-    def normal(self, like: Tensor) -> Tensor:
-        """Zeros of the shape of ``like``, with the impulses of this draw."""
-        noise = torch.zeros_like(like)
-        count = len(self.patterns)
-        first = 1 + count * (1 + self.draws)
-        if first < len(like):
-            noise[first : first + count] = self.patterns.to(like).reshape(-1, *like.shape[1:])
-        self.draws += 1
-        return noise
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        """Not to be had: a path has no finite number of draws.
-
-        Raises:
-            PairingError: always.
-        """
-        raise PairingError("a solver that asks for Brownian paths has no exact law by impulses.")
+    def law(self, start: Law) -> Law:
+        """The law of y for x of a given law."""
+        if self.apart:
+            gain = self.inputs[0]
+            variance = gain.square() * start.covariance.diagonal() + self.noise.square().sum(0)
+            return Law(gain * start.mean + self.offset, torch.diag(variance))
+        matrix = self.inputs.T
+        covariance = matrix @ start.covariance @ matrix.T + self.noise.T @ self.noise
+        return Law(matrix @ start.mean + self.offset, covariance)
 
 
 def exact_law(sampler: Sampler, start: Law) -> Law:
@@ -77,17 +73,14 @@ def exact_law(sampler: Sampler, start: Law) -> Law:
 
     Args:
         sampler: function (x, run) -> y, affine in x and in the noise that it takes from
-            ``run.noise``; a Gaussian target makes it so.
+            ``run.noise``; a Gaussian target makes it so.  :func:`through` makes one of a
+            pipeline.
         start: law of x.
 
     Returns:
         The law of y, to rounding.
     """
-    out = _responses(sampler, torch.eye(len(start.mean), dtype=torch.float64))
-    dimension = len(start.mean)
-    matrix, noise = out[1 : 1 + dimension].T, out[1 + dimension :]
-    covariance = matrix @ start.covariance @ matrix.T + noise.T @ noise
-    return Law(matrix @ start.mean + out[0], covariance)
+    return response(sampler, len(start.mean)).law(start)
 
 
 def exact_spectrum(sampler: Sampler, start: Law) -> Law:
@@ -96,20 +89,47 @@ def exact_spectrum(sampler: Sampler, start: Law) -> Law:
     One impulse serves all coordinates at once, which costs D times less.  That a sampler keeps
     them apart is to be seen from :func:`exact_law` on a rotated covariance.
     """
-    out = _responses(sampler, torch.ones(1, len(start.mean), dtype=torch.float64))
-    variance = out[1].square() * start.covariance.diagonal() + out[2:].square().sum(0)
-    return Law(out[1] * start.mean + out[0], torch.diag(variance))
+    return response(sampler, len(start.mean), apart=True).law(start)
 
 
-def _responses(sampler: Sampler, patterns: Tensor) -> Tensor:
-    """The output at zero input, then its changes for each pattern in x and in each draw."""
+def response(sampler: Sampler, dimension: int, apart: bool = False) -> Response:
+    """The answer of an affine sampler to impulses.
+
+    Args:
+        sampler: function (x, run) -> y.
+        dimension: the numbers in a row of x.
+        apart: whether the sampler keeps coordinates apart, so that one impulse serves them all.
+    """
+    patterns = probes(dimension, apart)
     dry = Impulses(patterns)
     with torch.no_grad():
         sampler(torch.zeros_like(patterns[:1]), Run(dry))
-        rows = patterns.new_zeros(1 + len(patterns) * (1 + dry.draws), patterns.shape[1])
+        live = dry.again()
+        rows = patterns.new_zeros(1 + len(patterns) * (1 + live.columns), dimension)
         rows[1 : 1 + len(patterns)] = patterns
-        out = sampler(rows, Run(Impulses(patterns)))
-    return torch.cat((out[:1], out[1:] - out[0]))
+        out = sampler(rows, Run(live))
+    return split(out[0], out[1:] - out[0], apart)
+
+
+def probes(dimension: int, apart: bool) -> Tensor:
+    """The impulses that a sampler is asked with, one a row: float64."""
+    one = torch.ones(1, dimension, dtype=torch.float64)
+    return one if apart else torch.eye(dimension, dtype=torch.float64)
+
+
+def split(offset: Tensor, changes: Tensor, apart: bool) -> Response:
+    """A response from the changes that its impulses made, those in x first."""
+    count = 1 if apart else len(offset)
+    return Response(offset, changes[:count], changes[count:], apart)
+
+
+def through(pipeline: Pipeline) -> Sampler:
+    """All legs of a pipeline as a sampler, from T to where its last leg ends."""
+
+    def sampler(x: Tensor, run: Run) -> Tensor:
+        return pipeline.sample(x.shape, noise=run.noise, x=x).x
+
+    return sampler
 
 
 def marginal_law(target: Target, sde: LinearSDE, t: float) -> Law:
