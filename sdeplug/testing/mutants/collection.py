@@ -1,0 +1,46 @@
+"""The right solvers and all their mutants."""
+
+from __future__ import annotations
+
+from sdeplug.testing.mutants.acts import TABLE
+from sdeplug.testing.mutants.flows import KEPT
+from sdeplug.testing.mutants.generic import Solver, mutants_of
+from sdeplug.testing.mutants.record import Mutant
+from sdeplug.testing.mutants.right import (
+    CLASSICAL,
+    EULER,
+    HEUN,
+    AdamsBashforth,
+    EulerMaruyama,
+    ExponentialEuler,
+    ExponentialMidpoint,
+    Langevin,
+    RowLangevin,
+    RungeKutta,
+)
+from sdeplug.testing.mutants.specific import specific
+
+RIGHT: tuple[Solver, ...] = (
+    EulerMaruyama(),
+    ExponentialEuler(),
+    ExponentialMidpoint(),
+    RungeKutta(EULER),
+    RungeKutta(HEUN),
+    RungeKutta(CLASSICAL),
+    AdamsBashforth(),
+    Langevin(),
+    RowLangevin(),
+)
+"""The right solvers that mutants are made from."""
+
+MUTANTS: tuple[Mutant, ...] = (
+    *mutants_of(EulerMaruyama()),
+    *specific(),
+)
+"""Wrong solvers, each with one mistake."""
+
+
+def forget() -> None:
+    """Empty what the mutants with a memory that outlives a run have kept."""
+    TABLE.clear()
+    KEPT.clear()

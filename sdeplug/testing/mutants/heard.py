@@ -1,0 +1,222 @@
+"""Mistakes in the noise."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sdeplug.brownian import BrownianPath
+from sdeplug.noise import NoiseSource, SharedNoise, Silence
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.solver import Advance
+from sdeplug.testing.mutants.defect import Begin, Defect
+
+
+class _Filtered(NoiseSource):
+    """The numbers and paths of a source, changed."""
+
+    def __init__(
+        self,
+        source: NoiseSource,
+        numbers: Callable[[Tensor], Tensor],
+        path: Callable[[BrownianPath], BrownianPath] = lambda path: path,
+    ) -> None:
+        self.source, self.numbers, self.path = source, numbers, path
+
+    def normal(self, like: Tensor) -> Tensor:
+        return self.numbers(self.source.normal(like))
+
+    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
+        return self.path(self.source.brownian(like, t, s))
+
+
+@dataclass(frozen=True)
+class Scaled(Defect):
+    """Noise times a factor."""
+
+    factor: float
+
+    @property
+    def what(self) -> str:
+        """With the number."""
+        return f"noise times {self.factor:g}"
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Numbers and paths times the factor."""
+        return _Filtered(
+            noise,
+            lambda z: self.factor * z,
+            lambda path: replace(path, scale=self.factor * path.scale),
+        )
+
+
+@dataclass(frozen=True)
+class Reused(Defect):
+    """The same noise in every step."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """The first numbers again and again; all paths with one key."""
+        return _Reused(noise)
+
+
+class _Reused(NoiseSource):
+    """The first answers of a source, again and again."""
+
+    def __init__(self, source: NoiseSource) -> None:
+        self.source = source
+        self.numbers: Tensor | None = None
+        self.key: int | None = None
+
+    def normal(self, like: Tensor) -> Tensor:
+        if self.numbers is None or self.numbers.shape != like.shape:
+            self.numbers = self.source.normal(like)
+        return self.numbers.to(like)
+
+    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
+        path = self.source.brownian(like, t, s)
+        self.key = path.key if self.key is None else self.key
+        return replace(path, key=self.key)
+
+
+@dataclass(frozen=True)
+class SharedByRows(Defect):
+    """All rows get the noise of the first."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """The first row for all."""
+        return _Filtered(
+            noise,
+            lambda z: z[:1].expand_as(z),
+            lambda path: replace(path, rows=path.rows[:1].expand_as(path.rows)),
+        )
+
+
+@dataclass(frozen=True)
+class SharedByCoordinates(Defect):
+    """All coordinates of a row get the noise of its first."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """The first coordinate for all."""
+
+        def shared(z: Tensor) -> Tensor:
+            return z.flatten(1)[:, :1].expand(-1, z[0].numel()).reshape_as(z)
+
+        return _Filtered(noise, shared)
+
+
+@dataclass(frozen=True)
+class SharedByNeighbours(Defect):
+    """Rows are correlated with the row before them, with the right variance."""
+
+    correlation: float = 0.1
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """A moving average over the batch."""
+        own = math.sqrt(1.0 - self.correlation**2)
+        return _Filtered(noise, lambda z: own * z + self.correlation * z.roll(1, 0))
+
+
+@dataclass(frozen=True)
+class Antithetic(Defect):
+    """The second half of the batch gets the noise of the first, negated."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Pairs of opposite rows."""
+
+        def paired(z: Tensor) -> Tensor:
+            half = z[: (len(z) + 1) // 2]
+            return torch.cat((half, -half))[: len(z)]
+
+        return _Filtered(noise, paired)
+
+
+@dataclass(frozen=True)
+class Uniform(Defect):
+    """Uniform numbers of variance 1 in place of normal ones."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Through the distribution function of the normal law."""
+        return _Filtered(noise, lambda z: math.sqrt(12.0) * (torch.special.ndtr(z) - 0.5))
+
+
+@dataclass(frozen=True)
+class Clipped(Defect):
+    """Numbers clipped to an interval."""
+
+    bound: float = 3.0
+
+    @property
+    def what(self) -> str:
+        """With the number."""
+        return f"noise clipped to [-{self.bound:g}, {self.bound:g}]"
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Clipped at both sides."""
+        return _Filtered(noise, lambda z: z.clamp(-self.bound, self.bound))
+
+
+@dataclass(frozen=True)
+class Signs(Defect):
+    """Two-point noise, +1 or -1, in place of normal numbers: not affine, as is then claimed."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """The signs of the numbers."""
+        return _Filtered(noise, torch.sign)
+
+
+class _Torch(NoiseSource):
+    def normal(self, like: Tensor) -> Tensor:
+        return torch.randn_like(like)
+
+
+class _Python(NoiseSource):
+    def normal(self, like: Tensor) -> Tensor:
+        return SharedNoise(random.getrandbits(62)).normal(like)
+
+
+@dataclass(frozen=True)
+class Global(Defect):
+    """Noise from torch's global generator."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Not the source of the run."""
+        return _Torch()
+
+
+@dataclass(frozen=True)
+class Python(Defect):
+    """Noise that is seeded by Python's global generator."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Not the source of the run."""
+        return _Python()
+
+
+@dataclass(frozen=True)
+class Seeded(Defect):
+    """Noise from a generator of its own, with a fixed seed."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """Not the source of the run."""
+        return SharedNoise(0)
+
+
+@dataclass(frozen=True)
+class SilentLast(Defect):
+    """No noise in the step that ends at eps."""
+
+    def start(self, begin: Begin, reverse: ReverseSDE, run: Run) -> Advance:
+        """Start twice: with the noise, and without."""
+        loud = begin(reverse, run)
+        silent = begin(reverse, replace(run, noise=Silence()))
+
+        def advance(x: Tensor, t: float, s: float) -> Tensor:
+            return (silent if s <= reverse.forward.eps else loud)(x, t, s)
+
+        return advance
