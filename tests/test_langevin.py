@@ -71,7 +71,9 @@ def drift(corrector, target, sde, t, rows=2048, seed=0):
 @pytest.mark.parametrize("corrector", [Langevin(), AnnealedLangevin(), Langevin(batch_mean=True)])
 def test_p_t_is_left_as_it_is(corrector, name, sde, t):
     rows = 512 if name == "d=64" else 2048
-    assert drift(corrector, TARGETS[name], sde, t, rows) < corrector.claims.floor
+    # With ``batch_mean`` nothing is promised, since the data might be uneven: these are not.
+    floor = min(corrector.claims.floor, Langevin().claims.floor)
+    assert drift(corrector, TARGETS[name], sde, t, rows) < floor
 
 
 @pytest.mark.parametrize("snr", [0.03, 0.1, 0.3, 0.6, 0.9])
