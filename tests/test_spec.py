@@ -100,7 +100,8 @@ def test_values_come_back_through_json(family, data):
 @given(
     sde=SDE_VALUES,
     level=st.floats(0.0, 10.0),
-    by=st.lists(INTEGRATORS, min_size=1, max_size=3),
+    # Denoise by itself only runs to 0; the last test of this file has it there.
+    by=st.lists(INTEGRATORS.filter(lambda by: not isinstance(by, Denoise)), min_size=1, max_size=3),
     levels=st.lists(st.none() | st.floats(0.0, 10.0), min_size=3, max_size=3),
     to=st.sets(st.floats(0.01, 0.5), min_size=3, max_size=3),
     ending=st.sampled_from([".json", ".toml"]),

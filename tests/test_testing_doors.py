@@ -27,7 +27,7 @@ from sdeplug.testing import (
 )
 from sdeplug.testing import doors as doors_module
 from sdeplug.testing.checks import CONTRACT
-from sdeplug.testing.report import CheckFailed, Curve, Finding, NotApplicable, Result, Spectrum
+from sdeplug.testing.findings import CheckFailed, Curve, Finding, NotApplicable, Result, Spectrum
 
 pytest_plugins = ["pytester"]
 

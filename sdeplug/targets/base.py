@@ -178,7 +178,7 @@ class Target(ABC):
         if x.ndim == 0 or tuple(x.shape[1:]) != self.shape or not x.is_floating_point():
             wanted = ", ".join(map(str, ("B", *self.shape)))
             raise ArgumentError(
-                "x", tuple(x.shape), f"of shape ({wanted}) and floating dtype, not {x.dtype}",
+                "x", (tuple(x.shape), x.dtype), f"of shape ({wanted}) and a floating dtype",
                 "A batch has one row for each sample.",
             )  # fmt: skip
         return x.to(_home(x.device), torch.float64)

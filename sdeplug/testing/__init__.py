@@ -22,20 +22,20 @@ from sdeplug.testing.exact import (
     response,
     through,
 )
-from sdeplug.testing.impulses import Impulses
-from sdeplug.testing.intercept import ForeignLaw, foreign_law
-from sdeplug.testing.kolmogorov import weak_error
-from sdeplug.testing.paired import paired_laws
-from sdeplug.testing.report import (
+from sdeplug.testing.findings import (
     CheckFailed,
     Curve,
     Finding,
     NotApplicable,
     Outcome,
-    Report,
     Result,
     Spectrum,
 )
+from sdeplug.testing.impulses import Impulses
+from sdeplug.testing.intercept import ForeignLaw, foreign_law
+from sdeplug.testing.kolmogorov import weak_error
+from sdeplug.testing.paired import paired_laws
+from sdeplug.testing.report import Report
 from sdeplug.testing.sampling import equivalence_bound, sampling_cells
 
 __all__ = [

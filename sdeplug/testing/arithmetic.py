@@ -8,7 +8,7 @@ import torch
 
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.calls import Call, calls, explore
-from sdeplug.testing.report import Finding, demand
+from sdeplug.testing.findings import Finding, demand
 
 _SINGLE = 1e-4  # of the size of the state: a thousand roundings of float32 in a row
 _TOLERANCE = 1e-2  # where other steps are chosen in another dtype

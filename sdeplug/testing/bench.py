@@ -19,7 +19,7 @@ from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Corrector, FlowIntegrator, Integrator
 from sdeplug.targets import Gaussian
-from sdeplug.testing.report import NotApplicable
+from sdeplug.testing.findings import NotApplicable
 
 Solver = Integrator | Corrector
 

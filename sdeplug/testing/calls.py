@@ -24,7 +24,7 @@ from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Corrector
 from sdeplug.testing.bench import Solver, jumps, span
-from sdeplug.testing.report import CheckFailed, Finding, NotApplicable
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy

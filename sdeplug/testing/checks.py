@@ -25,7 +25,7 @@ from sdeplug.testing import (
     times,
     values,
 )
-from sdeplug.testing.report import Finding
+from sdeplug.testing.findings import Finding
 
 Check = Callable[[Any], Finding]
 

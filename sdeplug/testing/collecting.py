@@ -12,7 +12,7 @@ from sdeplug.terminal import named
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.checks import Check
 from sdeplug.testing.doors import run_or_skip, selected
-from sdeplug.testing.report import CheckFailed
+from sdeplug.testing.findings import CheckFailed
 
 
 class Checks:

@@ -16,7 +16,7 @@ from sdeplug.sde import ForwardSDE
 from sdeplug.solver import Claims, Corrector, Integrator
 from sdeplug.testing.bench import Solver, jumps, span
 from sdeplug.testing.calls import Call, calls, explore, working
-from sdeplug.testing.report import Finding, NotApplicable, demand
+from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 
 def check_claims(solver: Solver) -> Finding:

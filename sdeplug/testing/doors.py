@@ -16,15 +16,8 @@ from sdeplug.options import Configured, options_of
 from sdeplug.solver import Corrector, Integrator
 from sdeplug.testing.bench import Solver, single_thread
 from sdeplug.testing.checks import CHECKS, FAST, Check
-from sdeplug.testing.report import (
-    CheckFailed,
-    Curve,
-    NotApplicable,
-    Outcome,
-    Report,
-    Result,
-    Spectrum,
-)
+from sdeplug.testing.findings import CheckFailed, Curve, NotApplicable, Outcome, Result, Spectrum
+from sdeplug.testing.report import Report
 
 if TYPE_CHECKING:
     import pytest

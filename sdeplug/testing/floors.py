@@ -15,9 +15,9 @@ from sdeplug.sde import LinearSDE
 from sdeplug.solver import Integrator
 from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score, sdes
 from sdeplug.testing.exact import exact_spectrum, marginal_law, relative_error
+from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
 from sdeplug.testing.paired import PER_ROW, paired_laws
 from sdeplug.testing.refine import Refined, refinements
-from sdeplug.testing.report import Curve, Finding, NotApplicable, demand
 
 _STEPS = (64, 128, 256, 512)
 _STEPS_IN_PAIRS = (32, 64, 128)

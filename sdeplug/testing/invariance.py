@@ -17,8 +17,8 @@ from sdeplug.sde import LinearSDE
 from sdeplug.solver import Corrector
 from sdeplug.testing.bench import Solver, gaussian, gaussian_score, sdes
 from sdeplug.testing.exact import Law, marginal_law, relative_error, response
+from sdeplug.testing.findings import Finding, NotApplicable, demand
 from sdeplug.testing.paired import PER_ROW, SEEDS, paired_response
-from sdeplug.testing.report import Finding, NotApplicable, demand
 
 _FRACTIONS = (0.1, 0.5, 1.0)  # of T: where p_t is watched
 _DOUBLINGS = 30  # the law of 2^30 sweeps is that of sweeps doubled so many times

@@ -32,8 +32,8 @@ from sdeplug.sde import LinearSDE
 from sdeplug.solver import FlowIntegrator, Integrator
 from sdeplug.targets import GaussianMixture
 from sdeplug.testing.bench import Solver, jumps, single_thread
+from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
 from sdeplug.testing.nodes import Nodes
-from sdeplug.testing.report import Curve, Finding, NotApplicable, demand
 
 _POINTS = 700
 _REACH = 8.5  # standard deviations, of a mode at either end

@@ -15,6 +15,7 @@ from sdeplug.compose import Denoise, OnGrid
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Integrator
+from sdeplug.testing.affine import is_affine
 from sdeplug.testing.bench import (
     SPECTRUM,
     Solver,
@@ -28,8 +29,8 @@ from sdeplug.testing.bench import (
     sdes,
 )
 from sdeplug.testing.exact import Law, exact_law, exact_spectrum, marginal_law, relative_error
+from sdeplug.testing.findings import Curve, Finding, NotApplicable, Spectrum, demand
 from sdeplug.testing.refine import Refined, coarse, refinements
-from sdeplug.testing.report import Curve, Finding, NotApplicable, Spectrum, demand
 
 _LIMITS = {1: 5e-4, 2: 1e-4}  # by order; what a consistent solver's extrapolated error stays under
 _LIMIT_OF_HIGHER_ORDERS = 1e-5
@@ -121,10 +122,10 @@ def check_rotation(solver: Solver) -> Finding:
     """Rotating the data rotates the samples: coordinates are not mixed up."""
     if not isinstance(solver, Integrator):
         raise NotApplicable("it is a corrector")
-    if not solver.claims.affine:
-        raise NotApplicable("it is not affine: its law is not to be had exactly")
     if isinstance(solver, Denoise):
         raise NotApplicable("it jumps to the data")
+    if not is_affine(solver):
+        raise NotApplicable("it is not affine: its law is not to be had exactly")
     axes = rotation()
     worst = 0.0
     for sde in sdes(solver):
@@ -149,12 +150,12 @@ def _consistent(solver: Solver) -> tuple[Integrator, float]:
     if not isinstance(solver, Integrator):
         raise NotApplicable("it is a corrector")
     claims = solver.claims
-    if not claims.affine:
-        raise NotApplicable("it is not affine: its law is not to be had exactly")
     if claims.floor is not None:
         raise NotApplicable(f"it declares a bias that does not vanish (floor={claims.floor:g})")
     if claims.order is None:
         raise NotApplicable("it claims no order")
+    if not is_affine(solver):
+        raise NotApplicable("it is not affine: its law is not to be had exactly")
     return solver, claims.order
 
 

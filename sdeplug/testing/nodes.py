@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdeplug.brownian import BrownianPath
 from sdeplug.noise import NoiseSource
-from sdeplug.testing.report import NotApplicable
+from sdeplug.testing.findings import NotApplicable
 
 _PER_DRAW = {0: 1, 1: 20, 2: 12}
 

@@ -31,7 +31,7 @@ from sdeplug.testing.exact import (
     relative_error,
     split,
 )
-from sdeplug.testing.report import Finding, NotApplicable, demand
+from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 ROWS = 4096
 SEEDS = (0, 1, 2)

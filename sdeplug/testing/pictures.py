@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 # Before anything of matplotlib: it says what to install where that is missing.
 from sdeplug.pictures import COLOURS, INK, blank_figure
-from sdeplug.testing.report import Curve, Outcome, Report, Result, Spectrum
+from sdeplug.testing.findings import Curve, Outcome, Result, Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,20 +19,21 @@ _COLUMNS = 2
 _LEGEND = 8  # lines at most that are told apart by name
 
 
-def draw_report(report: Report) -> Figure:
+def draw_results(title: str, results: Sequence[Result]) -> Figure:
     """The observed orders, check by check, and the laws that are not what they should be.
 
     Args:
-        report: what :func:`sdeplug.testing.check_solver` gave.
+        title: what stands above.
+        results: one for each check.
     """
     panels: list[Result | Spectrum] = [
-        *(each for each in report.results if each.curves),
-        *(spectrum for each in report.results for spectrum in each.spectra),
+        *(each for each in results if each.curves),
+        *(spectrum for each in results for spectrum in each.spectra),
     ]
     columns = min(_COLUMNS, max(len(panels), 1))
     rows = max(math.ceil(len(panels) / columns), 1)
     figure = blank_figure(5.2 * columns, 3.6 * rows + 0.6)
-    figure.suptitle(f"{_short(report.solver)}\n{report.verdict}", color=INK, fontsize=10)
+    figure.suptitle("\n".join(map(_short, title.split("\n"))), color=INK, fontsize=10)
     flat = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in flat[max(len(panels), 1) :]:
         axes.set_axis_off()

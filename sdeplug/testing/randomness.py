@@ -17,7 +17,7 @@ from sdeplug.run import Run
 from sdeplug.solver import Integrator
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.calls import Call, calls, explore, working
-from sdeplug.testing.report import Finding, NotApplicable, demand
+from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 _ROUNDING = 1e-10  # a sum over rows may be taken in another order
 

@@ -12,7 +12,7 @@ from sdeplug.grid import LogSNR, TimeGrid
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Integrator
 from sdeplug.testing.bench import alternating
-from sdeplug.testing.report import NotApplicable
+from sdeplug.testing.findings import NotApplicable
 
 Refined = Callable[[int], Integrator]
 """Number of steps to the solver on so many steps."""

@@ -1,4 +1,4 @@
-"""What checks say: outcomes with reasons."""
+"""The report on one solver: what every check said."""
 
 from __future__ import annotations
 
@@ -6,108 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from sdeplug.errors import ArgumentError
+from sdeplug.testing.findings import Curve, Outcome, Result, Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Errors on ever finer grids, for a picture.
-
-    Attributes:
-        label: what was refined.
-        steps: numbers of steps.
-        errors: one error for each.
-    """
-
-    label: str
-    steps: tuple[int, ...]
-    errors: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """A law and the one that it should be, for a picture.
-
-    Attributes:
-        label: what carried the law there.
-        wanted: standard deviations along the principal axes of the right law.
-        seen: those of the law along the same axes.
-    """
-
-    label: str
-    wanted: tuple[float, ...]
-    seen: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check that did not fail has seen.
-
-    Attributes:
-        text: a few words and numbers.
-        curves: errors against steps, where the check refines a grid.
-    """
-
-    text: str = ""
-    curves: tuple[Curve, ...] = ()
-
-
-class CheckFailed(AssertionError):
-    """A check found that a solver does not keep a promise.
-
-    Args:
-        message: what was seen and what was promised.
-        curves: as those of a :class:`Finding`.
-        spectra: the laws that are not what they should be.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        curves: tuple[Curve, ...] = (),
-        spectra: tuple[Spectrum, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.curves, self.spectra = curves, spectra
-
-
-class NotApplicable(Exception):
-    """A check does not apply to a solver; the message says why."""
-
-
-class Outcome(Enum):
-    """How a check ended."""
-
-    PASSED = "passed"
-    FAILED = "FAILED"
-    NOT_APPLICABLE = "not applicable"
-
-
-@dataclass(frozen=True)
-class Result:
-    """One check on one solver.
-
-    Attributes:
-        name: name of the check.
-        outcome: how it ended.
-        reason: what was measured, or why it failed or did not apply.
-        curves: errors against steps, where the check refines a grid.
-        seconds: wall time.
-        spectra: laws that are not what they should be, where the check compares laws.
-    """
-
-    name: str
-    outcome: Outcome
-    reason: str
-    curves: tuple[Curve, ...] = ()
-    seconds: float = 0.0
-    spectra: tuple[Spectrum, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,9 +76,9 @@ class Report:
         Raises:
             MissingExtraError: if matplotlib is missing.
         """
-        from sdeplug.testing.pictures import draw_report
+        from sdeplug.testing.pictures import draw_results
 
-        return draw_report(self)
+        return draw_results(f"{self.solver}\n{self.verdict}", self.results)
 
     def __str__(self) -> str:
         width = max((len(each.name) for each in self.results), default=0)
@@ -182,21 +87,6 @@ class Report:
             for each in self.results
         ]
         return "\n".join((f"{self.solver}: {self.verdict}", *lines))
-
-
-def demand(
-    condition: bool,
-    message: str,
-    curves: tuple[Curve, ...] = (),
-    spectra: tuple[Spectrum, ...] = (),
-) -> None:
-    """Fail the check unless the condition holds.
-
-    Raises:
-        CheckFailed: with the message, the curves and the laws.
-    """
-    if not condition:
-        raise CheckFailed(message, curves, spectra)
 
 
 def _result(plain: Mapping[str, Any]) -> Result:

@@ -24,11 +24,12 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Corrector, FlowIntegrator, Integrator
+from sdeplug.testing.affine import is_affine
 from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
 from sdeplug.testing.cells import Cell, Specimen, specimens
 from sdeplug.testing.distances import energy_distance, sliced_w2
 from sdeplug.testing.exact import Law, exact_spectrum
-from sdeplug.testing.report import Finding, NotApplicable, demand
+from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 _LEAST = 0.002  # tau of a solver without error
 _ADAPTIVE = 0.01  # of one that is accurate to a tolerance that is not known here
@@ -149,7 +150,7 @@ def equivalence_bound(
     """
     floor, alone = solver.claims.floor or 0.0, _predictor(solver)
     order = alone.claims.order
-    if alone.claims.affine and (order is not None or isinstance(alone, OnGrid)):
+    if (order is not None or isinstance(alone, OnGrid)) and is_affine(alone):
         return floor + max(_LEAST, _FACTOR * _error(alone, specimen, sde, level))
     if order is None:
         return floor + _ADAPTIVE

@@ -30,10 +30,11 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Integrator
+from sdeplug.testing.affine import is_affine
 from sdeplug.testing.bench import SPECTRUM, Solver, gaussian, gaussian_score, sdes
 from sdeplug.testing.exact import marginal_law, probes
+from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
 from sdeplug.testing.impulses import Impulses
-from sdeplug.testing.report import Curve, Finding, NotApplicable, demand
 
 _STEPS = (32, 64, 128, 256)
 _SLACK = 0.15  # in the observed order
@@ -228,7 +229,7 @@ def _claiming(solver: Solver) -> tuple[Integrator, float]:
         raise NotApplicable("it is a corrector")
     if solver.claims.strong_order is None:
         raise NotApplicable("it claims no strong order")
-    if not solver.claims.affine:
+    if not is_affine(solver):
         raise NotApplicable("it is not affine: its paths are not to be had exactly")
     inner = solver.integrator if isinstance(solver, OnGrid) else solver
     if isinstance(inner, OnGrid):

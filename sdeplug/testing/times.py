@@ -19,7 +19,7 @@ from sdeplug.sde import LinearSDE
 from sdeplug.solver import FlowIntegrator, Integrator
 from sdeplug.testing.bench import Solver, jumps, parts
 from sdeplug.testing.calls import Call, calls, explore, working
-from sdeplug.testing.report import CheckFailed, Finding, NotApplicable, demand
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 _INSTANT = 1e-9
 _STEADY = 0.02  # relative error of the velocity in so short a span

@@ -16,7 +16,7 @@ from sdeplug.solver import Corrector, Integrator
 from sdeplug.spec import from_spec, to_spec
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.calls import calls, explore
-from sdeplug.testing.report import CheckFailed, Finding, NotApplicable, demand
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 
 def check_value(solver: Solver) -> Finding:

@@ -89,13 +89,11 @@ _CLAIMS: tuple[tuple[Solver, str, object, str], ...] = (
     (Langevin(), "floor", None, LAW),
 )
 
-_SAMPLED = "check_nonlinear_order check_law_by_sampling"
 _MODEST = promises.Both(heard.Scaled(1.05), promises.Promise("affine", False))
 _SPOILT: tuple[tuple[Integrator, str, Defect, str], ...] = (
     (EulerMaruyama(), "last-step-without-noise", heard.SilentLast(), _STRONG),
     (ExponentialMidpoint(), "last-step-without-noise", heard.SilentLast(), LAW),
-    (EulerMaruyama(), "noise-5-percent-large-not-affine", _MODEST, _SAMPLED),
-    (ExponentialMidpoint(), "noise-5-percent-large-not-affine", _MODEST, _SAMPLED),
+    (ExponentialMidpoint(), "noise-5-percent-large-not-affine", _MODEST, LAW),
     (ExponentialEuler(), "remembers", acts.Remembered(), "check_randomness"),
 )
 
