@@ -590,11 +590,11 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "data-nan": (lambda: Empirical(torch.full((5, 2), math.nan)), "data = .*missing values"),
     "x-shape": (
         lambda: two_modes().score(VPSDE())(torch.zeros(5, 3), torch.ones(5)),
-        r"x = \(5, 3\): must be of shape \(B, 2\)",
+        r"x = \(\(5, 3\), torch.float32\): must be of shape \(B, 2\)",
     ),
     "x-shape-log-prob": (
         lambda: two_modes().log_prob(torch.zeros(2)),
-        r"x = \(2,\): must be of shape \(B, 2\)",
+        r"x = \(\(2,\), torch.float32\): must be of shape \(B, 2\)",
     ),
     "x-dtype": (
         lambda: two_modes().log_prob(torch.zeros(5, 2, dtype=torch.int64)),
