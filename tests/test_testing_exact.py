@@ -443,6 +443,23 @@ class Controlled(Integrator):
         return x
 
 
+@dataclass(frozen=True)
+class Clipped(Integrator):
+    """Euler-Maruyama whose states stay in a box."""
+
+    box: float = 1.0
+    claims = Claims(order=1, affine=False, evaluations=1)
+
+    def integrate(self, reverse, x, t, s, run):
+        return EulerMaruyama().integrate(reverse, x, t, s, run).clamp(-self.box, self.box)
+
+
+def test_a_modest_claim_does_not_hide_a_solver_from_its_exact_law():
+    wide = Clipped(box=math.inf)
+    assert "does not claim" in check_affinity(wide).text
+    assert "order" in check_marginals(wide).text
+
+
 def test_a_solver_that_chooses_its_steps_is_judged_in_pairs():
     assert "off by" in check_own_tolerance(Controlled()).text
     assert check_affinity(Controlled()).text == Affinity.PAIRED.value
@@ -457,7 +474,8 @@ def test_a_solver_that_chooses_its_steps_is_judged_in_pairs():
     ("check", "solver", "reason"),
     [
         (check_marginals, AnnealedLangevin(), "corrector"),
-        (check_marginals, Corrected(Ancestral(), Langevin()), "not affine"),
+        (check_marginals, Clipped(), "not affine"),
+        (check_rotation, Corrected(Ancestral(), Langevin()), "not affine"),
         (check_marginals, Corrected(Ancestral(), AnnealedLangevin()), "declares a bias"),
         (check_marginals, Denoise(), "no order"),
         (check_constant, Heun(), "order 1"),
