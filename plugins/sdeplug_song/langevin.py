@@ -28,12 +28,13 @@ class Langevin(Corrector):
 
     By default each row has its own step, :math:`\epsilon = 2 r^2 / m` with r = ``snr``, where
 
-    .. math:: m = \frac{\|s\|^2 + K / \sigma_t^2}{D + K}, \qquad K = 256,
+    .. math:: m = \frac{\|s\|^2 + K / \sigma_t^2}{D + K}, \qquad K = \max(256, D),
 
     estimates the mean square of the score from the D numbers of the row and from K more that
     stand for what the noise level says.  It depends neither on the neighbours nor on a number of
     steps.  (A step from the row's norm alone, K = 0, is long where the density is high: at
-    D = 2 that inflates the standard deviation by half, however small ``snr`` is.)
+    D = 2 that inflates the standard deviation by half, however small ``snr`` is.)  Since K is at
+    least D, a step is at most twice that of :class:`AnnealedLangevin`, whatever the data.
 
     ``batch_mean`` is the rule of the paper: one step for the whole batch,
     :math:`\epsilon = 2\,(r\,\overline{\|z\|} / \overline{\|s\|})^2`, from batch means of norms.
@@ -59,9 +60,14 @@ class Langevin(Corrector):
             affine=False,
             couples_batch=self.batch_mean,
             evaluations=self.steps,
-            floor=math.inf if self.batch_mean else _floor(self.snr) + 2.0 / _PRIOR_DIMENSIONS,
+            floor=math.inf if self.batch_mean else self._row_floor,
             needs=LinearSDE,
         )
+
+    @property
+    def _row_floor(self) -> float:
+        """Steps of at most twice the noise level's, and that they follow the state."""
+        return _floor(math.sqrt(2.0) * self.snr) + 2.0 / _PRIOR_DIMENSIONS
 
     def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
         """Move x ~ p_t to another x' ~ p_t.
@@ -119,8 +125,9 @@ def _norms(x: Tensor) -> Tensor:
 def _mean_square(score: Tensor, sigma: float) -> Tensor:
     """Mean square of the score for each row, shrunk towards 1 / sigma^2: shape (B, 1, ...)."""
     flat = score.flatten(1)
-    total: Tensor = flat.square().sum(1) + _PRIOR_DIMENSIONS / sigma**2
-    mean = total / (flat.shape[1] + _PRIOR_DIMENSIONS)
+    prior = max(_PRIOR_DIMENSIONS, flat.shape[1])
+    total: Tensor = flat.square().sum(1) + prior / sigma**2
+    mean = total / (flat.shape[1] + prior)
     return mean.reshape(-1, *(1,) * (score.ndim - 1))
 
 
