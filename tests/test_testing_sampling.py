@@ -179,7 +179,7 @@ def test_a_corrector_with_the_right_noise_passes():
         (Denoise(), "posterior mean"),
         (EulerMaruyama(reference_steps=100), "not adaptive"),
         (Langevin(snr=1.5), "no consistency"),
-        (Langevin(snr=0.9), "above 15%"),
+        (Langevin(snr=0.5), "above 15%"),
         (OnGrid(Euler(), Uniform(3)), "above 15%"),
     ],
     ids=["hold", "denoise", "reference", "diverging", "large floor", "coarse"],
