@@ -16,13 +16,16 @@ from sdeplug.errors import (
     PairingError,
     PluginError,
     PluginWarning,
+    RunError,
     ScoreModelError,
     SdeplugError,
     SolverError,
+    StepError,
     UnknownNameError,
 )
 from sdeplug.grid import At, Karras, LogSNR, Quadratic, TimeGrid, Uniform
 from sdeplug.hookspecs import hookimpl, hookspec
+from sdeplug.metric import Metric, Truth
 from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise, Silence
 from sdeplug.observers import Guard, Progress, Trajectory
 from sdeplug.options import option
@@ -74,6 +77,7 @@ __all__ = [
     "LinearSDE",
     "LogSNR",
     "Marginal",
+    "Metric",
     "MissingExtraError",
     "NoiseSource",
     "NonFiniteError",
@@ -89,6 +93,7 @@ __all__ = [
     "Registry",
     "ReverseSDE",
     "Run",
+    "RunError",
     "Samples",
     "ScoreModel",
     "ScoreModelError",
@@ -96,9 +101,11 @@ __all__ = [
     "SharedNoise",
     "Silence",
     "SolverError",
+    "StepError",
     "SubVPSDE",
     "TimeGrid",
     "Trajectory",
+    "Truth",
     "Uniform",
     "UnknownNameError",
     "VariancePreserving",

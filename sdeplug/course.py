@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, SolverError
+from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, RunError, SolverError
 from sdeplug.noise import NoiseSource
 from sdeplug.observers import Guard
 from sdeplug.reverse import ReverseSDE, checked_level
@@ -120,28 +120,33 @@ class Course:
             moved = leg.by.integrate(reverse, x, t, leg.to, run)
             _checked_state(moved, x, leg.by)
             self.guard.check(Event(leg.to, moved, self.counted.nfe, run.leg))
-        except NonFiniteError as error:
+        except RunError as error:
             raise self._located(error, leg, run.leg) from None
         run.report(leg.to, moved)
         return moved
 
-    def _located(self, error: NonFiniteError, leg: Leg, number: int) -> NonFiniteError:
+    def _located(self, error: RunError, leg: Leg, number: int) -> RunError:
         """The same error with solver and leg, and with the score's part in it."""
-        advice = "Use smaller steps, or an adaptive solver."
-        if error.last is not None and error.last_t is not None and error.last_t > 0.0:
-            score = self.reverse.score(error.last, error.last_t)
-            if not bool(score.isfinite().all()):
-                advice = "The score model itself is not finite at the last finite state."
-        return NonFiniteError(
-            f"{leg.by!r} in leg {number}: {error.message} {advice} "
-            "The error's attributes last and last_t hold the last finite state.",
+        advice = self._advice(error) if isinstance(error, NonFiniteError) else ""
+        kept = "The error's attributes last and last_t hold the last finite state."
+        return type(error)(
+            " ".join(filter(None, (f"{leg.by!r} in leg {number}: {error.message}", advice, kept))),
             t=error.t,
             row=error.row,
             last=error.last,
             last_t=error.last_t,
+            times=error.times,
+            step=error.step,
             solver=repr(leg.by),
             leg=number,
         )
+
+    def _advice(self, error: NonFiniteError) -> str:
+        if error.last is not None and error.last_t is not None and error.last_t > 0.0:
+            score = self.reverse.score(error.last, error.last_t)
+            if not bool(score.isfinite().all()):
+                return "The score model itself is not finite at the last finite state."
+        return "Use smaller steps, or an adaptive solver."
 
 
 def _checked_state(moved: object, x: Tensor, by: Integrator) -> None:

@@ -47,16 +47,19 @@ class SolverError(SdeplugError, TypeError):
     """A solver returned something that is not a state: wrong type, shape, dtype or device."""
 
 
-class NonFiniteError(SdeplugError, ArithmeticError):
-    """A state became infinite or not-a-number.
+class RunError(SdeplugError, ArithmeticError):
+    """A run could not go on; what was computed so far is attached.
 
     Attributes:
         message: what happened, for people.
         t: the time at which it was seen.
-        row: the first row of the batch that is not finite.
+        row: the first row of the batch that is to blame.
         last: the last state that was seen to be finite, shape ``(B, *D)``; None when there
             was none, as when the starting state itself is not finite.
         last_t: the time of ``last``.
+        times: the time of each row of ``last``, float64, shape ``(B,)``, where a solver gives
+            each row steps of its own; None where all are at ``last_t``.
+        step: the length of the step that failed, where the solver chooses it; otherwise None.
         solver: the representation of the solver at work.
         leg: the number of the leg at work, from 0.
     """
@@ -69,19 +72,30 @@ class NonFiniteError(SdeplugError, ArithmeticError):
         row: int,
         last: Tensor | None = None,
         last_t: float | None = None,
+        times: Tensor | None = None,
+        step: float | None = None,
         solver: str = "",
         leg: int = 0,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.t, self.row, self.last, self.last_t = t, row, last, last_t
+        self.times, self.step = times, step
         self.solver, self.leg = solver, leg
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_non_finite, (type(self), self.message, dict(self.__dict__))
+        return _rebuild_run_error, (type(self), self.message, dict(self.__dict__))
 
 
-def _rebuild_non_finite(cls: type[Exception], message: str, state: dict[str, object]) -> object:
+class NonFiniteError(RunError):
+    """A state became infinite or not-a-number."""
+
+
+class StepError(RunError):
+    """An adaptive solver found no step that it could take: too short, or one too many."""
+
+
+def _rebuild_run_error(cls: type[Exception], message: str, state: dict[str, object]) -> object:
     error: BaseException = cls.__new__(cls, message)
     vars(error).update(state)
     return error

@@ -14,7 +14,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
+from sdeplug.brownian import BrownianBridge, BrownianPath
 from sdeplug.errors import ArgumentError
 from sdeplug.philox import normals
 
@@ -38,6 +38,9 @@ class NoiseSource(ABC):
     def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
         """A fresh Brownian path on [s, t], consistent under refinement.
 
+        It draws from :meth:`normal` where it is asked for: the same source gives the same path
+        to the same questions.
+
         Args:
             like: tensor of shape ``(B, *D)`` whose shape, dtype and device increments have.
             t: upper end.
@@ -46,10 +49,7 @@ class NoiseSource(ABC):
         Raises:
             ArgumentError: unless s < t.
         """
-        seed = self.normal(torch.zeros(4, dtype=torch.float64, device="cpu"))
-        return _path(
-            like, t, s, _key(seed.numpy().tobytes()), torch.arange(len(like), device=like.device)
-        )
+        return BrownianBridge(like, t, s, self.normal)
 
 
 class SharedNoise(NoiseSource):
@@ -100,7 +100,6 @@ class PerSampleNoise(NoiseSource):
             raise ArgumentError("ids", ids, "one whole number for each row of the batch")
         self._key = _key(f"rows of {self.seed}".encode())
         self._draws = 0
-        self._paths = 0
 
     def __repr__(self) -> str:
         return f"PerSampleNoise(seed={self.seed}, ids={self.ids})"
@@ -116,12 +115,6 @@ class PerSampleNoise(NoiseSource):
         self._draws += 1
         values = normals(self._key, rows, draw, like[0].numel())
         return values.to(like.dtype).reshape(like.shape)
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        """A fresh Brownian path on [s, t]; row i depends on (seed, ids[i]) alone."""
-        key = _key(f"path {self._paths} of {self.seed}".encode())
-        self._paths += 1
-        return _path(like, t, s, key, self._rows(like))
 
     def _rows(self, like: Tensor) -> Tensor:
         if like.ndim == 0 or len(like) != len(self.ids):
@@ -140,18 +133,6 @@ class Silence(NoiseSource):
     def normal(self, like: Tensor) -> Tensor:
         """Zeros of the shape, dtype and device of ``like``."""
         return torch.zeros_like(like)
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        """The path that does not move."""
-        return _path(like, t, s, 0, torch.arange(len(like), device=like.device), scale=0.0)
-
-
-def _path(
-    like: Tensor, t: float, s: float, key: int, rows: Tensor, scale: float = 1.0
-) -> BrownianPath:
-    if not s < t:
-        raise ArgumentError("s", s, f"below t = {t}", "A path spans an interval of time.")
-    return BrownianPath(like, t, s, key, rows, scale=scale)
 
 
 def _key(material: bytes) -> int:

@@ -79,6 +79,7 @@ class Pipeline:
         Raises:
             ArgumentError: for arguments that do not fit, before anything is computed.
             NonFiniteError: if a state is not finite; it carries the last one that was.
+            StepError: if an adaptive solver finds no step; it carries the last state too.
             SolverError: if a solver returns something that is not a state.
             ScoreModelError: if the score model returns something that is not a score.
         """

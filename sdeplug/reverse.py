@@ -11,13 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
 from sdeplug.score import ScoreModel
-from sdeplug.sde import ForwardSDE, LinearSDE
+from sdeplug.sde import ForwardSDE, LinearSDE, expand
+
+Time = float | Tensor
+"""One time for the whole batch, or a tensor of B times, one for each row."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,24 @@ class ReverseSDE:
             checked_level(self.stochasticity)
         self.forward.validate()
 
-    def level(self, t: float) -> float:
-        """The stochasticity l at time t."""
-        if callable(self.stochasticity):
-            return checked_level(self.stochasticity(t))
-        return self.stochasticity
+    @overload
+    def level(self, t: float) -> float: ...
+    @overload
+    def level(self, t: Tensor) -> float | Tensor: ...
+    def level(self, t: Time) -> Time:
+        """The stochasticity l at time t; one number for each row, where l depends on time."""
+        if not callable(self.stochasticity):
+            return self.stochasticity
+        if isinstance(t, Tensor):
+            return t.new_tensor([self.level(each) for each in t.flatten().tolist()])
+        return checked_level(self.stochasticity(t))
 
-    def score(self, x: Tensor, t: float) -> Tensor:
-        """grad log p_t(x) at one time for the whole batch.
+    def score(self, x: Tensor, t: Time) -> Tensor:
+        """grad log p_t(x).
 
         Args:
             x: state, shape ``(B, *D)``.
-            t: time in [0, T].
+            t: time in [0, T]: one for the whole batch, or a tensor of B times, one for each row.
 
         Returns:
             Shape ``(B, *D)``, dtype and device of x.
@@ -73,12 +83,17 @@ class ReverseSDE:
             ArgumentError: for a time outside [0, T].
             ScoreModelError: if the model returns anything but a tensor like x.
         """
-        if not 0.0 <= t <= self.forward.T:
+        first, last = t.aminmax() if isinstance(t, Tensor) and t.numel() else (t, t)
+        if not 0.0 <= first <= last <= self.forward.T:
             raise ArgumentError(
                 "t", t, f"a time in [0, T] = [0, {self.forward.T}]",
                 "A solver must ask for the score inside the span that it was given.",
             )  # fmt: skip
-        score = self.score_model(x, x.new_full((len(x),), t, dtype=_time_dtype(x.dtype)))
+        dtype = _time_dtype(x.dtype)
+        times = (
+            _by_row(t, dtype) if isinstance(t, Tensor) else x.new_full((len(x),), t, dtype=dtype)
+        )
+        score = self.score_model(x, times)
         if not isinstance(score, Tensor):
             raise ScoreModelError(
                 f"the score model returned {type(score).__name__}: must be a tensor like x."
@@ -91,19 +106,23 @@ class ReverseSDE:
             )
         return score
 
-    def drift(self, x: Tensor, t: float) -> Tensor:
-        """f - (1 + l^2)/2 g^2 score at one time: ``(B, *D)``."""
-        weight = 0.5 * (1.0 + self.level(t) ** 2) * self.forward.diffusion_at(t) ** 2
-        return self.forward.drift_at(x, t) - weight * self.score(x, t)
+    def drift(self, x: Tensor, t: Time) -> Tensor:
+        """f - (1 + l^2)/2 g^2 score at one time, or at one for each row: ``(B, *D)``."""
+        return self._drift(x, t, 0.5 * (1.0 + self.level(t) ** 2))
 
-    def diffusion(self, t: float) -> float:
-        """l g at one time."""
+    @overload
+    def diffusion(self, t: float) -> float: ...
+    @overload
+    def diffusion(self, t: Tensor) -> Tensor: ...
+    def diffusion(self, t: Time) -> Time:
+        """l g at one time; for times of shape ``(B,)`` one number for each row, float64."""
+        if isinstance(t, Tensor):
+            return self.level(t) * self.forward.diffusion(_by_row(t, torch.float64))
         return self.level(t) * self.forward.diffusion_at(t)
 
-    def flow(self, x: Tensor, t: float) -> Tensor:
-        """Velocity of the probability flow, f - g^2/2 score, at one time: ``(B, *D)``."""
-        weight = 0.5 * self.forward.diffusion_at(t) ** 2
-        return self.forward.drift_at(x, t) - weight * self.score(x, t)
+    def flow(self, x: Tensor, t: Time) -> Tensor:
+        """Velocity of the probability flow, f - g^2/2 score: ``(B, *D)``; times as in `drift`."""
+        return self._drift(x, t, 0.5)
 
     def denoised(self, x: Tensor, t: float) -> Tensor:
         """E[x_0 | x_t] = (x + sigma^2 score) / alpha (Tweedie) at one time: ``(B, *D)``.
@@ -113,6 +132,15 @@ class ReverseSDE:
         """
         marginal = self.linear.at(t)
         return (x + marginal.sigma**2 * self.score(x, t)) / marginal.alpha
+
+    def _drift(self, x: Tensor, t: Time, factor: Time) -> Tensor:
+        """f - factor g^2 score."""
+        if not isinstance(t, Tensor):
+            weight = factor * self.forward.diffusion_at(t) ** 2
+            return self.forward.drift_at(x, t) - weight * self.score(x, t)
+        times = _by_row(t, torch.float64)
+        weights = expand((factor * self.forward.diffusion(times) ** 2).to(x.dtype), x)
+        return self.forward.drift(x, times).to(x.dtype) - weights * self.score(x, t)
 
     @property
     def linear(self) -> LinearSDE:
@@ -128,6 +156,10 @@ class ReverseSDE:
                 "'song/euler-maruyama'."
             )
         return self.forward
+
+
+def _by_row(t: Tensor, dtype: torch.dtype) -> Tensor:
+    return t.reshape(-1).to(dtype)
 
 
 def _time_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -12,7 +12,7 @@ import torch
 
 from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.course import Leg, Samples
-from sdeplug.errors import ArgumentError, MissingExtraError, NonFiniteError
+from sdeplug.errors import ArgumentError, MissingExtraError, RunError
 from sdeplug.observers import Progress
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import registry
@@ -115,10 +115,11 @@ def _sample(pipeline: Pipeline, target: Target, request: Request) -> Samples:
                 device=request.device,
                 observers=(bar,),
             )
-        except NonFiniteError as error:
+        except RunError as error:
             if error.last is not None:
                 path = request.out.with_name(request.out.name + "-last-finite.npz")
-                np.savez(path, x=error.last.cpu().numpy(), t=np.array(error.last_t))
+                times = error.last_t if error.times is None else error.times.cpu().numpy()
+                np.savez(path, x=error.last.cpu().numpy(), t=np.array(times))
                 click.echo(f"wrote {path}", err=True)
             raise
 

@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sdeplug.options import Configured
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, Time
 from sdeplug.run import Run
 from sdeplug.sde import ForwardSDE
 
 Advance = Callable[[Tensor, float, float], Tensor]
 """One step of a solver that has begun: (x, t, s) -> x'."""
 
-Field = Callable[[Tensor, float], Tensor]
-"""Right-hand side of dy/dt = field(y, t)."""
+Field = Callable[[Tensor, Time], Tensor]
+"""Right-hand side of dy/dt = field(y, t).
+
+t is one time, or, for a solver whose rows have steps of their own, a tensor of shape
+``(B, 1, ..., 1)`` that broadcasts against y of shape ``(B, *D)``.
+"""
 
 
 @dataclass(frozen=True)

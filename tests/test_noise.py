@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from sdeplug import brownian, philox
-from sdeplug.brownian import BrownianPath
+from sdeplug import philox
+from sdeplug.brownian import BrownianBridge
 from sdeplug.errors import ArgumentError
 from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise, Silence
 
@@ -205,7 +205,7 @@ def test_the_number_of_ids_is_that_of_the_rows():
     with pytest.raises(ArgumentError, match="ids"):
         PerSampleNoise(0, [])
     source = PerSampleNoise(0, [1, 2])
-    for call in (source.normal, lambda x: source.brownian(x, 1.0, 0.0)):
+    for call in (source.normal, lambda x: source.brownian(x, 1.0, 0.0).increment(0.5, 0.1)):
         with pytest.raises(ArgumentError, match=r"ids = '2 numbers'.*\(3, 3\)"):
             call(like(3))
     with pytest.raises(ArgumentError, match="ids"):
@@ -226,77 +226,128 @@ class Ones(NoiseSource):
 
 def test_a_source_of_normals_has_paths_too():
     path = Ones().brownian(like(4), 1.0, 0.0)
-    assert path.increment(0.5, 0.25).std() > 0.0
+    assert bool((path.increment(0.5, 1.0) == 0.5**0.5).all())
 
 
-def path(
-    t: float = 1.0, s: float = 0.0, rows: int = 3, dtype: torch.dtype = torch.float64
-) -> BrownianPath:
-    return BrownianPath(like(rows, dtype=dtype), t, s, 99, torch.arange(rows))
+def path(t: float = 1.0, s: float = 0.0, rows: int = 3) -> BrownianBridge:
+    return BrownianBridge(like(rows), t, s, PerSampleNoise(99, range(rows)).normal)
+
+
+def rows_of(*times: float) -> torch.Tensor:
+    return torch.tensor(times, dtype=torch.float64)
 
 
 @given(UNIT, UNIT, UNIT)
 def test_increments_add_up(u, v, w):
-    whole, parts = path().increment(u, w), path().increment(u, v) + path().increment(v, w)
-    torch.testing.assert_close(parts, whole, rtol=0.0, atol=1e-14)
-    assert not path().increment(u, u).any()
-    assert torch.equal(path().increment(u, v), -path().increment(v, u))
-
-
-@given(st.lists(UNIT, min_size=1, max_size=6), st.randoms())
-def test_answers_do_not_depend_on_what_was_asked_before(times, random):
     one = path()
-    wanted = {u: path().increment(u, 0.0) for u in times}
-    random.shuffle(times)
-    for u in times:
-        assert torch.equal(one.increment(u, 0.0), wanted[u])
+    whole, parts = one.increment(u, w), one.increment(u, v) + one.increment(v, w)
+    torch.testing.assert_close(parts, whole, rtol=0.0, atol=1e-14)
+    assert not one.increment(u, u).any()
+    assert torch.equal(one.increment(u, v), -one.increment(v, u))
 
 
-@given(st.tuples(UNIT, UNIT, UNIT), st.tuples(UNIT, UNIT, UNIT))
-def test_each_row_can_have_its_own_times(u, v):
-    whole = path().increment(
-        torch.tensor(u, dtype=torch.float64), torch.tensor(v, dtype=torch.float64)
-    )
-    for row in range(3):
-        torch.testing.assert_close(
-            whole[row], path().increment(u[row], v[row])[row], rtol=0.0, atol=1e-14
-        )
-        mixed = path().increment(torch.tensor(u, dtype=torch.float64), v[row])
-        torch.testing.assert_close(mixed[row], whole[row], rtol=0.0, atol=1e-14)
+@given(st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=6), st.data())
+def test_an_answer_stays_what_it_was(spans, data):
+    one = path()
+    answers = [one.increment(*span) for span in spans]
+    for i in data.draw(st.permutations(range(len(spans)))):
+        torch.testing.assert_close(one.increment(*spans[i]), answers[i], rtol=0.0, atol=1e-14)
 
 
-def covariance(one: BrownianPath, times: list[float]) -> torch.Tensor:
-    """Of W(a) - W(b) for neighbouring times: unit vectors in place of normals give the weights."""
-    nodes: dict[int, int] = {}
+@given(st.lists(st.tuples(UNIT, UNIT, UNIT), min_size=2, max_size=6), st.booleans())
+def test_each_row_can_have_its_own_times(times, shared_first):
+    one = path()
+    if shared_first:
+        one.increment(0.3, 0.7)
+    asked = list(itertools.pairwise(rows_of(*each) for each in times))
+    answers = [one.increment(u, v) for u, v in asked]
+    for (u, v), answer in zip(asked, answers, strict=True):
+        torch.testing.assert_close(one.increment(u, v), answer, rtol=0.0, atol=1e-14)
+        for row in range(3):
+            alone = one.increment(float(u[row]), float(v[row]))[row]
+            torch.testing.assert_close(alone, answer[row], rtol=0.0, atol=1e-14)
+    total = sum(answers)
+    whole = one.increment(asked[0][0], asked[-1][1])
+    torch.testing.assert_close(total, whole, rtol=0.0, atol=1e-14)
 
-    def unit_vectors(key, rows, draws, count):
-        index = draws.clone().apply_(lambda node: nodes.setdefault(node, len(nodes)))
-        return torch.nn.functional.one_hot(index.expand(*index.shape[:-1], 1), count).double()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(brownian, "normals", unit_vectors)
-        increments = [one.increment(a, b)[0] for a, b in itertools.pairwise(times)]
-    return torch.stack(increments) @ torch.stack(increments).T
+class Units:
+    """Unit vectors in place of normals, so that a path is the row of weights of its draws."""
+
+    def __init__(self) -> None:
+        self.draws = 0
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        noise = torch.zeros_like(x)
+        noise[:, self.draws] = 1.0
+        self.draws += 1
+        return noise
 
 
 @given(
     start=st.floats(0.0, 10.0),
     length=st.floats(1e-3, 10.0),
-    fractions=st.lists(UNIT, min_size=4, max_size=4),
-    levels=st.integers(1, 20),
+    fractions=st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=6),
+    by_row=st.booleans(),
 )
-def test_the_law_is_exact(start, length, fractions, levels):
+def test_the_law_is_exact_in_whatever_order_it_is_asked(start, length, fractions, by_row):
     end = start + length
-    times = sorted((min(start + length * each, end) for each in fractions), reverse=True)
-    one = BrownianPath(like(1, 200), end, start, 0, torch.arange(1), levels)
-    # At one time: to rounding, whatever the depth of the tree.
+    times = [rows_of(*(min(start + length * f, end) for f in each)) for each in fractions]
+    one = BrownianBridge(like(2, 20), end, start, Units())
     for u in times:
-        assert float(covariance(one, [end, u])) == pytest.approx(end - u, abs=1e-13)
-    # At many: independent increments, to the resolution of the tree.
-    times = [end, *times, start]
-    wanted = torch.tensor([a - b for a, b in itertools.pairwise(times)], dtype=torch.float64).diag()
-    close = {"rtol": 0.0, "atol": 2.0**-levels * length}
-    torch.testing.assert_close(covariance(one, times), wanted, **close)
+        one.increment(u if by_row else float(u[0]), end)
+    for row in range(2 if by_row else 1):
+        known = sorted({end, *(float(u[row]) for u in times)}, reverse=True)
+        weights = torch.stack(
+            [one.increment(a, b)[row] for a, b in itertools.pairwise(known)] or [like(1, 20)[0]]
+        )
+        wanted = (
+            rows_of(*(a - b for a, b in itertools.pairwise(known)))
+            if len(known) > 1
+            else rows_of(0.0)
+        )
+        close = {"rtol": 1e-9, "atol": 1e-12 * length}
+        torch.testing.assert_close(weights @ weights.T, wanted.diag(), **close)
+
+
+def test_a_new_time_costs_one_draw_and_a_known_one_none():
+    units = Units()
+    one = BrownianBridge(like(2, 20), 1.0, 0.0, units)
+    for u, draws in ((0.5, 1), (0.75, 2), (0.5, 2), (0.0, 3), (0.75, 3), (1.0, 3)):
+        one.increment(u, 1.0)
+        assert units.draws == draws
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_what_is_forgotten_costs_no_memory_and_is_refused(by_row):
+    one = path()
+
+    def at(u: float) -> float | torch.Tensor:
+        return rows_of(u, 0.9 * u, 0.8 * u) if by_row else u
+
+    now = 1.0
+    for _ in range(50):
+        one.increment(at(0.8 * now), at(now))
+        tried = one.increment(at(0.9 * now), at(now))
+        one.forget(at(0.9 * now))
+        now *= 0.9
+        assert len(one._known.increments) <= 2
+    assert tried.isfinite().all()
+    ahead = one.increment(at(0.5 * now), at(now))
+    one.forget(at(now))
+    assert torch.equal(one.increment(at(0.5 * now), at(now)), ahead)
+    with pytest.raises(ArgumentError, match="forgotten"):
+        one.increment(at(2.0 * now), at(now))
+
+
+def test_rows_forget_apart():
+    one, again = path(), path()
+    for each in (one, again):
+        each.increment(rows_of(0.5, 0.6, 0.7), 1.0)
+        each.increment(rows_of(0.2, 0.1, 0.3), 1.0)
+    one.forget(rows_of(0.5, 1.0, 0.3))
+    span = (rows_of(0.2, 0.1, 0.3), rows_of(0.5, 1.0, 0.3))
+    torch.testing.assert_close(one.increment(*span), again.increment(*span), rtol=0.0, atol=1e-14)
 
 
 def test_increments_are_normal_independent_and_of_the_right_variance():

@@ -135,3 +135,33 @@ def test_a_reverse_sde_is_differentiable():
     reverse = ReverseSDE(VPSDE(), lambda x, t: -(x**3))
     (slope,) = torch.autograd.grad(reverse.score(x, 0.5).sum(), x)
     torch.testing.assert_close(slope, -3 * X**2)
+
+
+@given(
+    fractions=st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3),
+    varying=st.booleans(),
+    column=st.booleans(),
+)
+def test_each_row_can_have_a_time_of_its_own(any_sde, fractions, varying, column):
+    times = [fraction * any_sde.T for fraction in fractions]
+    t = torch.tensor(times, dtype=torch.float64)
+
+    def score(x, t):
+        return -x * (1.0 + t)[:, None]
+
+    reverse = ReverseSDE(any_sde, score, (lambda u: 1.0 + u) if varying else 0.7)
+    given = t[:, None] if column else t
+    for function in (reverse.score, reverse.drift, reverse.flow):
+        rows = torch.stack([function(X[i : i + 1], time)[0] for i, time in enumerate(times)])
+        torch.testing.assert_close(function(X, given), rows, rtol=1e-10, atol=1e-10)
+    alone = torch.tensor([reverse.diffusion(time) for time in times], dtype=torch.float64)
+    torch.testing.assert_close(reverse.diffusion(t), alone, rtol=1e-10, atol=1e-10)
+    narrow = reverse.drift(X.float(), given)
+    assert narrow.dtype == torch.float32
+
+
+@pytest.mark.parametrize("times", [(0.1, 0.2, 1.1), (-0.1, 0.2, 0.3), (0.1, math.nan, 0.2)])
+def test_a_time_of_a_row_is_checked_too(times):
+    reverse = ReverseSDE(VPSDE(), GaussianScore(VPSDE()))
+    with pytest.raises(ArgumentError, match=r"\[0, T\]"):
+        reverse.flow(X, torch.tensor(times))

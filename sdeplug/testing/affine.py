@@ -8,7 +8,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
 from sdeplug.compose import Denoise
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.reverse import ReverseSDE
@@ -100,27 +99,12 @@ class _Mixed(NoiseSource):
     def normal(self, like: Tensor) -> Tensor:
         return self.picked(self.source.normal(self.four(like)))
 
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        return _MixedPath(self.source.brownian(self.four(like), t, s), self)
-
     def four(self, like: Tensor) -> Tensor:
         return like if self.row is None else like.expand(4, *like.shape[1:])
 
     def picked(self, noise: Tensor) -> Tensor:
         noise[3] = noise[0] + noise[1] - noise[2]
         return noise if self.row is None else noise[self.row : self.row + 1]
-
-
-class _MixedPath(BrownianPath):
-    """A path of four rows, mixed as the noise is."""
-
-    def __init__(self, path: BrownianPath, source: _Mixed) -> None:
-        super().__init__(path.like, path.t, path.s, path.key, path.rows)
-        object.__setattr__(self, "source", source)
-
-    def increment(self, u: float | Tensor, v: float | Tensor) -> Tensor:
-        source: _Mixed = self.source  # type: ignore[attr-defined]
-        return source.picked(super().increment(u, v))
 
 
 def _superposed(y: Tensor) -> bool:

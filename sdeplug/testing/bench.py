@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
@@ -34,19 +34,25 @@ def gaussian(spectrum: Sequence[float] = SPECTRUM) -> Gaussian:
 
 
 def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> ScoreModel:
-    """The score of :func:`gaussian`, for a time that is the same in all rows.
-
-    That of the target says the same at ten times the cost, most of a noise-free check.
-    """
+    """The score of :func:`gaussian`; that of the target says the same at ten times the cost."""
     mean = gaussian(spectrum).mean
     variance = torch.tensor(spectrum, dtype=torch.float64)
 
     def score(x: Tensor, t: Tensor) -> Tensor:
-        marginal = sde.at(float(t[0]))
-        denominator = marginal.alpha**2 * variance + marginal.sigma**2
-        return ((marginal.alpha * mean - x) / denominator).to(x.dtype)
+        alpha = by_row(lambda time: sde.at(time).alpha, t, x)
+        noise = by_row(lambda time: sde.at(time).sigma ** 2, t, x)
+        return ((alpha * mean - x) / (alpha**2 * variance + noise)).to(x.dtype)
 
     return score
+
+
+def by_row(function: Callable[[float], float], t: Tensor, x: Tensor) -> float | Tensor:
+    """A function of time: a number where all rows have one time, else a tensor like x, but
+    float64 and of shape ``(B, 1, ..., 1)``."""
+    if bool((t == t[0]).all()):
+        return function(float(t[0]))
+    values = [function(time) for time in t.tolist()]
+    return torch.tensor(values, dtype=torch.float64).reshape(-1, *[1] * (x.ndim - 1))
 
 
 def rotation() -> Tensor:

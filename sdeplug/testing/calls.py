@@ -23,7 +23,7 @@ from sdeplug.schedules import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
 from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Corrector
-from sdeplug.testing.bench import Solver, jumps, span
+from sdeplug.testing.bench import Solver, by_row, jumps, span
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Call:
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """That of p_t for standard normal data, bent a little, so that it is not affine."""
-        return x.add(torch.sin(x), alpha=0.1).mul(-self._precision(float(t[0])))
+        steepness = by_row(self._precision, t, x)
+        return x.add(torch.sin(x), alpha=0.1).mul(-steepness).to(x.dtype)
 
     def reverse(self, score: ScoreModel | None = None) -> ReverseSDE:
         """The reverse SDE, with :meth:`score` unless another is given."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -46,8 +45,7 @@ class Impulses(NoiseSource):
         self.asked.append(set())
         cells = self.cells[number] if number < len(self.cells) else ()
         self._used += max(len(cells) - 1, 0)
-        rows = torch.arange(len(like))
-        return ImpulsePath(like, t, s, 0, rows, source=self, number=number, first=first)
+        return ImpulsePath(like, t, s, self, number, first)
 
     def add(self, noise: Tensor, column: int, weight: float) -> None:
         """Add the impulses of a column, if the batch has rows for them."""
@@ -64,13 +62,14 @@ class Impulses(NoiseSource):
         return fresh
 
 
-@dataclass(frozen=True, eq=False)
 class ImpulsePath(BrownianPath):
     """A Brownian path that moves by impulses; see :class:`Impulses`."""
 
-    source: Impulses | None = None
-    number: int = 0
-    first: int = 0
+    def __init__(
+        self, like: Tensor, t: float, s: float, source: Impulses, number: int, first: int
+    ) -> None:
+        super().__init__(like, t, s)
+        self.source, self.number, self.first = source, number, first
 
     def increment(self, u: float | Tensor, v: float | Tensor) -> Tensor:
         """W(u) - W(v).
@@ -79,7 +78,6 @@ class ImpulsePath(BrownianPath):
             PairingError: if rows ask for different times, or the second run for other times
                 than the dry one.
         """
-        assert self.source is not None
         ends = [_one(u), _one(v)]
         self.source.asked[self.number].update(ends)
         noise = torch.zeros_like(self.like)

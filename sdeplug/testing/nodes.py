@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
 from sdeplug.noise import NoiseSource
 from sdeplug.testing.findings import NotApplicable
 
@@ -63,46 +59,3 @@ class Nodes(NoiseSource):
             return torch.zeros_like(like)
         rows = self.nodes[:, number].to(like).repeat(len(like) // self.repeats)
         return rows.reshape(-1, *[1] * (like.ndim - 1)).expand_as(like)
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        """A path whose values come from the draws, in the order in which they are asked for."""
-        return NodePath(like, t, s, 0, torch.arange(len(like)), known={t: None}, source=self)
-
-
-@dataclass(frozen=True, eq=False)
-class NodePath(BrownianPath):
-    """A Brownian path that is drawn where it is asked for; see :class:`Nodes`."""
-
-    source: NoiseSource | None = None
-    known: dict[float, Tensor | None] | None = None
-
-    def increment(self, u: float | Tensor, v: float | Tensor) -> Tensor:
-        """W(u) - W(v).
-
-        Raises:
-            NotApplicable: if rows ask for different times.
-        """
-        return self._value(_one(u)) - self._value(_one(v))
-
-    def _value(self, u: float) -> Tensor:
-        """W(u), where W is 0 at the upper end: known, or drawn given its neighbours."""
-        assert self.known is not None
-        assert self.source is not None
-        if u not in self.known:
-            above = min(time for time in self.known if time > u)
-            below = max((time for time in self.known if time < u), default=None)
-            mean, variance = self._value(above), above - u
-            if below is not None:
-                share = (above - u) / (above - below)
-                mean = mean + share * (self._value(below) - mean)
-                variance = share * (u - below)
-            self.known[u] = mean + math.sqrt(variance) * self.source.normal(self.like)
-        value = self.known[u]
-        return torch.zeros_like(self.like) if value is None else value
-
-
-def _one(u: float | Tensor) -> float:
-    times = torch.as_tensor(u, dtype=torch.float64).reshape(-1)
-    if bool((times != times[0]).any()):
-        raise NotApplicable("its rows ask for a Brownian path at different times")
-    return float(times[0])

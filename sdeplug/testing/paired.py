@@ -15,8 +15,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
-from sdeplug.errors import PairingError
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
@@ -63,14 +61,6 @@ class Pairs(NoiseSource):
         rows = noise[begin : begin + 2 * count : 2]
         rows += self.patterns[: len(rows)].reshape(-1, *like.shape[1:])
         return noise
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        """Not to be had: steps that follow the data ask a path for times that nobody knows.
-
-        Raises:
-            PairingError: always.
-        """
-        raise PairingError("the paired probe has no Brownian paths.")
 
 
 def paired_response(

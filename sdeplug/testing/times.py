@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -16,8 +16,8 @@ from sdeplug.grid import At, TimeGrid
 from sdeplug.noise import Silence
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import FlowIntegrator, Integrator
-from sdeplug.testing.bench import Solver, jumps, parts
+from sdeplug.solver import Field, FlowIntegrator, Integrator
+from sdeplug.testing.bench import Solver, by_row, jumps, parts
 from sdeplug.testing.calls import Call, calls, explore, working
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
@@ -169,15 +169,16 @@ def _flow_error(solver: FlowIntegrator, steps: int, t: float, s: float) -> float
     return math.sqrt(squares / steps)
 
 
-def _between(u: float, v: float) -> Callable[[Tensor, float], Tensor]:
-    """The field, asked between u and v only."""
+def _between(u: float, v: float) -> Field:
+    """The field, asked between u and v only, for all rows at one time or for each at its own."""
 
-    def field(y: Tensor, time: float) -> Tensor:
+    def field(y: Tensor, time: float | Tensor) -> Tensor:
+        times = torch.as_tensor(time, dtype=torch.float64)
         demand(
-            min(u, v) <= time <= max(u, v),
+            bool(((min(u, v) <= times) & (times <= max(u, v))).all()),
             f"the field was asked for at {time!r}, on the way from {u!r} to {v!r}",
         )
-        return (1.0 + math.cos(2.0 * time)) * y * (1.0 - y)
+        return (1.0 + torch.cos(2.0 * times)) * y * (1.0 - y)
 
     return field
 
@@ -219,9 +220,8 @@ def _finite(solver: Solver, call: Call) -> bool:
     sde = call.sde
 
     def steep(x: Tensor, t: Tensor) -> Tensor:
-        time = float(t[0])
-        asked.append(time)
-        return -x / _variance(sde, time)
+        asked.extend(t.tolist())
+        return (-x / by_row(partial(_variance, sde), t, x)).to(x.dtype)
 
     try:
         out = call.apply(solver, _variance(sde, call.t) ** 0.5 * call.state(), score=steep)

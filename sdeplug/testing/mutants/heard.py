@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
 from sdeplug.noise import NoiseSource, SharedNoise, Silence
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
@@ -19,21 +18,13 @@ from sdeplug.testing.mutants.defect import Begin, Defect
 
 
 class _Filtered(NoiseSource):
-    """The numbers and paths of a source, changed."""
+    """The numbers of a source, changed, and with them its paths."""
 
-    def __init__(
-        self,
-        source: NoiseSource,
-        numbers: Callable[[Tensor], Tensor],
-        path: Callable[[BrownianPath], BrownianPath] = lambda path: path,
-    ) -> None:
-        self.source, self.numbers, self.path = source, numbers, path
+    def __init__(self, source: NoiseSource, numbers: Callable[[Tensor], Tensor]) -> None:
+        self.source, self.numbers = source, numbers
 
     def normal(self, like: Tensor) -> Tensor:
         return self.numbers(self.source.normal(like))
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        return self.path(self.source.brownian(like, t, s))
 
 
 @dataclass(frozen=True)
@@ -49,11 +40,7 @@ class Scaled(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """Numbers and paths times the factor."""
-        return _Filtered(
-            noise,
-            lambda z: self.factor * z,
-            lambda path: replace(path, scale=self.factor * path.scale),
-        )
+        return _Filtered(noise, lambda z: self.factor * z)
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ class Reused(Defect):
     """The same noise in every step."""
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
-        """The first numbers again and again; all paths with one key."""
+        """The first numbers again and again."""
         return _Reused(noise)
 
 
@@ -71,17 +58,11 @@ class _Reused(NoiseSource):
     def __init__(self, source: NoiseSource) -> None:
         self.source = source
         self.numbers: Tensor | None = None
-        self.key: int | None = None
 
     def normal(self, like: Tensor) -> Tensor:
         if self.numbers is None or self.numbers.shape != like.shape:
             self.numbers = self.source.normal(like)
         return self.numbers.to(like)
-
-    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
-        path = self.source.brownian(like, t, s)
-        self.key = path.key if self.key is None else self.key
-        return replace(path, key=self.key)
 
 
 @dataclass(frozen=True)
@@ -90,11 +71,7 @@ class SharedByRows(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """The first row for all."""
-        return _Filtered(
-            noise,
-            lambda z: z[:1].expand_as(z),
-            lambda path: replace(path, rows=path.rows[:1].expand_as(path.rows)),
-        )
+        return _Filtered(noise, lambda z: z[:1].expand_as(z))
 
 
 @dataclass(frozen=True)
