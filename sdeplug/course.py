@@ -63,12 +63,15 @@ class Samples:
         t: the time they are at.
         nfe: score evaluations of the whole batch, counted at the score.
         seconds: wall time.
+        nfe_by_row: score evaluations of each sample, int64, shape ``(B,)``, on the CPU: fewer
+            where a solver leaves out the rows that have arrived.
     """
 
     x: Tensor
     t: float
     nfe: int
     seconds: float
+    nfe_by_row: Tensor
 
 
 class Course:
@@ -103,14 +106,20 @@ class Course:
         begin = time.perf_counter()
         self.guard = Guard(1 if x.device.type == "cpu" else _LOOKS_ON_ACCELERATOR)
         self.guard.check(Event(t, x))
-        run = Run(self.noise, (self.guard, *self.observers), count=lambda: self.counted.nfe)
+        run = Run(
+            self.noise,
+            (self.guard, *self.observers),
+            count=lambda: self.counted.nfe,
+            select=self.counted.select,
+        )
         run.report(t, x)
         for number, leg in enumerate(self.legs):
             x = self._advance(leg, x, t, replace(run, leg=number))
             t = leg.to
         if x.is_cuda:
             torch.cuda.synchronize(x.device)
-        return Samples(x, t, self.counted.nfe, time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        return Samples(x, t, self.counted.nfe, seconds, self.counted.by_row(len(x)))
 
     def _advance(self, leg: Leg, x: Tensor, t: float, run: Run) -> Tensor:
         reverse = self.reverse

@@ -181,7 +181,8 @@ def _plain_langevin(reverse: ReverseSDE, t: float, seed: int) -> Samples:
     with torch.no_grad():
         for _ in range(_LEVELS):
             x = langevin.correct(replace(reverse, score_model=counted), x, t, Run(noise))
-    return Samples(x, t, counted.nfe, time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
+    return Samples(x, t, counted.nfe, seconds, counted.by_row(len(x)))
 
 
 def _nearest(x: Tensor, data: Tensor) -> tuple[float, int]:

@@ -20,12 +20,15 @@ class Event:
         x: state there, shape ``(B, *D)``; to be looked at, not written to.
         nfe: score evaluations so far; 0 outside a pipeline, where nobody counts.
         leg: number of the leg at work, from 0.
+        times: the time of each row, float64, shape ``(B,)``, where a solver gives each row steps
+            of its own; then t is the largest.  None where all rows are at t.
     """
 
     t: float
     x: Tensor
     nfe: int = 0
     leg: int = 0
+    times: Tensor | None = None
 
 
 class Observer(Protocol):
@@ -40,6 +43,10 @@ def _uncounted() -> int:
     return 0
 
 
+def _unselected(rows: Tensor | None, batch: int) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What belongs to one call: noise, observers, and the place in a pipeline.
@@ -49,20 +56,23 @@ class Run:
         observers: who sees the events.
         leg: number of the leg at work, from 0.
         count: gives the score evaluations so far.
+        select: hears which rows of a batch of which size the next score evaluations are for,
+            from solvers that leave finished rows out; None for all.
     """
 
     noise: NoiseSource
     observers: tuple[Observer, ...] = ()
     leg: int = 0
     count: Callable[[], int] = _uncounted
+    select: Callable[[Tensor | None, int], None] = _unselected
 
-    def report(self, t: float, x: Tensor) -> None:
+    def report(self, t: float, x: Tensor, times: Tensor | None = None) -> None:
         """Show (t, x) to every observer.
 
         The rule that keeps events unique: a solver reports the times *between* the ends of its
         span; who called it knows the ends.
         """
         if self.observers:
-            event = Event(t, x, self.count(), self.leg)
+            event = Event(t, x, self.count(), self.leg, times)
             for observer in self.observers:
                 observer(event)

@@ -237,8 +237,9 @@ def test_memory_does_not_grow_with_the_steps(steps):
     legs = (Leg(0.1, OnGrid(PC, Uniform(steps))),)
     before = tensors_alive()
     out = Pipeline(REVERSE, legs).sample((2, 2), observers=(watch,))
-    assert tensors_alive() == before + 1  # out.x
+    assert tensors_alive() == before + 2  # out.x, out.nfe_by_row
     assert out.nfe == 2 * steps
+    assert out.nfe_by_row.tolist() == [2 * steps] * 2
     assert len(most) == steps + 1
     assert max(most) <= 3  # the last one, the guard's, and that of the step at work
 

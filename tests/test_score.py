@@ -113,3 +113,19 @@ def test_all_are_score_models_and_values():
         assert model == form(network, VPSDE())
         assert model != form(network, VPSDE(beta_max=10.0))
     assert isinstance(sde, LinearSDE)
+
+
+def test_counted_counts_each_row_apart():
+    counted = Counted(lambda x, t: -x)
+    x, t = torch.zeros(4, 2), torch.zeros(4)
+    counted(x, t)
+    rows = torch.tensor([0, 2])
+    counted.select(rows, 4)
+    counted(x[rows], t[rows])
+    counted(x[rows], t[rows])
+    counted.select(torch.tensor([2]), 4)
+    counted(x[:1], t[:1])
+    assert counted.by_row(4).tolist() == [3, 1, 4, 1]
+    counted(x, t)
+    assert counted.by_row(4).tolist() == [4, 2, 5, 2]
+    assert (counted.nfe, counted.rows) == (5, 13)
