@@ -74,7 +74,9 @@ class BrownianBridge(BrownianPath):
         like: tensor whose shape ``(B, *D)``, dtype and device the increments have.
         t: upper end of the interval.
         s: lower end of the interval.
-        normal: where its randomness comes from; one draw for each new time.
+        normal: where its randomness comes from: one draw for each new time; where rows have
+            times of their own, one for each end that is asked for, unless it is the one up to
+            which the path is forgotten.
 
     Raises:
         ArgumentError: unless s < t.
@@ -87,13 +89,13 @@ class BrownianBridge(BrownianPath):
 
     def increment(self, u: float | Tensor, v: float | Tensor) -> Tensor:
         """W(u) - W(v); see :meth:`BrownianPath.increment`."""
-        if isinstance(self._known, _Shared) and not (_varied(u) or _varied(v)):
+        if isinstance(self._known, _Shared) and not (_by_row(u) or _by_row(v)):
             return self._known.increment(self._time(u), self._time(v))
         return self._rows().increment(self._times(u), self._times(v))
 
     def forget(self, above: float | Tensor) -> None:
         """Drop what is known above a time; it must have been asked for."""
-        if isinstance(self._known, _Shared) and not _varied(above):
+        if isinstance(self._known, _Shared) and not _by_row(above):
             self._known.forget(self._time(above))
         else:
             self._rows().forget(self._times(above))
@@ -119,8 +121,8 @@ class BrownianBridge(BrownianPath):
         raise ArgumentError("u", u, f"a time in [{self.s}, {self.t}], the span of the path")
 
 
-def _varied(u: float | Tensor) -> bool:
-    return isinstance(u, Tensor) and u.numel() > 1
+def _by_row(u: float | Tensor) -> bool:
+    return isinstance(u, Tensor) and u.ndim > 0
 
 
 def _forgotten(u: float, above: float) -> NoReturn:
@@ -172,11 +174,11 @@ class _Shared:
 class _ByRow:
     """What is known of a path each of whose rows is asked for times of its own.
 
-    Rows know equally many times, of which some may coincide.
+    Rows that know fewer times than others are filled up with times at infinity.
     """
 
     def __init__(self, falls: Tensor, increments: Tensor, like: Tensor, normal: Normal) -> None:
-        self.falls = falls  # minus the known times, rising: (K + 1, B)
+        self.falls = falls  # minus the known times, rising, then infinity: (K + 1, B)
         self.increments = increments  # (K, B, numel of a row)
         self.like, self.normal = like, normal
 
@@ -203,30 +205,33 @@ class _ByRow:
     def forget(self, above: Tensor) -> None:
         """Roll each row until it begins at its time, then cut what no row needs."""
         gone = (self.falls[1:] <= -above).sum(0)
-        keep = len(self.increments) - int(gone.min()) if gone.numel() else 0
-        steps = torch.arange(keep + 1, device=gone.device)[:, None] + gone
-        last = len(self.increments)
-        outside = (steps[:-1] >= last).unsqueeze(-1)
-        self.falls = self.falls.gather(0, steps.clamp(max=last))
-        index = steps[:-1].clamp(max=max(last - 1, 0)).unsqueeze(-1)
+        ahead = self.falls.isfinite().sum(0) - 1 - gone
+        keep = int(ahead.max()) if ahead.numel() else 0
+        place = torch.arange(keep + 1, device=gone.device)[:, None]
+        falls = self.falls.gather(0, (place + gone).clamp(max=len(self.increments)))
+        self.falls = falls.masked_fill(place > ahead, torch.inf)
+        index = (place[:-1] + gone).clamp(max=max(len(self.increments) - 1, 0)).unsqueeze(-1)
         index = index.expand(-1, -1, self.increments.shape[-1])
-        self.increments = self.increments.gather(0, index).masked_fill(outside, 0.0)
+        unknown = (place[:-1] >= ahead).unsqueeze(-1)
+        self.increments = self.increments.gather(0, index).masked_fill(unknown, 0.0)
 
     def _learn(self, fall: Tensor) -> None:
         """Make a time known in every row."""
-        if bool((self.falls == fall).any(0).all()):
+        # A row must not draw more or less often because of its neighbours: whether this time is
+        # known to a row does not matter, only whether all rows ask for where they have got to.
+        if torch.equal(self.falls[0], fall):
             return
         if bool((fall < self.falls[0]).any()):
             row = int((fall < self.falls[0]).nonzero()[0])
             _forgotten(-float(fall[row]), -float(self.falls[0, row]))
         index = (self.falls < fall).sum(0).sub_(1).clamp_(min=0)
-        share, spread = self._bridge(fall, index)
+        share, spread, inside = self._bridge(fall, index)
         count, wide = len(self.increments), self.increments.shape[-1]
         padded = torch.cat((self.increments, self.like.new_zeros(1, len(index), wide)))
         at = index[None, :, None].expand(1, -1, wide)
         whole = padded.gather(0, at)[0]
         part = whole * share + self.normal(self.like).reshape(len(index), wide) * spread
-        rest = torch.where((index < count)[:, None], whole - part, 0.0)
+        rest = torch.where(inside, whole - part, 0.0)
         # What comes after the split moves up by one place; the two parts fill the gap.
         order = torch.arange(count + 2, device=index.device)[:, None]
         source = (order - (order > index).to(order.dtype)).clamp(max=count)
@@ -235,10 +240,12 @@ class _ByRow:
         self.increments = moved[: count + 1]
         self.falls = torch.cat((self.falls, fall[None])).sort(0).values
 
-    def _bridge(self, fall: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight of the whole increment, and of the draw, in the part up to ``fall``: (B, 1)."""
+    def _bridge(self, fall: Tensor, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Weight of the whole increment and of the draw in the part up to ``fall``, and whether
+        there is a known time after it: (B, 1)."""
         ends = torch.cat((self.falls, torch.full_like(self.falls[:1], torch.inf)))
         before, after = ends.gather(0, index[None])[0], ends.gather(0, index[None] + 1)[0]
         share = (fall - before) / (after - before).clamp(min=torch.finfo(torch.float64).tiny)
         spread = ((fall - before) * (1.0 - share)).clamp(min=0.0).sqrt()
-        return share.to(self.like.dtype)[:, None], spread.to(self.like.dtype)[:, None]
+        dtype = self.like.dtype
+        return share.to(dtype)[:, None], spread.to(dtype)[:, None], after.isfinite()[:, None]

@@ -293,13 +293,13 @@ class Units:
 def test_the_law_is_exact_in_whatever_order_it_is_asked(start, length, fractions, by_row):
     end = start + length
     times = [rows_of(*(min(start + length * f, end) for f in each)) for each in fractions]
-    one = BrownianBridge(like(2, 20), end, start, Units())
+    one = BrownianBridge(like(2, 60), end, start, Units())
     for u in times:
         one.increment(u if by_row else float(u[0]), end)
     for row in range(2 if by_row else 1):
         known = sorted({end, *(float(u[row]) for u in times)}, reverse=True)
         weights = torch.stack(
-            [one.increment(a, b)[row] for a, b in itertools.pairwise(known)] or [like(1, 20)[0]]
+            [one.increment(a, b)[row] for a, b in itertools.pairwise(known)] or [like(1, 60)[0]]
         )
         wanted = (
             rows_of(*(a - b for a, b in itertools.pairwise(known)))

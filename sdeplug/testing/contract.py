@@ -119,7 +119,10 @@ def check_score_times(solver: Solver) -> Finding:
 
 
 def check_score_inputs(solver: Solver) -> Finding:
-    """The score gets a finite state like x, and times of shape (B,) in float32 at least."""
+    """The score gets finite rows like those of x, each with a time in float32 at least.
+
+    It gets all of them, or, from a solver whose rows arrive one by one, those on their way.
+    """
 
     def test(call: Call) -> None:
         x0 = call.state()
@@ -127,12 +130,12 @@ def check_score_inputs(solver: Solver) -> Finding:
 
         def inspected(x: Tensor, t: Tensor) -> Tensor:
             demand(
-                x.shape == x0.shape and x.dtype == x0.dtype,
+                0 < len(x) <= len(x0) and x.shape[1:] == x0.shape[1:] and x.dtype == x0.dtype,
                 f"the score got x of shape {tuple(x.shape)}, {x.dtype}",
             )
             demand(bool(x.isfinite().all()), "the score got an x that is not finite")
             demand(
-                tuple(t.shape) == call.shape[:1] and t.dtype == wide,
+                t.shape == x.shape[:1] and t.dtype == wide,
                 f"the score got t of shape {tuple(t.shape)}, {t.dtype}: must be one {wide} for "
                 "each row; ask reverse.score(x, t), which makes it",
             )

@@ -1,0 +1,381 @@
+"""Solvers with a step size for each row.  Statistical tests have fixed seeds and a declared
+false-alarm rate."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from common import GaussianScore, normal
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sdeplug import (
+    VESDE,
+    VPSDE,
+    ArgumentError,
+    BrownianPath,
+    Corrected,
+    CosineVPSDE,
+    Counted,
+    Denoise,
+    Leg,
+    LogSNR,
+    NoiseSource,
+    NonFiniteError,
+    OnGrid,
+    Pipeline,
+    ReverseSDE,
+    Run,
+    SharedNoise,
+    Silence,
+    StepError,
+    solver,
+    targets,
+)
+from sdeplug.targets import Gaussian
+from sdeplug.testing import parametrize_with_checks
+from sdeplug_adaptive import RowAdams, RowDopri5, RowImprovedEuler, RowTsit5
+from sdeplug_adaptive.pairs import DORMAND_PRINCE, TSITOURAS
+
+SDE = VPSDE()
+FLOWS = (RowTsit5(), RowDopri5())
+ALPHA = 1e-6  # rate of false alarms of each statistical test
+
+_BORDERLINE = (
+    "of a thousand steps one is taken in one dtype and rejected in the other, which asks its path "
+    "for another time: another path"
+)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([*FLOWS, RowAdams()])
+def test_the_harness(check):
+    check()
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [RowImprovedEuler(rtol=0.1, atol=0.05)], expected_failures={"check_precision": _BORDERLINE}
+)
+def test_the_harness_on_the_published_method(check):
+    check()
+
+
+@pytest.mark.parametrize("pair", [DORMAND_PRINCE, TSITOURAS])
+def test_order_conditions(pair):
+    """Those of Hairer, Norsett & Wanner, table II.2.1: up to order 5, and 4 for the other one."""
+    a = torch.zeros(7, 7, dtype=torch.float64)
+    for i, row in enumerate(pair.a):
+        a[i + 1, : len(row)] = torch.tensor(row, dtype=torch.float64)
+    c = torch.tensor((0.0, *pair.c), dtype=torch.float64)
+    torch.testing.assert_close(a.sum(1), c, rtol=0.0, atol=1e-14)
+    one = torch.ones(7, dtype=torch.float64)
+    trees = {
+        1: [(one, 1)],
+        2: [(c, 2)],
+        3: [(c**2, 3), (a @ c, 6)],
+        4: [(c**3, 4), (c * (a @ c), 8), (a @ c**2, 12), (a @ a @ c, 24)],
+        5: [
+            (c**4, 5), (c**2 * (a @ c), 10), ((a @ c) ** 2, 20), (c * (a @ c**2), 15),
+            (a @ c**3, 20), (c * (a @ a @ c), 30), (a @ (c * (a @ c)), 40),
+            (a @ a @ c**2, 60), (a @ a @ a @ c, 120),
+        ],
+    }  # fmt: skip
+    five = a[6]
+    four = five - torch.tensor(pair.e, dtype=torch.float64)
+    for order, conditions in trees.items():
+        for tree, density in conditions:
+            assert float(five @ tree) == pytest.approx(1.0 / density, abs=1e-13)
+            if order < 5:
+                assert float(four @ tree) == pytest.approx(1.0 / density, abs=1e-12)
+    # A true fourth-order method: otherwise the difference of the two says nothing.
+    assert max(abs(float(four @ tree) - 1.0 / density) for tree, density in trees[5]) > 1e-5
+
+
+def decay(rates: torch.Tensor):
+    return lambda y, t: -rates * (y - torch.sin(torch.as_tensor(t, dtype=y.dtype)))
+
+
+@pytest.mark.parametrize("by", [RowTsit5, RowDopri5])
+@pytest.mark.parametrize(("t", "s"), [(1.0, 0.0), (0.0, 1.0)])
+def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
+    rates = (1.0 if s > t else -1.0) * torch.tensor([[1.0], [10.0], [100.0], [1000.0]])
+    rates = rates.double()
+    y = normal(4, 1)
+    fine = by(rtol=1e-12, atol=1e-12, whole_batch=True)
+    exact = fine.flow(decay(rates), y, t, s, Run(Silence()))
+    errors = []
+    for tolerance in (1e-3, 1e-5, 1e-7):
+        solver = by(rtol=tolerance, atol=tolerance, whole_batch=True)
+        got = solver.flow(decay(rates), y, t, s, Run(Silence()))
+        errors.append((got - exact).abs().max(1).values)
+        assert float(errors[-1].max()) <= 20.0 * tolerance
+    assert bool((errors[2] < 0.05 * errors[0]).all())
+    counts = []
+
+    def counted(y, u):
+        counts.append(len(y))
+        return decay(rates[-len(y) :])(y, u)  # the stiffest rows come in last
+
+    by().flow(counted, y, t, s, Run(Silence()))
+    assert counts[0] == 4
+    assert counts[-1] == 1
+    assert sum(counts) < 2.5 * len(counts)
+
+
+@given(st.floats(0.05, 0.95), st.sampled_from([torch.float32, torch.float64]))
+def test_evaluations_are_counted_by_row(t, dtype):
+    target = targets.eight_gaussians()
+    pipeline = Pipeline(ReverseSDE(SDE, target.score(SDE)), (Leg(1e-3, RowTsit5(rtol=1e-3)),))
+    x = target.sample(16, noise=SharedNoise(1), t=t, sde=SDE, dtype=dtype)
+    out = pipeline.sample((16, 2), x=x, t=t)
+    alone = [pipeline.sample((1, 2), x=x[i : i + 1], t=t) for i in range(4)]
+    assert out.nfe_by_row[:4].tolist() == [each.nfe for each in alone]
+    assert int(out.nfe_by_row.max()) <= out.nfe
+    rounding = 1e-3 if dtype == torch.float32 else 1e-10
+    torch.testing.assert_close(
+        out.x[:4], torch.cat([each.x for each in alone]), rtol=0.0, atol=rounding
+    )
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE(), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize(
+    "level", [0.0, 0.6, 1.0, lambda t: 0.5 + t], ids=["0", "0.6", "1", "varying"]
+)
+def test_row_adams_is_exact_for_a_point_of_data(sde, level):
+    """D does not change: y forgets the start at rate 1, and gets the noise that p_s lacks."""
+    x, point, t, s = normal(5, 3), 0.7, 0.8 * sde.T, 0.1 * sde.T
+
+    def score(x, t):
+        alpha, sigma = sde.log_alpha(t.double()).exp(), sde.sigma(t.double())
+        return (alpha[:, None] * point - x) / sigma[:, None] ** 2
+
+    reverse = ReverseSDE(sde, score, level)
+    late, early = sde.at(t), sde.at(s)
+    times = torch.linspace(t, s, 20001, dtype=torch.float64)
+    ratios = 0.5 * sde.log_snr(times)
+    zeta = torch.tensor([reverse.level(float(u)) ** 2 for u in times], dtype=torch.float64)
+    spread = float(torch.trapezoid(zeta, ratios))
+    kept = math.exp(-(float(ratios[-1] - ratios[0]) + spread))
+    mean = early.alpha * (point + kept * (x / late.alpha - point))
+    got = RowAdams().integrate(reverse, x, t, s, Run(Silence()))
+    close = 1e-10 if not callable(level) else 1e-4  # an integral of the level is a table there
+    torch.testing.assert_close(got, mean, rtol=close, atol=close * early.sigma)
+    if level == 0.0:
+        return
+    many = x[:1].expand(20000, 3)
+    noisy = RowAdams().integrate(reverse, many, t, s, Run(SharedNoise(3)))
+    unit = (noisy - mean[0]) / (early.sigma * math.sqrt(-math.expm1(-2.0 * spread)))
+    chi2 = stats.chi2(unit.numel())
+    assert ALPHA / 2 < chi2.cdf(float(unit.square().sum())) < 1 - ALPHA / 2
+
+
+class Smooth(NoiseSource):
+    """A path that is a smooth function, the same whatever it is asked."""
+
+    def normal(self, like):
+        raise AssertionError("the path is all the noise that there is")
+
+    def brownian(self, like, t, s):
+        return SmoothPath(like, t, s)
+
+
+class SmoothPath(BrownianPath):
+    def increment(self, u, v):
+        return self.value(u) - self.value(v)
+
+    def value(self, u):
+        times = torch.as_tensor(u, dtype=torch.float64).reshape(-1, 1)
+        part = (times - self.s) / (self.t - self.s)
+        waves = torch.arange(1, 1 + self.like[0].numel())
+        return (self.t - self.s) ** 0.5 * torch.sin(3.0 * waves * part).to(self.like)
+
+
+@pytest.mark.parametrize(("by", "power"), [(RowAdams, 1.0), (RowImprovedEuler, 0.4)])
+def test_on_one_path_the_error_falls_with_the_tolerance(by, power):
+    reverse = ReverseSDE(SDE, targets.two_modes().score(SDE))
+    x = normal(8, 2)
+
+    def run(tolerance):
+        solver = by(rtol=tolerance, atol=0.1 * tolerance)
+        return solver.integrate(reverse, x, 1.0, 0.05, Run(Smooth()))
+
+    exact = run(2e-5)
+    coarse, fine = ((run(each) - exact).square().mean().sqrt() for each in (3e-2, 1e-3))
+    assert float(fine) < float(coarse) * (1e-3 / 3e-2) ** power
+    assert float(fine) < 0.02
+
+
+def spread_errors(by, dimension: int, rows: int) -> tuple[torch.Tensor, float]:
+    """Relative errors of the standard deviation in four groups of directions, and their scatter."""
+    variances = torch.tensor([0.01, 0.25, 1.0, 4.0], dtype=torch.float64).repeat_interleave(
+        max(1, dimension // 4)
+    )[:: max(1, 4 // dimension)][:dimension]
+    target = Gaussian(torch.zeros(dimension, dtype=torch.float64), torch.diag(variances))
+    pipeline = Pipeline(ReverseSDE(SDE, target.score(SDE)), (Leg(SDE.eps, by),))
+    out = pipeline.sample((rows, dimension), seed=4, dtype=torch.float64)
+    end = SDE.at(SDE.eps)
+    wanted = end.alpha**2 * variances + end.sigma**2
+    ratios = (out.x.square() / wanted).mean(0).reshape(min(4, dimension), -1).mean(1)
+    return ratios.sqrt() - 1.0, math.sqrt(0.5 / (rows * max(1, dimension // 4)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dimension", "rows"), [(2, 6000), (8, 3000), (64, 1000)])
+def test_the_marginal_is_right_in_few_and_many_dimensions(dimension, rows):
+    """Within 1 % at the default tolerance, and the scatter that ALPHA allows."""
+    errors, scatter = spread_errors(RowAdams(), dimension, rows)
+    assert float(errors.abs().max()) < 0.01 + stats.norm.isf(ALPHA / 8) * scatter
+
+
+@pytest.mark.slow
+def test_a_rejected_step_that_forgets_its_noise_widens_the_samples():
+    """In 4 dimensions, as measured for the published rule: 5 to 11 per cent; not on one path."""
+    errors, scatter = spread_errors(
+        RowImprovedEuler(rtol=0.05, atol=0.05, keep_noise=False), 4, 4000
+    )
+    assert float(errors.max()) > 0.04
+    kept, _ = spread_errors(RowImprovedEuler(rtol=0.05, atol=0.05), 4, 4000)
+    assert float(kept.abs().max()) < 0.02 + stats.norm.isf(ALPHA / 8) * scatter
+
+
+def test_the_published_rule_to_the_letter():
+    """One row, by the loop of Jolicoeur-Martineau et al., algorithm 1, with numbers drawn alike."""
+    reverse = ReverseSDE(SDE, GaussianScore(SDE))
+    x, t, h, noise = normal(1, 6), 1.0, 0.01, SharedNoise(5)
+    start, before = x, x
+    while t - SDE.eps > 1e-12:
+        z = noise.normal(x)
+        one = -h * reverse.drift(x, t) + math.sqrt(h) * reverse.diffusion(t) * z
+        guess, end = x + one, max(t - h, SDE.eps)
+        two = -h * reverse.drift(guess, end) + math.sqrt(h) * reverse.diffusion(end) * z
+        size = torch.clamp(0.1 * torch.maximum(before.abs(), guess.abs()), min=0.02)
+        error = float((0.5 * (two - one) / size).square().mean().sqrt())
+        if error <= 1.0:
+            x, t, before = x + 0.5 * (one + two), end, guess
+        h = min(t - SDE.eps, 0.9 * h * error**-0.9)
+    by = RowImprovedEuler(rtol=0.1, atol=0.02, keep_noise=False, longest_step=1.0)
+    got = by.integrate(reverse, start, 1.0, SDE.eps, Run(SharedNoise(5)))
+    torch.testing.assert_close(got, x, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("by", [RowAdams(), RowTsit5(), RowImprovedEuler(rtol=0.05, atol=0.05)])
+def test_mixes_with_everything(by):
+    target = targets.eight_gaussians()
+    pc = OnGrid(Corrected(by, solver("langevin")), LogSNR(4))
+    legs = (Leg(0.3, pc), Leg(1e-3, by), Leg(0.0, Denoise()))
+    seen = []
+    out = Pipeline(ReverseSDE(SDE, target.score(SDE)), legs).sample(
+        (64, 2), seed=0, observers=(seen.append,)
+    )
+    assert out.x.isfinite().all()
+    times = [event.t for event in seen]
+    assert times == sorted(times, reverse=True)
+    apart = [event for event in seen if event.times is not None]
+    assert apart
+    assert all(float(event.times.max()) == pytest.approx(event.t) for event in apart)
+    again = Pipeline(ReverseSDE(SDE, target.score(SDE)), legs).sample((64, 2), seed=0)
+    assert torch.equal(out.x, again.x)
+
+
+@pytest.mark.parametrize("by", [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler])
+@pytest.mark.parametrize("option", ["rtol", "atol", "first_step", "max_steps"])
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+def test_options_out_of_range(by, option, value):
+    with pytest.raises(ArgumentError, match=option):
+        by(**{option: value if option == "max_steps" else float(value)})
+
+
+SOLVERS = [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler]
+
+
+@pytest.mark.parametrize("by", SOLVERS)
+def test_too_small_a_budget(by):
+    reverse = ReverseSDE(SDE, targets.eight_gaussians().score(SDE))
+    with pytest.raises(StepError, match=r"leg 0: row \d+ at t = .*max_steps = 3") as caught:
+        Pipeline(reverse, (Leg(1e-3, by(max_steps=3)),)).sample((8, 2))
+    error = caught.value
+    assert error.last.isfinite().all()
+    assert error.times.shape == (8,)
+    assert error.last_t == pytest.approx(float(error.times[error.row]))
+    assert 1e-3 < error.last_t < 1.0
+    assert error.step > 0.0
+    assert type(by()).__name__ in error.solver
+
+
+@pytest.mark.parametrize("by", SOLVERS)
+def test_a_score_that_is_not_finite_half_way(by):
+    exact = targets.eight_gaussians().score(SDE)
+
+    def score(x, t):
+        return torch.where(
+            (t < 0.5)[:, None] & (x > 0.0).all(1, keepdim=True), torch.nan, exact(x, t)
+        )
+
+    with pytest.raises(NonFiniteError, match="not finite after any step") as caught:
+        Pipeline(ReverseSDE(SDE, score), (Leg(1e-3, by()),)).sample((8, 2))
+    error = caught.value
+    assert error.last.isfinite().all()
+    assert error.last_t < 0.5 + 1e-3
+    assert bool((error.last[error.row] > -0.2).all())
+
+
+def test_a_score_that_is_not_finite_at_the_start():
+    with pytest.raises(NonFiniteError):
+        Pipeline(ReverseSDE(SDE, lambda x, t: x * torch.nan), (Leg(1e-3, RowTsit5()),)).sample(
+            (2, 2)
+        )
+
+
+@pytest.mark.parametrize("by", [RowTsit5(), RowDopri5()])
+def test_a_problem_that_blows_up(by):
+    y = torch.tensor([[0.1], [2.0]], dtype=torch.float64)  # 1 / (1/y - t): infinite at t = 0.5
+    with pytest.raises((StepError, NonFiniteError), match=r"row 1 at t = 0\.5") as caught:
+        by.flow(lambda y, t: y**2, y, 0.0, 1.0, Run(Silence()))
+    assert caught.value.last.isfinite().all()
+    assert caught.value.times[0] > 0.5
+
+
+def test_spans():
+    y = normal(2, 2)
+    assert torch.equal(RowTsit5().flow(lambda y, t: y, y, 0.5, 0.5, Run(Silence())), y)
+    with pytest.raises(ArgumentError, match="sigma is not 0"):
+        RowAdams().integrate(ReverseSDE(SDE, GaussianScore(SDE)), y, 1.0, 0.0, Run(SharedNoise(0)))
+    assert (
+        RowAdams()
+        .integrate(ReverseSDE(VESDE(), GaussianScore(VESDE())), y, 1.0, 0.0, Run(SharedNoise(0)))
+        .isfinite()
+        .all()
+    )
+
+
+def test_finished_rows_cost_nothing():
+    target = targets.eight_gaussians()
+    counted = Counted(target.score(SDE))
+    x = target.sample(64, noise=SharedNoise(1), t=1.0, sde=SDE, dtype=torch.float64)
+    RowAdams().integrate(ReverseSDE(SDE, counted), x, 1.0, 1e-3, Run(SharedNoise(2)))
+    assert counted.rows < 0.8 * counted.nfe * len(x)
+
+
+@pytest.mark.parametrize("by", [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler])
+def test_a_score_may_tell_rows_apart_by_their_place(by):
+    """Labels of the rows, bound into the score: it has to see the whole batch, every time."""
+    centres = torch.linspace(-1.0, 1.0, 8, dtype=torch.float64)
+
+    def score(x, t):
+        each = SDE.at(0.5)  # any score will do
+        return -(x - centres[:, None]) / (each.alpha + t[:, None])
+
+    pipeline = Pipeline(ReverseSDE(SDE, score), (Leg(0.01, by(whole_batch=True)),))
+    out = pipeline.sample((8, 2), seed=list(range(8)), dtype=torch.float64)
+    assert out.nfe_by_row.tolist() == [out.nfe] * 8
+
+    def alone(x, t):
+        return -(x - centres[3]) / (SDE.at(0.5).alpha + t[:, None])
+
+    one = Pipeline(ReverseSDE(SDE, alone), (Leg(0.01, by()),))
+    got = one.sample((1, 2), seed=[3], dtype=torch.float64)
+    torch.testing.assert_close(out.x[3:4], got.x, rtol=1e-10, atol=1e-10)
