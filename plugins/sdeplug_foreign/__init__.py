@@ -1,0 +1,25 @@
+"""Samplers of other libraries on the same score: ``diffusers``, ``k-diffusion`` and ``azula``.
+
+Each is an optional extra of the same name, and is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdeplug import Integrator, hookimpl
+from sdeplug_foreign.from_azula import AzulaSampler
+from sdeplug_foreign.from_diffusers import DiffusersSampler
+from sdeplug_foreign.from_k_diffusion import KDiffusionSampler
+
+__all__ = ["AzulaSampler", "DiffusersSampler", "KDiffusionSampler"]
+
+
+@hookimpl
+def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
+    """The solvers of this plugin."""
+    return {
+        "diffusers": DiffusersSampler,
+        "k-diffusion": KDiffusionSampler,
+        "azula": AzulaSampler,
+    }
