@@ -113,7 +113,8 @@ class BrownianBridge(BrownianPath):
 
     def _times(self, u: float | Tensor) -> Tensor:
         times = torch.as_tensor(u, dtype=torch.float64, device=self.like.device).reshape(-1)
-        if not bool(((times >= self.s) & (times <= self.t)).all()):
+        first, last = times.aminmax() if times.numel() else (self.s, self.t)
+        if not self.s <= first <= last <= self.t:
             self._refuse(u)
         return times.expand(len(self.like))
 

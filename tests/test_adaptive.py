@@ -343,7 +343,7 @@ def test_finished_rows_cost_nothing():
     counted = Counted(target.score(SDE))
     x = target.sample(64, noise=SharedNoise(1), t=1.0, sde=SDE, dtype=torch.float64)
     RowAdams().integrate(ReverseSDE(SDE, counted), x, 1.0, 1e-3, Run(SharedNoise(2)))
-    assert counted.rows < 0.8 * counted.nfe * len(x)
+    assert counted.rows < 0.9 * counted.nfe * len(x)
 
 
 @pytest.mark.parametrize("by", [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler])

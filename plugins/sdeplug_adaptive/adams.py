@@ -16,7 +16,6 @@ the shorter one sees a part of the same noise, by a Brownian bridge.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -28,14 +27,13 @@ from sdeplug_adaptive.control import (
     Control,
     absolute_tolerance,
     column,
+    columns,
     relative_tolerance,
     rms,
     step_budget,
 )
 from sdeplug_adaptive.march import March, State
 from sdeplug_adaptive.rows import Asked, full, whole_batch
-
-_SHORTEST = 1e-12  # step in log(alpha / sigma)
 
 
 @dataclass(frozen=True)
@@ -68,83 +66,73 @@ class RowAdams(Integrator):
 
 
 class _Steps:
-    """One step; the memory is D_0, the slope (D_0 - D_{-1}) / h', lambda and Z."""
-
-    shortest = _SHORTEST
+    """One step; the memory is D_0, the slope (D_0 - D_{-1}) / h', and the node of the clock."""
 
     def __init__(self, options: RowAdams, clock: Clock, x: Tensor, run: Run) -> None:
         self.options, self.clock, self.whole = options, clock, options.whole_batch
-        self.data = Asked(self._data, self.whole)
+        self.score = Asked(clock.score, self.whole)
+        noisy = clock.least < 1.0
         # Smooth data change as h^2 beyond the slope, a path only as h^(1/2).
-        self.control = Control(exponent=1.5 if clock.start else 3.0)
-        self.noise = _Noise(clock, x, run) if clock.start else None
+        self.control = Control(exponent=1.5 if noisy else 3.0)
+        self.shortest = clock.spacing
+        self.noise = _Noise(clock, x, run) if noisy else None
 
     def begin(self, x: Tensor) -> State:
         """D at the start, without a slope."""
-        t = full(self.clock.t, x)
-        data = self.data(x, t)
-        place = (torch.full_like(t, self.clock.first), torch.full_like(t, self.clock.start))
-        h = torch.full_like(t, self.options.first_step)
-        return State(x, t, h, (data, torch.zeros_like(data), *place))
+        node = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        place = self.clock.at(node)
+        alpha, sigma = (column(each, x) for each in (place.alpha, place.sigma))
+        data = torch.addcmul(x, sigma * sigma, self.score(x, place.t)) / alpha
+        h = full(max(self.options.first_step, self.shortest), x)
+        return State(x, place.t, h, (data, torch.zeros_like(data), node))
 
     def attempt(self, state: State, rows: Tensor) -> tuple[State, Tensor]:
         """One evaluation; the difference of predictor and corrector is the error."""
-        x, t, h, (data, slope, log_ratio, spread) = state
-        clock, sde = self.clock, self.clock.sde
-        aim = log_ratio + h.clamp(max=self.options.longest_step)
-        end = torch.where(aim < clock.last, clock.later(t, log_ratio, aim), clock.s)
-        new_ratio = clock.log_ratio(end)
-        new_spread = clock.spread(new_ratio)
-        step = new_ratio - log_ratio + new_spread - spread
+        x, _, h, (data, slope, node) = state
+        jump = (h.clamp(max=self.options.longest_step) / self.clock.spacing).long()
+        aim = (node + jump).clamp_(max=self.clock.last)
+        now, end = self.clock.at(node), self.clock.at(aim)
+        step = end.age - now.age
         forgotten = -torch.expm1(-step)
-        late = (1.0 - forgotten / step).nan_to_num(nan=0.0)
-        log_alpha = sde.log_alpha(end)
-        alpha, sigma = log_alpha.exp(), sde.sigma(end)
-        kept = (log_alpha - sde.log_alpha(t) - step).exp()
-        predicted = column(kept, x) * x + column(alpha * forgotten, x) * data
-        predicted.addcmul_(column(alpha * late * step, x), slope)
+        late = end.alpha * (1.0 - forgotten / step)
+        kept = (end.log_alpha - now.log_alpha - step).exp()
+        weights = (kept, end.alpha * forgotten, late, step, end.alpha, end.sigma, end.loudness)
+        kept, new, late, step, alpha, sigma, loudness = columns(weights, x)
+        expected = step * slope
+        predicted = torch.addcmul(kept * x, new, data).addcmul_(late, expected)
         if self.noise is not None:
-            predicted.add_(self.noise.over(new_spread, sigma, rows).to(x.dtype))
-        new_data = self.data(predicted, end, rows)
-        change = new_data - data
-        correction = column(alpha * late, x) * torch.sub(change, column(step, x) * slope)
-        tolerance = self.options.rtol * sigma + self.options.atol * alpha
-        error = rms(correction) / tolerance
-        memory = (new_data, change / column(step, x), new_ratio, new_spread)
-        return State(predicted + correction, end, new_ratio - log_ratio, memory), error
+            predicted.addcmul_(loudness, self.noise.over(end.volume, rows).to(x.dtype))
+        score = self.score(predicted, end.t, rows)
+        change = torch.addcmul(predicted, sigma * sigma, score) / alpha - data
+        correction = late * (change - expected)
+        tolerance = self.options.rtol * end.sigma + self.options.atol * end.alpha
+        memory = (data + change, change / step, aim)
+        tried = State(predicted + correction, end.t, end.log_ratio - now.log_ratio, memory)
+        return tried, rms(correction) / tolerance
 
     def settle(self, state: State, rows: Tensor) -> None:
         """Let the path forget what lies behind."""
         if self.noise is not None:
-            self.noise.settle(state.memory[-1], rows)
-
-    def _data(self, x: Tensor, t: Tensor) -> Tensor:
-        """E[x_0 | x_t], each row at its own time."""
-        sde, reverse = self.clock.sde, self.clock.reverse
-        alpha, variance = sde.log_alpha(t).exp(), sde.sigma(t).square()
-        return torch.addcmul(x, column(variance, x), reverse.score(x, t)) / column(alpha, x)
+            self.noise.settle(self.clock.at(state.memory[-1]).volume, rows)
 
 
 class _Noise:
     """The noise of the steps of all rows: increments of one Brownian motion in V."""
 
     def __init__(self, clock: Clock, x: Tensor, run: Run) -> None:
-        self.least = math.exp(2.0 * clock.start)
         like = x if x.dtype == torch.float64 else x.float()
-        self.path = run.noise.brownian(like, -self.least, -1.0)
-        self.reached = full(self.least, x)
+        # A path runs down in time, V up.
+        self.path = run.noise.brownian(like, -clock.least, -1.0)
+        self.reached = full(-clock.least, x)
 
-    def over(self, spread: Tensor, sigma: Tensor, rows: Tensor) -> Tensor:
-        """The noise of a step to Z = spread, for some rows of the batch."""
-        aim = self._with(spread, rows)
-        moved = self.path.increment(-aim, -self.reached)[rows]
-        return column(sigma * (-spread).exp(), moved) * moved
+    def over(self, volume: Tensor, rows: Tensor) -> Tensor:
+        """The increments up to V = volume, for some rows of the batch."""
+        return self.path.increment(self._with(volume, rows), self.reached)[rows]
 
-    def settle(self, spread: Tensor, rows: Tensor) -> None:
-        """Hear that the rows are at Z = spread now."""
-        self.reached = self._with(spread, rows)
-        self.path.forget(-self.reached)
+    def settle(self, volume: Tensor, rows: Tensor) -> None:
+        """Hear that the rows are at V = volume now."""
+        self.reached = self._with(volume, rows)
+        self.path.forget(self.reached)
 
-    def _with(self, spread: Tensor, rows: Tensor) -> Tensor:
-        volume = (2.0 * spread).exp().clamp(self.least, 1.0)
-        return self.reached.index_copy(0, rows, volume)
+    def _with(self, volume: Tensor, rows: Tensor) -> Tensor:
+        return self.reached.index_copy(0, rows, -volume)

@@ -6,30 +6,60 @@ the reverse SDE is
 .. math:: dy = -(y - D)\,d\ell + e^{-\ell}\,dB(V), \qquad
           \ell = \lambda + Z, \quad Z = \int l^2 d\lambda, \quad V = e^{2 Z}.
 
-In the time l = lambda + Z it forgets at rate 1 whatever the stochasticity, and its noise is one
+In the time :math:`\ell` it forgets at rate 1 whatever the stochasticity, and its noise is one
 Brownian motion B in the time V, so that the noise of a step is an increment of B, exactly.
 """
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, LinearSDE, ReverseSDE
 
-_NODES = 512
+_NODES = 16384
+_COARSE = 512  # of them between which times are interpolated, before all else is computed exactly
+
+
+class Place(NamedTuple):
+    """The clocks of some rows: float64, shape ``(R,)``.
+
+    Attributes:
+        t: time.
+        log_ratio: lambda, rising.
+        age: lambda + Z, rising.
+        log_alpha: log alpha.
+        alpha: alpha.
+        sigma: sigma.
+        volume: V, rising to 1.
+        loudness: sigma e^(-Z): what an increment of B counts in x.
+    """
+
+    t: Tensor
+    log_ratio: Tensor
+    age: Tensor
+    log_alpha: Tensor
+    alpha: Tensor
+    sigma: Tensor
+    volume: Tensor
+    loudness: Tensor
 
 
 class Clock:
-    """What rows at different times need to know: float64, shape ``(R,)`` in and out.
+    """A fine table of all clocks, at nodes about equally far apart in lambda.
 
     Args:
         reverse: the reverse SDE, of a linear forward SDE.
-        t: time at which the rows start.
-        s: time at which they arrive; Z is 0 there.
+        t: time of the first node.
+        s: time of the last node; Z is 0 there.
         device: where the rows are.
+
+    Attributes:
+        last: number of the last node.
+        spacing: between nodes, in lambda.
 
     Raises:
         ArgumentError: if sigma is 0 at s.
@@ -37,60 +67,47 @@ class Clock:
     """
 
     def __init__(self, reverse: ReverseSDE, t: float, s: float, device: torch.device) -> None:
-        self.reverse, self.sde = reverse, reverse.linear
-        if not self.sde.at(s).sigma > 0.0:
+        if not reverse.linear.at(s).sigma > 0.0:
             raise ArgumentError(
                 "s", s, "a time at which sigma is not 0", "Run to eps and let Denoise() go to 0."
             )
-        self.t, self.s = t, s
-        self.first, self.last = (0.5 * self.sde.at(time).log_snr for time in (t, s))
-        self.spacing = (self.last - self.first) / (_NODES - 1)
-        self.times = _times(self.sde, t, s).to(device)
+        self.score = reverse.score
+        times, log_ratio, log_alpha, sigma = _schedule(reverse.linear, t, s).unbind(1)
+        spread = _spread(reverse, times, log_ratio)
+        columns = Place(
+            times, log_ratio, log_ratio + spread, log_alpha, log_alpha.exp(), sigma,
+            (2.0 * spread).exp(), sigma * (-spread).exp(),
+        )  # fmt: skip
+        self.table = torch.stack(columns, dim=1).to(device)
+        self.last = _NODES - 1
+        self.spacing = float(log_ratio[-1] - log_ratio[0]) / self.last
+        self.least = float(columns.volume[0])  # V at the start: 1 where there is no noise
 
-    def later(self, t: Tensor, log_ratio: Tensor, aim: Tensor) -> Tensor:
-        """A time after t at which lambda, which is ``log_ratio`` at t, is about ``aim``.
-
-        The way from one to the other is interpolated, so that a short way stays one.
-        """
-        way = self._between(self.times, aim) - self._between(self.times, log_ratio)
-        return (t + way).clamp(self.s, self.t)
-
-    def log_ratio(self, t: Tensor) -> Tensor:
-        """lambda = log(alpha / sigma), exactly."""
-        return 0.5 * self.sde.log_snr(t)
-
-    def spread(self, log_ratio: Tensor) -> Tensor:
-        """Z, which grows from a negative number to 0."""
-        level = self.reverse.stochasticity
-        if not callable(level):
-            return level**2 * (log_ratio - self.last)
-        return self._between(self._sums, log_ratio)
-
-    @property
-    def start(self) -> float:
-        """Z at the start: 0 if there is no noise at all."""
-        level = self.reverse.stochasticity
-        return float(self._sums[0]) if callable(level) else level**2 * (self.first - self.last)
-
-    @cached_property
-    def _sums(self) -> Tensor:
-        zeta = self.reverse.level(self.times)
-        assert isinstance(zeta, Tensor)
-        areas = 0.5 * self.spacing * (zeta[1:].square() + zeta[:-1].square())
-        sums = torch.cat((areas.new_zeros(1), areas.cumsum(0)))
-        return sums - sums[-1]
-
-    def _between(self, table: Tensor, log_ratio: Tensor) -> Tensor:
-        """Linear interpolation."""
-        place = ((log_ratio - self.first) / self.spacing).clamp(0.0, _NODES - 1.0)
-        below = place.floor().clamp(max=_NODES - 2.0)
-        index = below.long()
-        return torch.lerp(table[index], table[index + 1], place - below)
+    def at(self, node: Tensor) -> Place:
+        """The clocks at nodes, int64, shape ``(R,)``."""
+        return Place(*self.table[node].unbind(1))
 
 
-@lru_cache(maxsize=256)
-def _times(sde: LinearSDE, t: float, s: float) -> Tensor:
+@lru_cache(maxsize=32)
+def _schedule(sde: LinearSDE, t: float, s: float) -> Tensor:
+    """Times, lambda, log alpha and sigma at the nodes."""
     first, last = (sde.at(time).log_snr for time in (t, s))
-    times = sde.time_at(torch.linspace(first, last, _NODES, dtype=torch.float64, device="cpu"))
+    coarse = sde.time_at(torch.linspace(first, last, _COARSE, dtype=torch.float64, device="cpu"))
+    coarse[0], coarse[-1] = t, s
+    place = torch.linspace(0.0, _COARSE - 1.0, _NODES, dtype=torch.float64, device="cpu")
+    below = place.floor().clamp(max=_COARSE - 2.0)
+    index = below.long()
+    times = torch.lerp(coarse[index], coarse[index + 1], place - below)
     times[0], times[-1] = t, s
-    return times
+    log_alpha, sigma = sde.log_alpha(times), sde.sigma(times)
+    return torch.stack((times, log_alpha - sigma.log(), log_alpha, sigma), dim=1)
+
+
+def _spread(reverse: ReverseSDE, times: Tensor, log_ratio: Tensor) -> Tensor:
+    """Z, from a negative number to 0."""
+    if not callable(reverse.stochasticity):
+        return reverse.stochasticity**2 * (log_ratio - log_ratio[-1])
+    zeta = torch.as_tensor(reverse.level(times), dtype=torch.float64).square()
+    areas = 0.5 * log_ratio.diff() * (zeta[1:] + zeta[:-1])
+    sums = torch.cat((areas.new_zeros(1), areas.cumsum(0)))
+    return sums - sums[-1]

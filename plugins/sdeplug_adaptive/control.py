@@ -7,6 +7,7 @@ next length is h times safety e^(-1/k), within bounds, for errors that go as h^k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,12 @@ def rms(ratio: Tensor) -> Tensor:
 def column(values: Tensor, x: Tensor) -> Tensor:
     """Numbers of shape ``(R,)`` in the dtype of x, to multiply its rows with."""
     return values.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def columns(values: Sequence[Tensor], x: Tensor) -> tuple[Tensor, ...]:
+    """:func:`column` of several at once."""
+    shape = (len(values), -1, *[1] * (x.ndim - 1))
+    return torch.stack(tuple(values)).to(x.dtype).reshape(shape).unbind(0)
 
 
 def relative_tolerance(default: float) -> float:
