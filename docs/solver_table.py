@@ -26,6 +26,7 @@ from sdeplug.testing import exact_law, marginal_law, relative_error
 FOLDER = Path(__file__).resolve().parent / "solvers"
 STEPS = (16, 32, 64, 128, 256)
 VARIANCES = (0.01, 0.1, 0.25, 1.0, 4.0)
+FAMILIES = ("torchdiffeq", "torchsde")  # plugins whose solvers share a page of that name
 
 _PART = re.compile(
     r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL
@@ -33,8 +34,15 @@ _PART = re.compile(
 
 
 def bundled() -> dict[str, Entry]:
-    """The solvers that come with sdeplug, by full name: those of Song et al. first."""
-    entries = {name: each for name, each in registry().solvers().items() if each.bundled}
+    """The solvers that come with sdeplug, by full name: those of Song et al. first.
+
+    Without the adapters of other libraries and the families, which have one page for all.
+    """
+    entries = {
+        name: each
+        for name, each in registry().solvers().items()
+        if each.bundled and each.plugin not in ("foreign", *FAMILIES)
+    }
     return dict(sorted(entries.items(), key=lambda item: (item[1].plugin != "song",)))
 
 
@@ -42,10 +50,12 @@ def table() -> str:
     """All solvers in one table."""
     head = "| solver | what it is | order | evaluations | noise | forward SDE |"
     rows = [head, "| --- | --- | --- | --- | --- | --- |"]
-    for name, entry in bundled().items():
+    others = {name: each for plugin in FAMILIES for name, each in family(plugin).items()}
+    for name, entry in (bundled() | others).items():
         claims = entry.obj().claims
+        page = entry.plugin if name in others else entry.short
         cells = (
-            f"[`{name}`]({entry.short}.md)",
+            f"[`{name}`]({page}.md)",
             kind(entry),
             _order(claims),
             _evaluations(claims),
@@ -54,6 +64,36 @@ def table() -> str:
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
+
+
+def family(plugin: str) -> dict[str, Entry]:
+    """The solvers of one bundled plugin, by full name."""
+    entries = registry().solvers().items()
+    return {name: each for name, each in entries if each.bundled and each.plugin == plugin}
+
+
+def relatives(plugin: str) -> str:
+    """The solvers of a family, what they promise, and their options."""
+    lines = [
+        "| solver | class | weak order | strong order | evaluations | options |",
+        "| --- " * 6 + "|",
+    ]
+    for entry in family(plugin).values():
+        claims = entry.obj().claims
+        options = (
+            f"`{each.name} = {each.default!r}`" if not each.required else f"`{each.name}`"
+            for each in options_of(entry.obj)
+        )
+        cells = (
+            f"`{entry.name}`",
+            f"`{entry.obj.__name__}`",
+            _order(claims),
+            f"{claims.strong_order or 'none'}",
+            _evaluations(claims),
+            ", ".join(options),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def facts(entry: Entry) -> str:
@@ -193,10 +233,16 @@ def annealed(corrector: sp.Corrector) -> str:
 def parts() -> Mapping[str, Callable[[], str]]:
     """Every generated part by name; the slow ones have ``errors`` in their name."""
     made: dict[str, Callable[[], str]] = {"table": table}
+    for plugin in FAMILIES:
+        made[f"family-{plugin}"] = partial(relatives, plugin)
+    for short in ("srk", "sde-heun"):
+        made[f"errors-{short}"] = partial(errors, sp.solver(f"torchsde/{short}"), (1.0, 0.0))
     for entry in bundled().values():
         made[entry.short] = partial(facts, entry)
-        if kind(entry) != "corrector" and entry.short not in ("hold", "adams-bashforth"):
-            levels = (1.0,) if kind(entry) == "flow integrator" else (1.0, 0.0)
+        # What has no order brings its own grid, so that steps are not what it is measured by.
+        ordered = kind(entry) != "corrector" and entry.obj().claims.order is not None
+        if ordered and entry.short != "adams-bashforth":
+            levels = (1.0, 0.0) if entry.obj().claims.stochastic else (1.0,)
             made[f"errors-{entry.short}"] = partial(errors, entry.obj(), levels)
     for order in (2, 3, 4):
         by = sp.solver("ode/adams-bashforth", order=order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -125,6 +126,49 @@ def check(solver: str, fast: bool, numbers: Path | None, picture: Path | None) -
     from sdeplug.checking import Request, run
 
     return 0 if run(Request(solver, fast, numbers, picture)) else 1
+
+
+@commands.command()
+@click.argument("solvers", metavar=f"[{_NAMED}]...", nargs=-1)
+@click.option("--target", default="core/eight-gaussians", show_default=True, metavar="NAME",
+              help="Distribution to sample; its score is exact.")  # fmt: skip
+@click.option("--sde", default="core/vp", show_default=True, metavar=_NAMED, help="Forward SDE.")
+@click.option("--nfe", default="10,20,50,100", show_default=True, metavar="N,...",
+              help="Budgets of score evaluations.")  # fmt: skip
+@click.option("--seeds", default=3, show_default=True, help="How many repetitions.")
+@click.option("--metric", "metrics", multiple=True, metavar=_NAMED,
+              help="Metric, once for each.  [default: those that suit the target]")  # fmt: skip
+@click.option("--grid", default="log-snr", show_default=True, metavar=_NAMED,
+              help="Grid of the solvers with fixed steps.")  # fmt: skip
+@click.option("--samples", "-n", type=int, help="Samples in a run.  [default: 20000; 2000 images]")
+@click.option("--score-error", "score_errors", default="0,0.1", show_default=True, metavar="X,...",
+              help="Sizes of a smooth error of the score.")  # fmt: skip
+@click.option("--stochasticity", default="1", show_default=True, metavar="L,...",
+              help="A stochastic solver runs at each.")  # fmt: skip
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE",
+              help="Draw error against cost.")  # fmt: skip
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write a page that needs no other file.")  # fmt: skip
+@click.option("--json", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write everything as JSON.")  # fmt: skip
+@click.option("--jobs", default=1, show_default=True, help="Processes.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR",
+              help="Keep finished runs there, and use what is there.")  # fmt: skip
+def compare(
+    plot: Path | None,
+    html: Path | None,
+    json: Path | None,
+    jobs: int,
+    resume: Path | None,
+    **request: Any,
+) -> None:
+    """Compare solvers at equal budgets of score evaluations.
+
+    Without a solver: eight that sdeplug brings. With exact scores and with perturbed ones.
+    """
+    from sdeplug.comparing import Output, Request, run
+
+    run(Request(**request), Output(plot, html, json, jobs, resume))
 
 
 @commands.command()

@@ -18,7 +18,7 @@ import torch
 
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning
 
-Kind = Literal["solvers", "sdes", "targets"]
+Kind = Literal["solvers", "sdes", "targets", "metrics"]
 """What a plugin can offer; ``sdeplug_`` before it is the name of the hook."""
 
 GROUP = "sdeplug"

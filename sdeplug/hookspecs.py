@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 import pluggy
 
+from sdeplug.metric import Metric
 from sdeplug.sde import ForwardSDE
 from sdeplug.solver import Corrector, Integrator
 from sdeplug.targets.base import Target
@@ -45,4 +46,10 @@ def sdeplug_sdes() -> Mapping[str, type[ForwardSDE]]:
 @hookspec
 def sdeplug_targets() -> Mapping[str, Callable[[], Target]]:
     """Targets: functions that build a distribution whose diffused score is exact."""
+    return {}
+
+
+@hookspec
+def sdeplug_metrics() -> Mapping[str, type[Metric]]:
+    """Metrics for the comparison: frozen dataclasses that derive from ``Metric``."""
     return {}

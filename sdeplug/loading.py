@@ -26,15 +26,20 @@ from sdeplug.discovery import (
     installed_version,
 )
 from sdeplug.errors import ArgumentError, argument_type
+from sdeplug.metric import Metric
 from sdeplug.schedules import BUILTIN_SDES
 from sdeplug.sde import ForwardSDE
 from sdeplug.solver import Corrector, Integrator
 from sdeplug.targets.base import Target
 
-KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets")
+KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics")
 NAME = "lower-case letters, digits and hyphens, not a hyphen first"
 
-_BASES: dict[Kind, tuple[type, ...]] = {"solvers": (Integrator, Corrector), "sdes": (ForwardSDE,)}
+_BASES: dict[Kind, tuple[type, ...]] = {
+    "solvers": (Integrator, Corrector),
+    "sdes": (ForwardSDE,),
+    "metrics": (Metric,),
+}
 # A plugin that calls sys.exit() must not end its host; an interrupt is the user's own.
 _CAUGHT = (Exception, SystemExit)
 
@@ -47,6 +52,12 @@ class _Core:
     @hookspecs.hookimpl
     def sdeplug_targets(self) -> Mapping[str, Callable[[], Target]]:
         from sdeplug.targets.named import BUILTIN
+
+        return BUILTIN
+
+    @hookspecs.hookimpl
+    def sdeplug_metrics(self) -> Mapping[str, type[Metric]]:
+        from sdeplug.metrics.named import BUILTIN
 
         return BUILTIN
 

@@ -1,4 +1,4 @@
-"""Everything that has a name: solvers, forward SDEs and targets, bundled or from a plugin.
+"""Everything that has a name: solvers, forward SDEs, targets and metrics, ours or a plugin's.
 
 A full name is ``plugin/name``; the name alone works while only one plugin offers it.  Importing
 this module loads no plugin, a full name loads its own plugin, and a listing loads them all.
@@ -29,6 +29,7 @@ from sdeplug.discovery import (
 )
 from sdeplug.errors import PluginError, UnknownNameError, argument_type
 from sdeplug.loading import KINDS, Loaded, checked_name, core, load
+from sdeplug.metric import Metric
 from sdeplug.options import build
 from sdeplug.sde import ForwardSDE
 from sdeplug.targets.base import Target
@@ -39,9 +40,8 @@ class Registry:
 
     Args:
         entry_points: where to look for plugins; None: what is installed.
-        environment: where ``SDEPLUG_BLOCK`` (names of plugins to leave out, with commas
-            between) and ``SDEPLUG_AUTOLOAD`` (0: only bundled plugins) are read from; None:
-            the environment of the process.
+        environment: where ``SDEPLUG_BLOCK`` (names of plugins to leave out, with commas)
+            and ``SDEPLUG_AUTOLOAD`` (0: only bundled plugins) are read from; None: os.environ.
     """
 
     def __init__(
@@ -68,16 +68,17 @@ class Registry:
         """All targets by full name; loads every plugin."""
         return self._listing("targets")
 
+    def metrics(self) -> Mapping[str, Entry]:
+        """All metrics by full name; loads every plugin."""
+        return self._listing("metrics")
+
     def plugins(self) -> Mapping[str, Origin]:
         """The plugins that were found, by name; loads none."""
         return MappingProxyType(dict(self._sources))
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """All that was left out; loads every plugin.
-
-        Who reads this has been told: no warning follows.
-        """
+        """All that was left out; loads every plugin.  Who reads it gets no warning more."""
         with self._lock:
             self._load_all()
             self._untold.clear()
@@ -88,7 +89,7 @@ class Registry:
         """Look a name up.
 
         Args:
-            kind: "solvers", "sdes" or "targets".
+            kind: "solvers", "sdes", "targets" or "metrics".
             name: full name, or short name if only one plugin offers it.
 
         Raises:
@@ -104,11 +105,7 @@ class Registry:
         return entry
 
     def name_of(self, cls: type) -> str:
-        """The full name of a class that a plugin offers.
-
-        Raises:
-            PluginError: if no plugin offers the class.
-        """
+        """The full name of a class; :class:`PluginError` if no plugin offers it."""
         with self._lock:
             name = self._known_as(cls)
             if name is None:
@@ -276,13 +273,15 @@ def solver(name: str, /, **options: object) -> Any:
 
 
 def sde(name: str, /, **options: object) -> ForwardSDE:
-    """Build a forward SDE by name: "vp", "sub-vp", "ve", "cosine", "edm", or a plugin's.
-
-    Raises:
-        SdeplugError: as for :func:`solver`.
-    """
+    """Build a forward SDE by name, "vp" or another; raises as :func:`solver`."""
     entry = registry().find("sdes", name)
     return cast(ForwardSDE, build(entry.obj, options, entry.name))
+
+
+def metric(name: str, /, **options: object) -> Metric:
+    """Build a metric by name; raises as :func:`solver`."""
+    entry = registry().find("metrics", name)
+    return cast(Metric, build(entry.obj, options, entry.name))
 
 
 def target(name: str, /) -> Target:

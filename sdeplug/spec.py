@@ -23,6 +23,7 @@ from sdeplug.compose import COMBINATORS
 from sdeplug.discovery import Kind
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.grid import GRIDS
+from sdeplug.metric import Metric
 from sdeplug.options import Configured, build, members, options_of
 from sdeplug.registry import registry
 from sdeplug.sde import ForwardSDE
@@ -40,6 +41,7 @@ _FAMILIES: Mapping[type[Configured], Kind] = {
     Integrator: "solvers",
     Corrector: "solvers",
     ForwardSDE: "sdes",
+    Metric: "metrics",
 }
 _CORE: Mapping[str, type[Configured]] = {**GRIDS, **COMBINATORS}
 

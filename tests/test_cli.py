@@ -72,7 +72,7 @@ def bad_solver(monkeypatch):
 def test_help_names_every_command(sdeplug):
     status, out, _ = sdeplug("--help")
     assert status == 0
-    for command in ("solvers", "sample", "check", "new", "doctor", "demo"):
+    for command in ("solvers", "sample", "check", "compare", "new", "doctor", "demo"):
         assert f"\n  {command} " in out
         assert sdeplug(command, "--help")[0] == 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import sdeplug
+import sdeplug.compare
 from sdeplug.registry import registry
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -88,6 +89,7 @@ def test_the_reference_has_every_name_of_the_front_door_once():
     assert [name for name, count in shown.items() if count > 1] == []
     wanted = {f"sdeplug.{name}" for name in sdeplug.__all__} - {"sdeplug.targets"}
     wanted |= {f"sdeplug.testing.{name}" for name in sdeplug.testing.__all__}
+    wanted |= {f"sdeplug.compare.{name}" for name in sdeplug.compare.__all__}
     assert wanted - set(shown) == set()
 
 

@@ -16,10 +16,10 @@ STOREYS = [
     options brownian
     noise
     sde
-    schedules score run grid
+    schedules score run grid distances
     reverse targets
-    solver
-    compose observers hookspecs
+    solver metric
+    compose observers hookspecs metrics
     discovery course
     loading
     registry
@@ -28,14 +28,15 @@ STOREYS = [
     testing
     __init__
     tables
-    sampling demo checking
+    compare
+    sampling demo checking comparing
     cli
     __main__
 """.strip().splitlines()
 ]  # bottom to top; a package is one module
 STOREY = {module: number for number, modules in enumerate(STOREYS) for module in modules}
 MAY_IMPORT_PLUGGY = {"hookspecs", "discovery", "loading", "registry"}
-MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "target")}
+MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric")}
 MORE_DOORS = {"sdeplug_pytest": {"testing"}}  # a plugin of pytest, not of sdeplug
 MAY_IMPORT_THE_FRONT_DOOR = {"__main__", "cli", "demo"}
 

@@ -20,6 +20,7 @@ PARTS = (
     "sdeplug/templates/demo.html",
     "sdeplug_song/langevin.py",
     "sdeplug_ode/adams.py",
+    "sdeplug_foreign/from_azula.py",
     "sdeplug_pytest.py",
 )
 
@@ -62,7 +63,8 @@ def test_the_wheel_holds_core_and_plugins_and_nothing_else(wheel):
     assert set(PARTS) <= set(names)
     tops = {name.split("/")[0] for name in names}
     assert tops == {
-        "sdeplug", "sdeplug_song", "sdeplug_ode", "sdeplug_pytest.py", "sdeplug-0.1.0.dist-info"
+        "sdeplug", "sdeplug_song", "sdeplug_ode", "sdeplug_exponential", "sdeplug_foreign",
+        "sdeplug_pytest.py", "sdeplug-0.1.0.dist-info",
     }  # fmt: skip
 
 

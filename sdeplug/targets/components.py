@@ -127,6 +127,12 @@ class Components(NamedTuple):
         covariance.diagonal().add_((weights * self.floor).sum())
         return self.center + mean, covariance
 
+    def projected(self, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and variances of the components along unit vectors ``(P, d)``: ``(K, P)``."""
+        along = torch.einsum("krd,pd->kpr", self.basis, directions)
+        variances = self.floor[:, None] + (along.square() * self.spectrum[:, None]).sum(2)
+        return (self.means + self.center) @ directions.T, variances
+
     @property
     def _width(self) -> int:
         """How many numbers an intermediate result has for each row."""

@@ -169,6 +169,26 @@ class GaussianMixture(Target):
         index = component.to(wide.device)
         return self._at(wide).whiten(wide.flatten(1), index, alpha, sigma)
 
+    def projected(
+        self, directions: Tensor, t: float = 0.0, sde: LinearSDE | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The laws of x_t along directions: on a line each is a mixture with the same weights.
+
+        Args:
+            directions: unit vectors, float64, shape ``(P, D)``.
+            t: time in [0, T].
+            sde: the SDE that turns data into noise.
+
+        Returns:
+            Means and standard deviations of the components: float64, shape ``(K, P)``.
+
+        Raises:
+            ArgumentError: for a time that is not allowed.
+        """
+        alpha, sigma = self._marginal(t, sde)
+        means, variances = self._home.projected(directions)
+        return alpha * means, (alpha**2 * variances + sigma**2).sqrt()
+
     @property
     def _home(self) -> Components:
         return self._on[torch.device("cpu")]

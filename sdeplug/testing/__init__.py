@@ -37,6 +37,7 @@ from sdeplug.testing.kolmogorov import weak_error
 from sdeplug.testing.paired import paired_laws
 from sdeplug.testing.report import Report
 from sdeplug.testing.sampling import equivalence_bound, sampling_cells
+from sdeplug.testing.tuning import grid_errors, tune_grid
 
 __all__ = [
     "CHECKS",
@@ -65,6 +66,7 @@ __all__ = [
     "exact_law",
     "exact_spectrum",
     "foreign_law",
+    "grid_errors",
     "law_pvalues",
     "marginal_law",
     "paired_laws",
@@ -75,5 +77,6 @@ __all__ = [
     "sliced_w2",
     "specimens",
     "through",
+    "tune_grid",
     "weak_error",
 ]

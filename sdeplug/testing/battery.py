@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from sdeplug.distances import unit_vectors
 from sdeplug.noise import NoiseSource
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import GaussianMixture
@@ -232,24 +232,8 @@ def _projections(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Directions ``(8, D)``; means and standard deviations of the components along them,
     ``(K, 8)``."""
-    means = sde.at(t).alpha * target.means.flatten(1)
-    directions = noise.normal(means.new_empty(_SLICES, means.shape[1]))
-    directions = directions / directions.norm(dim=1, keepdim=True)
-    spread = _square_roots(target, t, sde) @ directions.T
-    return directions, means @ directions.T, spread.norm(dim=1)
-
-
-@lru_cache(maxsize=8)
-def _square_roots(target: GaussianMixture, t: float, sde: LinearSDE) -> Tensor:
-    """C^(1/2) of each component: ``(K, D, D)``."""
-    means = sde.at(t).alpha * target.means.flatten(1)
-    components, dim = means.shape
-    # What C^(-1/2) makes of the unit vectors is its columns.
-    points = means[:, None] + torch.eye(dim, dtype=torch.float64)
-    index = torch.arange(components).repeat_interleave(dim)
-    roots = target.whitened(points.reshape(-1, *target.shape), index, t, sde)
-    inverse: Tensor = torch.linalg.inv(roots.reshape(components, dim, dim))
-    return inverse
+    directions = unit_vectors(noise, _SLICES, target.means[0].numel())
+    return (directions, *target.projected(directions, t, sde))
 
 
 def _duplicates(white: Whitened) -> float:

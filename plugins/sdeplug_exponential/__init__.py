@@ -1,0 +1,59 @@
+"""Exponential integrators: one multistep family, Runge-Kutta on one Brownian path, and ``auto``.
+
+Multistep, one evaluation a step: ``adams``, and under the names of its special cases ``ddim``,
+``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``unipc``, ``sa-solver``; ``er-sde`` along sigma.
+Runge-Kutta: ``exp-midpoint``, ``exp-heun``, ``exp-rk3``.  With a grid of their own: ``edm-heun``,
+``restart``, and ``auto``, which picks the best for a budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sdeplug import Integrator, hookimpl
+from sdeplug_exponential.adams import DDIM, Adams, DPMpp2M, DPMpp2MSDE, DPMpp3M, SASolver, UniPC
+from sdeplug_exponential.auto import POLICY, Auto, Choice
+from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
+from sdeplug_exponential.karras import EDMHeun, Restart
+from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK3
+
+__all__ = [
+    "DDIM",
+    "ERSDE",
+    "POLICY",
+    "Adams",
+    "Auto",
+    "Choice",
+    "DPMpp2M",
+    "DPMpp2MSDE",
+    "DPMpp3M",
+    "EDMHeun",
+    "ERStochasticity",
+    "ExpHeun",
+    "ExpMidpoint",
+    "ExpRK3",
+    "Restart",
+    "SASolver",
+    "UniPC",
+]
+
+
+@hookimpl
+def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
+    """The solvers of this plugin."""
+    return {
+        "adams": Adams,
+        "auto": Auto,
+        "ddim": DDIM,
+        "dpmpp-2m": DPMpp2M,
+        "dpmpp-2m-sde": DPMpp2MSDE,
+        "dpmpp-3m": DPMpp3M,
+        "edm-heun": EDMHeun,
+        "er-sde": ERSDE,
+        "exp-heun": ExpHeun,
+        "exp-midpoint": ExpMidpoint,
+        "exp-rk3": ExpRK3,
+        "restart": Restart,
+        "sa-solver": SASolver,
+        "unipc": UniPC,
+    }

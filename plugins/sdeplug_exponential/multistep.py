@@ -1,0 +1,170 @@
+r"""The one multistep method of this plugin: exponential Adams, predict, evaluate, correct.
+
+With :math:`y = x / \alpha`, :math:`\lambda = \log(\alpha / \sigma)`, D the denoised data and
+:math:`\kappa = 1 + l^2`, a step of length h in :math:`\lambda` is
+
+.. math:: y' = e^{-\kappa h} y + \sum_j w_j D_j
+          + \tfrac{\sigma'}{\alpha'} \sqrt{1 - e^{-2 l^2 h}}\; z,
+
+exact but for the polynomial through the values D_j (:mod:`sdeplug_exponential.weights`).  The
+model is asked once a step, where the last step predicted its end.  With that value the last step
+is done over again, now with a polynomial through its end as well (the correction), and the next
+end is predicted.  Both are one linear combination of the state and the values:
+no tensor is touched that a predictor alone would not touch.
+
+The noise is additive in y, so that the same formula serves every stochasticity l.  One that
+varies enters by its mean square over the step, by quadrature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import exp, expm1, inf, sqrt
+
+from torch import Tensor
+
+from sdeplug import ReverseSDE, Run
+from sdeplug_exponential.weights import Slope, exact_slope, step_weights
+
+_CLOSE = 1.0 / 16.0  # of a step: values closer to each other would only amplify their errors
+_NODES = ((0.0694318442029737, 0.1739274225687269), (0.3300094782075719, 0.3260725774312731))
+_QUADRATURE = (*_NODES, *((1.0 - node, weight) for node, weight in _NODES))  # order 8
+
+
+Plan = tuple[float, tuple[float, ...], float]
+"""Factor of y, weight of each value, and the part of sigma that is fresh noise."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which values a step uses.
+
+    Attributes:
+        predictor: values of the prediction, its order without noise.
+        corrector: values of the correction, one of them at the predicted end; 0 for none.
+        slope: the rule for two values.
+    """
+
+    predictor: int
+    corrector: int = 0
+    slope: Slope = exact_slope
+
+    @property
+    def memory(self) -> int:
+        """Values to keep."""
+        return max(self.predictor + 1, self.corrector) if self.corrector else self.predictor
+
+    def corrections(self, known: int) -> int:
+        """Values of the correction to a step that knew so many, its end included.
+
+        In the first steps an order is missing.  A rule of order 3 or more gets it back by a
+        correction that costs nothing, even if it corrects no other step.
+        """
+        starting = known if known < self.predictor else 0
+        return min(max(self.corrector, starting), known)
+
+
+class Memory:
+    """The values of one sequence of steps, the newest first, each times its alpha.
+
+    Args:
+        rule: which values a step uses.
+        reverse: the reverse SDE.
+        run: noise and observers of the run.
+        quiet: whether to follow the probability flow, whatever the stochasticity.
+    """
+
+    def __init__(self, rule: Rule, reverse: ReverseSDE, run: Run, quiet: bool = False) -> None:
+        self.rule, self.reverse, self.run = rule, reverse, run
+        self.sde, self.quiet = reverse.linear, quiet
+        self.state: Tensor | None = None
+        self.places: tuple[float, ...] = ()
+        self.values: list[tuple[float, Tensor]] = []
+        self.last = 0.0
+
+    def advance(self, x: Tensor, t: float, s: float) -> Tensor:
+        """One step from t to s; what is known is used when x is what the last step returned."""
+        if x is not self.state:
+            self.places, self.values = (), []
+        now, end = self.sde.at(t), self.sde.at(s)
+        # alpha D is one operation, D would be two: alpha goes into the weight.
+        value = x.add(self.reverse.score(x, t), alpha=now.sigma**2)
+        keep = self.rule.memory - 1
+        self.places = (0.5 * now.log_snr, *self.places[:keep])
+        self.values = [(now.alpha, value), *self.values[:keep]]
+        zeta = 0.0 if self.quiet else mean_square_level(self.reverse, t, s)
+        decay, weights, share = self.plan(0.5 * end.log_snr, zeta)
+        x = x.mul(decay * end.alpha / now.alpha)
+        for weight, (alpha, each) in zip(weights, self.values, strict=True):
+            if weight:
+                x.add_(each, alpha=end.alpha * weight / alpha)
+        if share and end.sigma:
+            x.add_(self.run.noise.normal(x), alpha=end.sigma * share)
+        self.last, self.state = zeta, x
+        return x
+
+    def plan(self, target: float, zeta: float) -> Plan:
+        r"""The step to a place: ``target`` is :math:`\lambda` there, ``zeta`` the mean of l^2."""
+        return combination(self.rule, target, self.places, (zeta, self.last))
+
+
+def mean_square_level(reverse: ReverseSDE, t: float, s: float) -> float:
+    r"""Mean of l^2 over a step, in :math:`\lambda`: by quadrature in time where it varies."""
+    if not callable(reverse.stochasticity):
+        return reverse.stochasticity**2
+    sde = reverse.linear
+    times = [t + node * (s - t) for node, _ in _QUADRATURE]
+    sde.prepare(times)
+    total = weighted = 0.0
+    for time, (_, weight) in zip(times, _QUADRATURE, strict=True):
+        marginal = sde.at(time)
+        speed = weight * (marginal.diffusion / marginal.sigma) ** 2
+        total, weighted = total + speed, weighted + speed * reverse.level(time) ** 2
+    return weighted / total
+
+
+@lru_cache(maxsize=16384)
+def combination(
+    rule: Rule, target: float, places: tuple[float, ...], zetas: tuple[float, float]
+) -> Plan:
+    r"""What a step makes of the state and of the known values, remembered: a grid is used again.
+
+    Args:
+        rule: which values are used.
+        target: :math:`\lambda` at the end of the step; infinite where there is no noise.
+        places: :math:`\lambda` of the known values, the newest first.
+        zetas: mean square of the stochasticity in this step and in the one before.
+    """
+    weights = [0.0] * len(places)
+    if target == inf:
+        weights[0] = 1.0
+        return 0.0, tuple(weights), 0.0
+    h = target - places[0]
+    z = (1.0 + zetas[0]) * h
+    decay = exp(-z)
+    for index, weight in _weights(z, target, places[0], places[: rule.predictor], rule.slope):
+        weights[index] += weight
+    count = rule.corrections(len(places))
+    if count > 1:
+        end, start = places[:2]
+        z = (1.0 + zetas[1]) * (end - start)
+        for index, weight in _weights(z, end, start, places[:count], rule.slope):
+            weights[index] += decay * weight
+        used = places[1 : 1 + rule.predictor]
+        for index, weight in _weights(z, end, start, used, rule.slope):
+            weights[1 + index] -= decay * weight
+    return decay, tuple(weights), sqrt(-expm1(-2.0 * zetas[0] * h))
+
+
+def _weights(
+    z: float, end: float, start: float, places: tuple[float, ...], slope: Slope
+) -> list[tuple[int, float]]:
+    """Weights of the values at the places that are far enough from each other, with index."""
+    length = end - start
+    kept = [0]
+    for index in range(1, len(places)):
+        if places[kept[-1]] - places[index] >= _CLOSE * length:
+            kept.append(index)
+    points = [(places[index] - start) / length for index in kept]
+    return list(zip(kept, step_weights(z, points, slope), strict=True))

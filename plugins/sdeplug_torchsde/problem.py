@@ -1,0 +1,124 @@
+"""The reverse SDE in the words of torchsde."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sdeplug import ReverseSDE
+from sdeplug_torchsde.method import Method
+from sdeplug_torchsde.watch import Watch
+
+
+class Multiple:
+    """A stack of 1 x 1 matrices that all hold one number: no tensor, and no product, is made.
+
+    torchsde multiplies a diffusion by ``torch.bmm``, which passes the call on to what is like a
+    tensor; every other operation is refused.
+    """
+
+    def __init__(self, value: float, rows: int) -> None:
+        self.value, self.rows = value, rows
+
+    def size(self) -> torch.Size:
+        """``(rows, 1, 1)``."""
+        return torch.Size((self.rows, 1, 1))
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """The product of the matrices with a stack of vectors."""
+        if func is not torch.bmm:
+            return NotImplemented
+        matrix, vectors = args
+        return vectors * matrix.value
+
+
+class Memory:
+    """The last values of the drift: torchsde asks for some of them more than once.
+
+    Its check of shapes asks for the first, the Runge-Kutta method for its first stage twice, and
+    a rejected step begins where it began before.  A value is known by the very tensor that it
+    was asked for, which is kept, and never written to.
+
+    Args:
+        size: how many values are kept, those asked for last.
+        alias: whether a detached tensor is the same as the tensor itself.
+    """
+
+    def __init__(self, size: int, alias: bool = False) -> None:
+        self.size, self.alias = size, alias
+        self.known: list[tuple[float, Tensor, Tensor]] = []
+
+    def find(self, tau: float, y: Tensor) -> Tensor | None:
+        """The drift at (tau, y), if it is known."""
+        for index, (time, state, drift) in enumerate(self.known):
+            if time == tau and (state is y or (self.alias and state.data_ptr() == y.data_ptr())):
+                self.known.append(self.known.pop(index))
+                return drift
+        return None
+
+    def keep(self, tau: float, y: Tensor, drift: Tensor) -> None:
+        """Remember the drift at (tau, y)."""
+        self.known.append((tau, y, drift))
+        del self.known[: max(len(self.known) - self.size, 0)]
+
+    def close(self) -> None:
+        """Forget all, and remember nothing more."""
+        self.size = 0
+        self.known.clear()
+
+
+class Problem:
+    """dy = f dtau + g dW for y of shape ``(B * D, 1)``: each number is a row with noise of its own.
+
+    The rows of torchsde have independent noise, so that this is diagonal noise; with one channel
+    for each row it is additive noise too, whose methods are the cheapest.
+
+    Args:
+        reverse: the reverse SDE.
+        shape: shape ``(B, *D)`` of the states.
+        method: the method that will ask.
+        watch: hears of the states, and knows what tau means.
+        memory: the drifts that are known.
+    """
+
+    def __init__(
+        self,
+        reverse: ReverseSDE,
+        shape: torch.Size,
+        method: Method,
+        watch: Watch,
+        memory: Memory,
+    ) -> None:
+        self.reverse, self.shape, self.clock = reverse, shape, watch.clock
+        self.watch, self.memory = watch, memory
+        self.noise_type, self.sde_type = method.noise, method.calculus
+        self._diagonal = method.noise == "diagonal"
+
+    def f(self, tau: Tensor, y: Tensor) -> Tensor:
+        """Drift, in units of the clock: ``(B * D, 1)``."""
+        now = float(tau)
+        known = self.memory.find(now, y)
+        if known is not None:
+            return known
+        x = y.reshape(self.shape)
+        self.watch.state(now, x)
+        drift = self.reverse.drift(x, self.clock.time(now)).reshape(y.shape) * -self.clock.unit
+        self.memory.keep(now, y, drift)
+        return drift
+
+    def g(self, tau: Tensor, y: Tensor) -> Tensor | Multiple:
+        """Diffusion, ``(B * D, 1, 1)`` for additive noise and ``(B * D, 1)`` for diagonal."""
+        value = self.reverse.diffusion(self.clock.time(float(tau)))
+        if self._diagonal:
+            return y.new_full((1, 1), value).expand(y.shape)
+        return Multiple(value, len(y))

@@ -1,0 +1,23 @@
+"""Comparison: which solver, at which cost, with what error.
+
+:func:`compare` runs solvers at equal budgets of score evaluations, on exact scores and on
+perturbed ones, and gives a :class:`Comparison`: a table, pictures, a page, plain data.
+"""
+
+from sdeplug.compare.comparison import Comparison
+from sdeplug.compare.contenders import DEFAULT_SOLVERS, Contender
+from sdeplug.compare.entry import compare
+from sdeplug.compare.perturbed import PerturbedScore
+from sdeplug.compare.rows import Estimate, Row
+from sdeplug.compare.sheet import Sheet
+
+__all__ = [
+    "DEFAULT_SOLVERS",
+    "Comparison",
+    "Contender",
+    "Estimate",
+    "PerturbedScore",
+    "Row",
+    "Sheet",
+    "compare",
+]

@@ -1,0 +1,91 @@
+"""Who takes part in a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sdeplug.compare.setting import checked_grid
+from sdeplug.errors import PairingError
+from sdeplug.grid import TimeGrid
+from sdeplug.pipeline import Pipeline
+from sdeplug.registry import solver
+from sdeplug.reverse import checked_level
+from sdeplug.solver import Integrator
+
+Factory = Callable[[int], Integrator]
+"""Gives an integrator for a budget of score evaluations."""
+
+DEFAULT_SOLVERS: Mapping[str, tuple[str, Mapping[str, object], float | None]] = MappingProxyType(
+    {
+        "euler-maruyama": ("song/euler-maruyama", {}, None),
+        "reverse-diffusion": ("song/reverse-diffusion", {}, None),
+        "ancestral": ("song/ancestral", {}, None),
+        "ddim": ("song/ancestral", {}, 0.0),
+        "euler": ("ode/euler", {}, None),
+        "heun": ("ode/heun", {}, None),
+        "rk4": ("ode/rk4", {}, None),
+        "adams-bashforth-3": ("ode/adams-bashforth", {"order": 3}, None),
+    }
+)
+"""What is compared when nobody says what: label to name, options and stochasticity."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A solver with a stochasticity, or a grid, of its own.
+
+    Attributes:
+        by: an integrator, a function of a budget that gives one, or a pipeline.
+        stochasticity: of the reverse SDE; None: that of the comparison.
+        grid: where fixed steps end; None: that of the comparison.
+
+    Raises:
+        PairingError: if ``by`` is none of these.
+        ArgumentError: for a stochasticity or grid that is not allowed.
+    """
+
+    by: Integrator | Factory | Pipeline
+    stochasticity: float | None = None
+    grid: TimeGrid | None = None
+
+    def __post_init__(self) -> None:
+        factory = callable(self.by) and not isinstance(self.by, type)
+        if not (factory or isinstance(self.by, (Integrator, Pipeline))):
+            raise PairingError(
+                f"{self.by!r}: must be an Integrator, a function of a budget that gives one, or a "
+                "Pipeline. Corrected(integrator, corrector) is an Integrator."
+            )
+        if self.stochasticity is not None:
+            checked_level(self.stochasticity)
+        if self.grid is not None:
+            checked_grid(self.grid)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A sampler that is ready to run: a contender at a budget.
+
+    Attributes:
+        solver: the label of the contender.
+        budget: the budget; None for a sampler that is compared as it is.
+        pipeline: what runs, with its own score model.
+    """
+
+    solver: str
+    budget: int | None
+    pipeline: Pipeline
+
+    @property
+    def sampler(self) -> str:
+        """What runs, for people."""
+        return ", ".join(repr(leg.by) for leg in self.pipeline.legs)
+
+
+def default_solvers() -> dict[str, Contender]:
+    """The solvers of :data:`DEFAULT_SOLVERS`, built."""
+    return {
+        label: Contender(solver(name, **options), level)
+        for label, (name, options, level) in DEFAULT_SOLVERS.items()
+    }

@@ -1,0 +1,151 @@
+"""What is compared on: the problem, the budgets, the seeds and the metrics, all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from sdeplug.errors import ArgumentError, PairingError, PluginError, argument_type
+from sdeplug.grid import TimeGrid
+from sdeplug.metric import Metric
+from sdeplug.metrics.named import BUILTIN
+from sdeplug.registry import metric, registry
+from sdeplug.reverse import checked_level
+from sdeplug.sde import LinearSDE
+from sdeplug.spec import to_spec
+from sdeplug.targets.base import Target
+
+Metrics = Sequence[str | Metric] | Mapping[str, Metric] | None
+"""Names, values, or values by name; None: those that suit the target."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything but the solvers that decides the numbers of a comparison.
+
+    Attributes:
+        target: the data law.
+        sde: the forward SDE.
+        nfe: budgets of score evaluations.
+        seeds: one repetition for each.
+        metrics: names and metrics; the first one ranks.
+        grid: where fixed steps end; the number of steps is replaced.
+        samples: how many in a run.
+        score_errors: sizes of the error of the score; 0 is the exact score.
+        stochasticity: of the reverse SDE, where a solver brings none.
+    """
+
+    target: Target
+    sde: LinearSDE
+    nfe: tuple[int, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[tuple[str, Metric], ...]
+    grid: TimeGrid
+    samples: int
+    score_errors: tuple[float, ...]
+    stochasticity: float
+
+    def __post_init__(self) -> None:
+        checked_target(self.target)
+        if not isinstance(self.sde, LinearSDE):
+            raise PairingError(f"sde = {self.sde!r}: must be a LinearSDE, such as VPSDE().")
+        _rising("nfe", self.nfe, 1)
+        _rising("seeds", sorted(self.seeds), 0)
+        if not self.score_errors or any(not 0.0 <= each < 10.0 for each in self.score_errors):
+            raise ArgumentError("score_errors", self.score_errors, "sizes from 0 to 10")
+        if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
+            raise ArgumentError("samples", self.samples, "a whole number of at least 2")
+        checked_level(self.stochasticity)
+        checked_grid(self.grid)
+
+    def to_spec(self) -> dict[str, Any]:
+        """Plain data, for the file and the page."""
+        return {
+            "target": repr(self.target),
+            "shape": list(self.target.shape),
+            "sde": plain(self.sde),
+            "nfe": list(self.nfe),
+            "seeds": list(self.seeds),
+            "metrics": [
+                {
+                    "name": name,
+                    "settings": plain(each),
+                    "higher_is_better": each.higher_is_better,
+                }
+                for name, each in self.metrics
+            ],
+            "grid": plain(self.grid),
+            "samples": self.samples,
+            "score_errors": list(self.score_errors),
+            "stochasticity": self.stochasticity,
+        }
+
+
+def metrics_of(given: Metrics, target: Target) -> tuple[tuple[str, Metric], ...]:
+    """Metrics with their names; None: those of sdeplug that suit the target.
+
+    Raises:
+        SdeplugError: for a name that nothing has, two metrics of one name, or one that does not
+            suit the target.
+    """
+    if given is None:
+        # Energy distances are the noisiest of all: only where nothing else says anything.
+        names = [name for name, cls in BUILTIN.items() if cls.suits(target)]
+        given = names[:-1] if len(names) > 1 else names
+    pairs = list(given.items()) if isinstance(given, Mapping) else [_named(each) for each in given]
+    if not pairs or len(dict(pairs)) < len(pairs):
+        raise ArgumentError("metrics", given, "at least one, with names that differ")
+    for name, each in pairs:
+        if not isinstance(each, Metric):
+            argument_type("metrics", each, "a name, or a Metric", "SlicedW2() is one.")
+        if not each.suits(target):
+            fit = ", ".join(name for name, cls in BUILTIN.items() if cls.suits(target))
+            raise ArgumentError("metrics", name, f"one that suits {target!r}", f"Try {fit}.")
+    return tuple(pairs)
+
+
+def checked_target(target: Target) -> None:
+    """Refuse what is no target."""
+    if not isinstance(target, Target):
+        argument_type("target", target, "a Target", "targets.eight_gaussians() is one.")
+
+
+def is_image(target: Target) -> bool:
+    """Whether a sample is (channels, height, width)."""
+    return len(target.shape) == 3
+
+
+def with_steps(grid: TimeGrid, steps: int) -> TimeGrid:
+    """The same grid with so many steps."""
+    changed: TimeGrid = replace(grid, steps=steps)  # type: ignore[type-var]
+    return changed
+
+
+def checked_grid(grid: TimeGrid) -> None:
+    """Refuse a grid whose number of steps cannot be set."""
+    if not isinstance(grid, TimeGrid) or "steps" not in {each.name for each in fields(grid)}:  # type: ignore[arg-type]
+        raise ArgumentError("grid", grid, "a grid with a number of steps, such as LogSNR(1)")
+
+
+def plain(value: object) -> Any:
+    """Plain data where there is a name for everything, else the representation."""
+    try:
+        return to_spec(value)
+    except (ArgumentError, PluginError):
+        return repr(value)
+
+
+def _named(each: str | Metric) -> tuple[str, Metric]:
+    if isinstance(each, str):
+        return each, metric(each)
+    try:
+        return registry().name_of(type(each)).partition("/")[2], each
+    except PluginError:
+        return type(each).__name__, each
+
+
+def _rising(name: str, numbers: Sequence[int], least: int) -> None:
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in numbers)
+    if not numbers or not whole or min(numbers) < least or list(numbers) != sorted(set(numbers)):
+        raise ArgumentError(name, numbers, f"rising whole numbers of at least {least}")

@@ -1,0 +1,137 @@
+"""Run cells: here, in a pool, on a cluster; what is finished is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from sdeplug.compare.cells import Cell, Floor, Outcome
+from sdeplug.compare.identity import keys
+from sdeplug.errors import ArgumentError
+
+Job = Cell | Floor
+OnCell = Callable[[int, int], None]
+"""Called with the number of finished cells and the number of all."""
+
+Keep = Callable[[int, Outcome], None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Finished cells in a folder, a file for each.
+
+    Attributes:
+        folder: where; it is made when it is not there.
+
+    Raises:
+        ArgumentError: if the folder is a file.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ArgumentError("resume", str(self.folder), "a folder")
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, name: str) -> Outcome | None:
+        """A finished cell; None if it is not there, or not whole."""
+        try:
+            return Outcome(**json.loads(self._path(name).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def put(self, name: str, outcome: Outcome) -> None:
+        """Keep a cell: the file is there whole, or not at all."""
+        path = self._path(name)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        os.replace(part, path)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+
+def run_all(
+    jobs: Sequence[Job],
+    executor: Executor | None = None,
+    store: Store | None = None,
+    on_cell: OnCell | None = None,
+) -> list[Outcome]:
+    """Outcomes of all cells, in their order.
+
+    Args:
+        jobs: the cells.
+        executor: where they run; None: here, one after the other.
+        store: where finished cells are looked for and kept.
+        on_cell: called after each cell, and once at the start.
+    """
+    names = keys(jobs) if store else []
+    outcomes = {n: o for n, name in enumerate(names) if store and (o := store.get(name))}
+    missing = [n for n in range(len(jobs)) if n not in outcomes]
+
+    def keep(n: int, outcome: Outcome) -> None:
+        if store:
+            store.put(names[n], outcome)
+
+    report = on_cell or _silent
+    report(len(outcomes), len(jobs))
+    with _one_thread():
+        for n, outcome in _finished(jobs, missing, executor, keep):
+            outcomes[n] = outcome
+            report(len(outcomes), len(jobs))
+    return [outcomes[n] for n in range(len(jobs))]
+
+
+def _finished(
+    jobs: Sequence[Job], missing: Sequence[int], executor: Executor | None, keep: Keep
+) -> Iterator[tuple[int, Outcome]]:
+    """Numbers and outcomes, as they come; each is kept before it is told of."""
+    if executor is None:
+        for n in missing:
+            outcome = jobs[n].run()
+            keep(n, outcome)
+            yield n, outcome
+        return
+    futures: dict[Future[Outcome], int] = {}
+    kept = set()
+    try:
+        for n in missing:
+            futures[executor.submit(_run, jobs[n])] = n
+        for future in as_completed(futures):
+            outcome = future.result()
+            keep(futures[future], outcome)
+            kept.add(future)
+            yield futures[future], outcome
+    finally:
+        for future, n in futures.items():
+            # After an interrupt: what was finished in the meantime is not lost either.
+            over = not future.cancel() and future not in kept and future.done()
+            if over and future.exception() is None:
+                keep(n, future.result())
+
+
+def _run(job: Job) -> Outcome:
+    return job.run()
+
+
+def _silent(done: int, of: int) -> None:
+    pass
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread while cells run here: with more of them the last bits may differ."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

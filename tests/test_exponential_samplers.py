@@ -1,0 +1,281 @@
+"""Exponential solvers through the harness; those with their own grid; ``auto`` and its grids."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from common import Cubic, GaussianScore, normal
+
+from sdeplug import (
+    EDMSDE,
+    VESDE,
+    VPSDE,
+    ArgumentError,
+    Counted,
+    Karras,
+    LogSNR,
+    NoiseSource,
+    OnGrid,
+    PairingError,
+    ReverseSDE,
+    Run,
+    SharedNoise,
+    Silence,
+    solver,
+)
+from sdeplug.registry import registry
+from sdeplug.testing import (
+    exact_spectrum,
+    grid_errors,
+    marginal_law,
+    parametrize_with_checks,
+    relative_error,
+    tune_grid,
+)
+from sdeplug.testing.bench import gaussian, gaussian_score
+from sdeplug_exponential import (
+    ERSDE,
+    POLICY,
+    Adams,
+    Auto,
+    DPMpp2M,
+    EDMHeun,
+    ExpMidpoint,
+    ExpRK3,
+    Restart,
+    SASolver,
+    UniPC,
+)
+
+close = torch.testing.assert_close
+SOLVERS = [entry.obj() for entry in registry().solvers().values() if entry.plugin == "exponential"]
+VARIANTS = [
+    Adams(1, 0),
+    Adams(1, 2),
+    Adams(4, 5),
+    UniPC(1),
+    UniPC(2),
+    UniPC(4),
+    SASolver(3, 4),
+    ERSDE(1),
+    EDMHeun(1),
+    EDMHeun(4, churn=4.0),
+    Auto(8),
+    Auto(16, 0.1),
+]
+
+
+@parametrize_with_checks([*SOLVERS, *VARIANTS], fast=True)
+def test_conformance(check):
+    check()
+
+
+@pytest.mark.slow
+@parametrize_with_checks([Adams(), SASolver(), Auto()])
+def test_conformance_in_full(check):
+    check()
+
+
+def loud():
+    return Run(SharedNoise(0))
+
+
+def error(by, sde, level=1.0):
+    """Root mean square relative error of the exact law at eps."""
+    reverse = ReverseSDE(sde, gaussian_score(sde), level)
+    start, end = (marginal_law(gaussian(), sde, t) for t in (sde.T, sde.eps))
+    law = exact_spectrum(lambda x, run: by.integrate(reverse, x, sde.T, sde.eps, run), start)
+    return float(relative_error(law, end).square().mean().sqrt())
+
+
+# Heun along q
+
+
+class Listed(NoiseSource):
+    def __init__(self, *numbers):
+        self.numbers = list(numbers)
+
+    def normal(self, like):
+        return self.numbers.pop(0).to(like.dtype)
+
+
+@pytest.mark.parametrize("churn", [0.0, 3.0, 40.0])
+def test_edm_heun_is_the_published_algorithm(churn):
+    """Karras et al., algorithm 2, with S_noise = 1; its first step has no churn here."""
+    sde, steps = EDMSDE(), 9
+    score = GaussianScore(sde)
+    sigmas = Karras(steps).times(sde.T, sde.eps, sde)
+    noise, x = [normal(4, 3, seed=k) for k in range(1, steps)], normal(4, 3) * sde.T
+    by = EDMHeun(steps, churn=churn, low=0.05, high=50.0)
+    ours = by.integrate(ReverseSDE(sde, score), x, sde.T, sde.eps, Run(Listed(*noise)))
+
+    def slope(x, sigma):
+        t = torch.full((len(x),), sigma, dtype=torch.float64)
+        return (x - (x + sigma**2 * score.in_float64(x, t))) / sigma
+
+    for i in range(steps):
+        sigma, end = sigmas[i], sigmas[i + 1]
+        if churn and i > 0 and 0.05 <= sigma <= 50.0:
+            up = sigma * (1.0 + min(churn / steps, math.sqrt(2.0) - 1.0))
+            up = min(up, sde.T)
+            x, sigma = x + math.sqrt(up**2 - sigma**2) * noise.pop(0), up
+        first = slope(x, sigma)
+        guess = x + (end - sigma) * first
+        x = x + (end - sigma) * 0.5 * (first + slope(guess, end))
+    close(ours, x, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
+@pytest.mark.parametrize("churn", [0.0, 5.0])
+def test_edm_heun_is_of_order_two_in_its_steps(sde, churn):
+    coarse, fine = (error(EDMHeun(n, churn=churn), sde) for n in (96, 192))
+    assert math.log2(coarse / fine) > 1.8
+    assert fine < 0.02
+
+
+def test_restart_keeps_the_law():
+    """With fine steps down again what is left is of order two in both."""
+    coarse, fine = (error(Restart(n, inner=n // 4), VPSDE()) for n in (64, 128))
+    assert math.log2(coarse / fine) > 1.8
+    assert fine < 0.02
+
+
+def test_restarts_forget():
+    """Samples that start alike and have noise of their own end apart, and more so with l."""
+    sde = VPSDE()
+    x = torch.zeros(500, 1, dtype=torch.float64)
+    spreads = [
+        float(
+            Restart(20)
+            .integrate(
+                ReverseSDE(sde, GaussianScore(sde), level), x, 1.0, 1e-3, Run(SharedNoise(0))
+            )
+            .std()
+        )
+        for level in (0.0, 0.5, 1.0)
+    ]
+    assert spreads[0] < 1e-12
+    assert 0.0 < spreads[1] < spreads[2]
+
+
+def test_an_interval_is_not_empty():
+    with pytest.raises(ArgumentError, match="above low"):
+        Restart(low=0.5, high=0.4)
+
+
+# Stages
+
+
+@pytest.mark.parametrize(("by", "c"), [(ExpMidpoint(), (0.5,)), (ExpRK3(), (1 / 3, 2 / 3))])
+def test_without_noise_the_stages_are_those_of_dpm_solver(by, c):
+    """DPM-Solver-2 and -3 in data prediction, written with phi functions; one step."""
+    sde, t, s, x = VPSDE(), 0.6, 0.3, normal(3, 2)
+
+    def score(x, t):
+        return -x - 0.3 * torch.sin(2.0 * x)
+
+    reverse = ReverseSDE(sde, score, 0.0)
+    ours = by.integrate(reverse, x, t, s, Run(Silence()))
+    start, end = 0.5 * sde.at(t).log_snr, 0.5 * sde.at(s).log_snr
+    h = end - start
+    inner = [start + each * h for each in c]
+    times = sde.time_at(2.0 * torch.tensor(inner, dtype=torch.float64)).tolist()
+
+    def euler(part, time, extra=0.0):
+        ratio = sde.at(time).sigma / sde.at(t).sigma
+        grown = sde.at(time).alpha * -math.expm1(-part * h)
+        return ratio * x + grown * data + sde.at(time).alpha * extra
+
+    def rate(part):
+        return 1.0 + math.expm1(-part * h) / (part * h)
+
+    data = reverse.denoised(x, t)
+    stage = reverse.denoised(euler(c[0], times[0]), times[0])
+    if len(c) == 2:
+        bend = rate(c[1]) * c[1] / c[0] * (stage - data)
+        stage = reverse.denoised(euler(c[1], times[1], bend), times[1])
+    close(ours, euler(1.0, s, rate(1.0) / c[-1] * (stage - data)), rtol=1e-9, atol=1e-9)
+
+
+# Auto
+
+
+@pytest.mark.parametrize("nfe", [1, 2, 5, 8, 13, 20, 21, 64])
+@pytest.mark.parametrize("wrong", [0.0, 0.1])
+def test_auto_spends_its_budget(nfe, wrong):
+    sde = VPSDE()
+    counted = Counted(GaussianScore(sde))
+    Auto(nfe, wrong).integrate(
+        ReverseSDE(sde, counted), normal(2, 2), 1.0, 1e-3, Run(SharedNoise(0))
+    )
+    assert counted.nfe == nfe == Auto(nfe, wrong).claims.evaluations
+
+
+def test_auto_says_what_it_picks_and_is_that():
+    sde, x = VPSDE(), normal(5, 2)
+    choice = Auto(32, 0.1).choice(sde)
+    assert repr(choice.solver) == "Adams(predictor=2, corrector=2, mean_slope=True)"
+    assert choice.grid == LogSNR(32, 0.8)
+    assert choice.stochasticity == 1.0
+    reverse = ReverseSDE(sde, GaussianScore(sde), 1.0)
+    one, other = (
+        by.integrate(reverse, x, 1.0, 1e-3, Run(SharedNoise(0)))
+        for by in (Auto(32, 0.1), choice.by)
+    )
+    assert torch.equal(one, other)
+
+
+def test_the_policy_covers_every_budget():
+    for wrong in (False, True):
+        rows = [row for row in POLICY if row.wrong == wrong]
+        assert [row.most for row in rows] == sorted(row.most for row in rows)
+        assert rows[-1].most == math.inf
+    assert Auto().claims.stochastic is False
+    assert Auto(score_error=0.1).claims.stochastic is True
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
+@pytest.mark.parametrize(("nfe", "limit"), [(8, 0.03), (16, 3e-3), (32, 2e-4), (64, 4e-6)])
+def test_auto_is_more_accurate_than_named_solvers_of_its_family(sde, nfe, limit):
+    auto = error(Auto(nfe), sde)
+    assert auto < limit
+    for name in ("ddim", "dpmpp-2m", "dpmpp-3m", "unipc"):
+        assert auto < error(OnGrid(solver(f"exponential/{name}"), LogSNR(nfe)), sde)
+
+
+def test_auto_scales_the_stochasticity_of_the_reverse_sde():
+    sde, x = VPSDE(), normal(5, 2)
+
+    def ends(level):
+        reverse = ReverseSDE(sde, GaussianScore(sde), level)
+        return Auto(16, 0.1).integrate(reverse, x, 1.0, 1e-3, loud())
+
+    assert torch.equal(ends(0.5), ends(lambda t: 0.5)) or torch.allclose(
+        ends(0.5), ends(lambda t: 0.5), rtol=1e-12, atol=1e-12
+    )
+    assert not torch.allclose(ends(0.5), ends(1.0))
+
+
+def test_auto_needs_a_linear_sde():
+    with pytest.raises(PairingError, match="LinearSDE"):
+        Auto().choice(Cubic())
+
+
+# Grids
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
+def test_a_tuned_grid_is_the_best_of_those_that_were_measured(sde):
+    measured = grid_errors(DPMpp2M(), sde, 16)
+    assert [value for _, value in measured] == sorted(value for _, value in measured)
+    assert tune_grid(DPMpp2M(), sde, 16) == measured[0][0]
+    assert measured[0][1] < 0.7 * dict(measured)[LogSNR(16)]
+
+
+def test_a_budget_is_one_of_evaluations():
+    grid = tune_grid(ExpMidpoint(), VPSDE(), 9)
+    assert grid.length == 4
+    with pytest.raises(ArgumentError, match="nfe = 1: must be at least 2"):
+        tune_grid(ExpMidpoint(), VPSDE(), 1)
