@@ -19,6 +19,9 @@ from torch import Tensor
 from sdeplug import Claims, Field, FlowIntegrator, NonFiniteError, Run, StepError, option
 from sdeplug_torchdiffeq.adjoint import parameters_of
 from sdeplug_torchdiffeq.span import FIRST, Span
+from sdeplug_torchdiffeq.watch import SHORT, SHORTEST
+
+_CLOSE = 100  # evaluations closer to the end than any step that gets there needs
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,16 @@ class _Asked:
 
     def __init__(self, field: Field, y: Tensor, span: Span, limit: int) -> None:
         self.field, self.start, self.span, self.limit = field, y, span, limit
-        self.count, self.t, self.step = 0, span.t, 0.0
+        self.count, self.close, self.t, self.step = 0, 0, span.t, 0.0
         self.value = y
 
     def __call__(self, tau: Tensor, y: Tensor) -> Tensor:
         if self.count == self.limit:
             raise self.failed(f"all max_evaluations = {self.limit} are used up")
         before, self.t = self.t, self.span.time(tau.item())
+        self.close += 0.0 < abs(self.t - self.span.s) < SHORTEST * self.span.length
+        if self.close == _CLOSE:
+            raise self.failed(SHORT)
         self.step = abs(self.t - before) or self.step
         self.count += 1
         self.value = self.field(y.to(self.start.dtype), self.t)

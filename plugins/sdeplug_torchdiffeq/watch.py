@@ -14,7 +14,7 @@ from sdeplug_torchdiffeq.span import Span
 Norm = Callable[[Tensor], Tensor]
 
 SHORT = "the step has become too short"
-_SHORTEST = 1e-13  # of a span: far below what could ever be walked in such steps
+SHORTEST = 1e-13  # of a span: far below what could ever be walked in such steps
 _ROUNDING = 1e-12  # of a span: what the sum of its steps may lack at its end
 
 
@@ -102,7 +102,7 @@ class Watch:
         return (-value if self.down else value).to(y.dtype)
 
     def _short(self, now: float) -> bool:
-        return now + self.step <= now or self.step < _SHORTEST * self.span.length
+        return now + self.step <= now or self.step < SHORTEST * self.span.length
 
     def _plan(self, now: float) -> None:
         """The times of the evaluations in the step that begins now."""

@@ -58,6 +58,7 @@ class Planner:
         ways: list[tuple[bool, Callable[[Integrator, int], Integrator | None]]] = [
             (claims.order is not None, self._on_grid),
             (bool(_knobs(by)), self._within),
+            ("nfe" in _options(by), lambda by, budget: _changed(by, {"nfe": budget})),
             ("steps" in _options(by), self._in_steps),
             (claims.evaluations is not None, self._on_grid),
         ]
