@@ -68,10 +68,12 @@ def solvers() -> None:
 @click.option("--target", default="core/eight-gaussians", show_default=True, metavar="NAME",
               help="Distribution to sample; its score is exact.")  # fmt: skip
 @click.option("--sde", metavar=_NAMED, help="Forward SDE.  [default: core/vp]")
-@click.option("--solver", metavar=_NAMED, help="Integrator.  [default: song/euler-maruyama]")
+@click.option("--solver", metavar=_NAMED, help="Integrator.  [default: exponential/auto]")
 @click.option("--corrector", metavar=_NAMED, help="Corrector after each step.")
 @click.option("--grid", metavar=_NAMED, help="Time grid of the steps.  [default: log-snr]")
-@click.option("--steps", type=int, help="Steps of the grid.  [default: 100]")
+@click.option(
+    "--steps", type=int, help="Steps of the grid, or budget of the default.  [default: 100, or 32]"
+)
 @click.option("--stochasticity", type=float,
               help="0: probability flow; 1: reverse SDE.  [default: 1.0]")  # fmt: skip
 @click.option("--denoise/--no-denoise", default=None, help="Final jump to t = 0.  [default: yes]")

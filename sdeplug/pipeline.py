@@ -13,12 +13,16 @@ from sdeplug.compose import Denoise
 from sdeplug.course import Course, Leg, Samples
 from sdeplug.errors import ArgumentError, PairingError, argument_type
 from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise
+from sdeplug.registry import solver
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Observer
 from sdeplug.score import ScoreModel
 from sdeplug.sde import ForwardSDE
 from sdeplug.solver import Integrator
 from sdeplug.spec import Spec, from_spec, to_spec
+
+DEFAULT = "exponential/auto"
+"""Name of the solver that samples when nobody names one: a whole leg with a budget ``nfe``."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +169,8 @@ class Pipeline:
 
 def sample(
     reverse: ReverseSDE,
-    by: Integrator,
     shape: Sequence[int],
+    by: Integrator | None = None,
     *,
     seed: int | Sequence[int] = 0,
     dtype: torch.dtype = torch.float32,
@@ -176,8 +180,9 @@ def sample(
 
     Args:
         reverse: the reverse SDE; its forward SDE is linear.
-        by: the integrator, such as ``OnGrid(solver("ode/heun"), Uniform(50))``.
         shape: shape ``(B, *D)`` of the samples.
+        by: the integrator, such as ``OnGrid(solver("ode/heun"), Uniform(50))``; None: the solver
+            named ``auto``, which picks the best that is known for its default budget.
         seed: one number, or one for each sample.
         dtype: dtype of the samples.
         device: device of the samples.
@@ -185,7 +190,8 @@ def sample(
     Raises:
         SdeplugError: as :class:`Pipeline` and :meth:`Pipeline.sample`.
     """
-    legs = (Leg(reverse.forward.eps, by), Leg(0.0, Denoise()))
+    chosen = solver(DEFAULT) if by is None else by
+    legs = (Leg(reverse.forward.eps, chosen), Leg(0.0, Denoise()))
     return Pipeline(reverse, legs).sample(shape, seed=seed, dtype=dtype, device=device)
 
 

@@ -14,7 +14,7 @@ from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.course import Leg, Samples
 from sdeplug.errors import ArgumentError, MissingExtraError, RunError
 from sdeplug.observers import Progress
-from sdeplug.pipeline import Pipeline
+from sdeplug.pipeline import DEFAULT, Pipeline
 from sdeplug.registry import registry
 from sdeplug.reverse import ReverseSDE
 from sdeplug.solver import Integrator
@@ -28,9 +28,9 @@ class Parts:
     """A pipeline of one leg and a final denoising, as the flags describe it."""
 
     sde: str = "core/vp"
-    solver: str = "song/euler-maruyama"
+    solver: str | None = None
     corrector: str | None = None
-    grid: str = "log-snr"
+    grid: str | None = None
     steps: int | None = None
     stochasticity: float = 1.0
     denoise: bool = True
@@ -44,17 +44,35 @@ class Parts:
             SdeplugError: for names and options that are not allowed.
         """
         forward = named("sdes", self.sde)
-        by = named("solvers", self.solver)
-        if not isinstance(by, Integrator):
-            raise ArgumentError("--solver", self.solver, "an integrator", "Try it as --corrector.")
+        by = self._default() if self.solver is None else self._named(self.solver)
+        reverse = ReverseSDE(forward, target.score(forward), self.stochasticity)
+        last = (Leg(0.0, Denoise()),) if self.denoise else ()
+        return Pipeline(reverse, (Leg(forward.eps, by), *last))
+
+    def _default(self) -> Integrator:
+        """The default brings its own grid: ``steps`` are its evaluations."""
+        for flag, value in (("--grid", self.grid), ("--corrector", self.corrector)):
+            if value is not None:
+                raise ArgumentError(
+                    flag, value, "given together with --solver",
+                    f"The default solver, {DEFAULT}, brings its own grid.",
+                )  # fmt: skip
+        return self._checked(named("solvers", DEFAULT + _budget(self.steps)))
+
+    def _named(self, name: str) -> Integrator:
+        by = self._checked(named("solvers", name))
         needs_grid = by.claims.order is not None or self.steps is not None
         if self.corrector is not None:
             by = Corrected(by, named("solvers", self.corrector))
         if needs_grid or self.corrector is not None:
-            by = OnGrid(by, named_grid(self.grid, 100 if self.steps is None else self.steps))
-        reverse = ReverseSDE(forward, target.score(forward), self.stochasticity)
-        last = (Leg(0.0, Denoise()),) if self.denoise else ()
-        return Pipeline(reverse, (Leg(forward.eps, by), *last))
+            grid = "log-snr" if self.grid is None else self.grid
+            by = OnGrid(by, named_grid(grid, 100 if self.steps is None else self.steps))
+        return by
+
+    def _checked(self, by: object) -> Integrator:
+        if not isinstance(by, Integrator):
+            raise ArgumentError("--solver", self.solver, "an integrator", "Try it as --corrector.")
+        return by
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,10 @@ class Request:
     dtype: torch.dtype
     device: torch.device
     out: Path
+
+
+def _budget(steps: int | None) -> str:
+    return "" if steps is None else f":nfe={steps}"
 
 
 def run(request: Request) -> None:

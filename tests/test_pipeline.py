@@ -213,10 +213,17 @@ def test_sampling_keeps_no_graph_but_solvers_are_differentiable():
 
 def test_sample_in_one_line():
     by = OnGrid(solver("ode/heun"), LogSNR(8))
-    out = sdeplug.sample(REVERSE, by, (4, 2), seed=[1, 2, 3, 4], dtype=torch.float64)
+    out = sdeplug.sample(REVERSE, (4, 2), by, seed=[1, 2, 3, 4], dtype=torch.float64)
     long = Pipeline(REVERSE, (Leg(SDE.eps, by), Leg(0.0, Denoise())))
     assert torch.equal(out.x, long.sample((4, 2), seed=[1, 2, 3, 4], dtype=torch.float64).x)
     assert (out.t, out.nfe) == (0.0, 17)
+
+
+def test_sample_picks_a_solver_when_nobody_does():
+    out = sdeplug.sample(REVERSE, (4, 2), seed=3)
+    by = solver("auto")
+    assert torch.equal(out.x, sdeplug.sample(REVERSE, (4, 2), by, seed=3).x)
+    assert out.nfe == by.nfe + 1
 
 
 def tensors_alive() -> int:
