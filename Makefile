@@ -24,7 +24,7 @@ docs: $(VENV)/dev.ready
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/test.ready
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/run.py
 
 $(VENV)/%.ready: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
@@ -32,4 +32,4 @@ $(VENV)/%.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist site demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build bench dist site demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -21,7 +21,7 @@ from blocks import pages, runs
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
-from solver_table import bundled, error, kind
+from solver_table import bundled, error
 
 import sdeplug as sp
 from sdeplug import demo
@@ -56,7 +56,11 @@ _COLOURS = {
     "heun": "#1f77a8",
     "rk4": "#15426b",
     "adams-bashforth": "#3d9b7f",
+    "dpmpp-2m": "#8a6fb3",
+    "unipc": "#4b2e83",
+    "sa-solver": "#8c3b1f",
 }
+_OWN = ("song", "ode")  # plugins whose pages show such a picture of their own
 
 
 def marginals() -> Figure:
@@ -129,9 +133,7 @@ def errors(highlight: str = "") -> Figure:
 
 def _integrators() -> Mapping[str, sp.Integrator]:
     return {
-        entry.short: entry.obj()
-        for entry in bundled().values()
-        if kind(entry) != "corrector" and entry.short != "hold"
+        entry.short: entry.obj() for entry in bundled().values() if entry.short in _COLOURS
     }
 
 
@@ -148,7 +150,11 @@ def _error(by: sp.Integrator, sde: sp.LinearSDE, steps: int) -> tuple[float, int
 FIGURES: Mapping[str, Callable[[], Figure]] = {
     "marginals.png": marginals,
     "errors.png": errors,
-    **{f"errors-{short}.png": partial(errors, short) for short in _COLOURS},
+    **{
+        f"errors-{entry.short}.png": partial(errors, entry.short)
+        for entry in bundled().values()
+        if entry.short in _COLOURS and entry.plugin in _OWN
+    },
 }
 """The pictures that belong to no page, by file name."""
 
