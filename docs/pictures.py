@@ -103,7 +103,7 @@ def marginals() -> Figure:
 
 def errors(highlight: str = "") -> Figure:
     """Exact error of every bundled integrator against evaluations, one of them in colour."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.2, 3.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10.4, 3.6), sharey=True, layout="constrained")
     for axis, sde in zip(axes, (sp.VPSDE(), sp.VESDE()), strict=True):
         for short, by in _integrators().items():
             steps = (8, 16, 32, 64, 128, 256)
@@ -127,7 +127,8 @@ def errors(highlight: str = "") -> Figure:
         axis.minorticks_off()
     axes[0].set_ylabel("relative error of the law")
     axes[0].set_yticks([1e-8, 1e-6, 1e-4, 1e-2, 1.0], ["1e-8", "1e-6", "1e-4", "1 %", "100 %"])
-    axes[1].legend(loc="lower left", fontsize=9)
+    handles, labels = axes[1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=9)
     return figure
 
 

@@ -387,6 +387,13 @@ def test_a_half_precision_state_is_seen_in_its_dtype():
     assert set(seen) == {torch.bfloat16}
 
 
+def test_a_half_precision_state_is_not_rounded_in_every_step():
+    """A thousand steps of 0.0005 from 1: bfloat16 cannot add one of them to 1."""
+    y = torch.ones(2, 1, dtype=torch.bfloat16)
+    end = FixedRK4(1000).flow(lambda y, t: torch.full_like(y, 0.5), y, 0.0, 1.0, QUIET)
+    close(end, torch.full_like(y, 1.5))
+
+
 def test_alternating_grid_and_adams_agree_with_a_fine_solution():
     sde, x = VPSDE(), normal(4, 3)
     reverse = ReverseSDE(sde, GaussianScore(sde))
