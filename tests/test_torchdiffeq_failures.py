@@ -158,6 +158,20 @@ def test_a_field_that_breaks_down_far_from_the_solution_costs_a_shorter_step_onl
     close(end, y * math.exp(-8.0), rtol=0.0, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", [Dopri5(), ScipyRK45()], ids=named)
+def test_an_end_without_a_score_is_given_up_soon(method):
+    """Towards 0 the clock never runs out of ever shorter steps, but no span is walked in such."""
+    asked = []
+
+    def field(y, t):
+        asked.append(t)
+        return y / t if t else math.nan * y
+
+    with pytest.raises((StepError, NonFiniteError), match="too short"):
+        method.flow(field, START, 1e-3, 0.0, QUIET)
+    assert len(asked) < 1800
+
+
 @pytest.mark.parametrize("method", PAIRS, ids=named)
 def test_a_start_that_is_not_finite_is_told(method):
     y = START.clone()

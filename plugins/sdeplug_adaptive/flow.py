@@ -67,7 +67,7 @@ class RowTsit5(_RungeKuttaPair):
 class _Stages:
     """One step of a pair; the memory is the field at the present state."""
 
-    control = Control(exponent=5.0)
+    control = Control(exponent=5.0, grow=10.0)
 
     def __init__(self, options: _RungeKuttaPair, field: Field, t: float, s: float) -> None:
         self.options, self.t, self.s, self.whole = options, t, s, options.whole_batch
