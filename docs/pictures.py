@@ -133,9 +133,7 @@ def errors(highlight: str = "") -> Figure:
 
 
 def _integrators() -> Mapping[str, sp.Integrator]:
-    return {
-        entry.short: entry.obj() for entry in bundled().values() if entry.short in _COLOURS
-    }
+    return {entry.short: entry.obj() for entry in bundled().values() if entry.short in _COLOURS}
 
 
 _MEASURED: dict[tuple[sp.Integrator, sp.LinearSDE, int], tuple[float, int]] = {}

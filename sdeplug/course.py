@@ -155,7 +155,7 @@ class Course:
             score = self.reverse.score(error.last, error.last_t)
             if not bool(score.isfinite().all()):
                 return "The score model itself is not finite at the last finite state."
-        return "Use smaller steps, or an adaptive solver."
+        return "Use smaller steps, or an adaptive solver." if error.step is None else ""
 
 
 def _checked_state(moved: object, x: Tensor, by: Integrator) -> None:

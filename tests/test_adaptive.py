@@ -44,6 +44,7 @@ SDE = VPSDE()
 FLOWS = (RowTsit5(), RowDopri5())
 ALPHA = 1e-6  # rate of false alarms of each statistical test
 
+
 @pytest.mark.slow
 @parametrize_with_checks([*FLOWS, RowAdams(), RowImprovedEuler(rtol=0.1, atol=0.05)])
 def test_the_harness(check):
