@@ -41,13 +41,18 @@ from sdeplug_adaptive import RowAdams, RowDopri5, RowImprovedEuler, RowTsit5
 from sdeplug_adaptive.pairs import DORMAND_PRINCE, TSITOURAS
 
 SDE = VPSDE()
-FLOWS = (RowTsit5(), RowDopri5())
 ALPHA = 1e-6  # rate of false alarms of each statistical test
 
 
 @pytest.mark.slow
-@parametrize_with_checks([*FLOWS, RowAdams(), RowImprovedEuler(rtol=0.1, atol=0.05)])
+@parametrize_with_checks([RowTsit5(), RowAdams()])
 def test_the_harness(check):
+    check()
+
+
+@pytest.mark.slow
+@parametrize_with_checks([RowDopri5(), RowImprovedEuler(rtol=0.3, atol=0.15)], fast=True)
+def test_the_contract(check):
     check()
 
 
