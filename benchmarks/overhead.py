@@ -15,11 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
 import torch
+from lines import Line
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -30,22 +31,6 @@ T, EPS = 1.0, 1e-3
 HEAVY = ("torchdiffeq", "torchsde", "scipy", "matplotlib", "diffusers")
 
 Loop = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measurement; without a limit it is only reported."""
-
-    what: str
-    value: float
-    unit: str
-    limit: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        if self.limit is None:
-            return ""
-        return "ok" if self.value <= self.limit else "over"
 
 
 def score(x: Tensor, t: Tensor) -> Tensor:

@@ -18,10 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from lines import Line
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -36,22 +37,6 @@ TOLERANCE, FIRST, LIMIT, STEPS = 1e-5, 0.01, 1.1, 100
 SHAPES = ((64, 2), (16, 3, 32, 32))
 Loop = Callable[[Tensor], Tensor]
 Velocity = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measurement; without a limit it is only reported."""
-
-    what: str
-    value: float
-    unit: str
-    limit: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        if self.limit is None:
-            return ""
-        return "ok" if self.value <= self.limit else "over"
 
 
 class Score:

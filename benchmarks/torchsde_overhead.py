@@ -12,11 +12,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 import torchsde
+from lines import Line
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -97,22 +97,6 @@ def ours(name: str, on_grid: bool = False) -> Loop:
     )
     reverse = ReverseSDE(SDE, SCORE)
     return lambda x: by.integrate(reverse, x, T, EPS, Run(SharedNoise(0)))
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measurement; without a limit it is only reported."""
-
-    what: str
-    value: float
-    unit: str
-    limit: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        if self.limit is None:
-            return ""
-        return "ok" if self.value <= self.limit else "over"
 
 
 @torch.no_grad()

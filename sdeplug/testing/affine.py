@@ -70,11 +70,12 @@ def measured(solver: Solver) -> Affinity:
 def is_affine(solver: Solver) -> bool:
     """Whether the law of a solver is to be had exactly: it says so, or it is so without saying.
 
-    A claim that is too modest must not keep a solver from the sharpest checks.  One whose steps
-    follow from the batch may look affine by luck, where a few rows happen to share them.
+    A claim that is too modest must not keep a solver from the sharpest checks.  An adaptive one,
+    though, may look affine by luck, where a few rows happen to take the same steps.
     """
     claims = solver.claims
-    if claims.affine or (claims.couples_batch and claims.order is None):
+    adaptive = claims.order is None and claims.evaluations is None
+    if claims.affine or adaptive:
         return claims.affine
     return measured(solver) is Affinity.AFFINE
 
