@@ -89,7 +89,7 @@ class _Steps:
     def attempt(self, state: State, rows: Tensor) -> tuple[State, Tensor]:
         """One evaluation; the difference of predictor and corrector is the error."""
         x, _, h, (data, slope, node) = state
-        jump = (h.clamp(max=self.options.longest_step) / self.clock.spacing).long()
+        jump = (h.clamp(max=self.options.longest_step) / self.clock.spacing).long().clamp_(min=1)
         aim = (node + jump).clamp_(max=self.clock.last)
         now, end = self.clock.at(node), self.clock.at(aim)
         step = end.age - now.age
