@@ -46,6 +46,7 @@ from sdeplug.score import (
 from sdeplug.sde import ForwardSDE, LinearSDE, Marginal
 from sdeplug.solver import Advance, Claims, Corrector, Field, FlowIntegrator, Integrator
 from sdeplug.spec import from_spec, read_spec, to_spec, write_spec
+from sdeplug.walk import BrownianWalk
 
 __all__ = [
     "EDMSDE",
@@ -55,6 +56,7 @@ __all__ = [
     "ArgumentError",
     "At",
     "BrownianPath",
+    "BrownianWalk",
     "Claims",
     "Corrected",
     "Corrector",

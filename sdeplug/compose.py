@@ -22,6 +22,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import ForwardSDE, LinearSDE
 from sdeplug.solver import Advance, Claims, Corrector, Integrator
+from sdeplug.walk import BrownianWalk
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,9 @@ class _Switched(NoiseSource):
 
     def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
         return self._current().brownian(like, t, s)
+
+    def walk(self, like: Tensor, t: float) -> BrownianWalk:
+        return self._current().walk(like, t)
 
 
 def _noiseless_into(integrator: Integrator, end: float) -> Integrator:

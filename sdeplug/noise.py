@@ -17,6 +17,7 @@ from torch import Tensor
 from sdeplug.brownian import BrownianBridge, BrownianPath
 from sdeplug.errors import ArgumentError
 from sdeplug.philox import normals
+from sdeplug.walk import BrownianWalk
 
 _WORD = 2**63
 
@@ -50,6 +51,17 @@ class NoiseSource(ABC):
             ArgumentError: unless s < t.
         """
         return BrownianBridge(like, t, s, self.normal)
+
+    def walk(self, like: Tensor, t: float) -> BrownianWalk:
+        """A fresh Brownian path for each row, walked down from t in steps of the row's own.
+
+        It draws from :meth:`normal`, once for every step that is tried.
+
+        Args:
+            like: tensor of shape ``(B, *D)`` whose shape, dtype and device increments have.
+            t: time at which all rows begin.
+        """
+        return BrownianWalk(like, t, self.normal)
 
 
 class SharedNoise(NoiseSource):

@@ -74,7 +74,8 @@ class ReverseSDE:
 
         Args:
             x: state, shape ``(B, *D)``.
-            t: time in [0, T]: one for the whole batch, or a tensor of B times, one for each row.
+            t: time in [0, T]: one for the whole batch, or a tensor of B times, one for each row,
+                where x is or on the CPU.
 
         Returns:
             Shape ``(B, *D)``, dtype and device of x.
@@ -83,16 +84,17 @@ class ReverseSDE:
             ArgumentError: for a time outside [0, T].
             ScoreModelError: if the model returns anything but a tensor like x.
         """
-        first, last = t.aminmax() if isinstance(t, Tensor) and t.numel() else (t, t)
+        first, last = _ends(t)
         if not 0.0 <= first <= last <= self.forward.T:
             raise ArgumentError(
                 "t", t, f"a time in [0, T] = [0, {self.forward.T}]",
                 "A solver must ask for the score inside the span that it was given.",
             )  # fmt: skip
         dtype = _time_dtype(x.dtype)
-        times = (
-            _by_row(t, dtype) if isinstance(t, Tensor) else x.new_full((len(x),), t, dtype=dtype)
-        )
+        if isinstance(t, Tensor):
+            times = t.reshape(-1).to(x.device, dtype)
+        else:
+            times = x.new_full((len(x),), t, dtype=dtype)
         score = self.score_model(x, times)
         if not isinstance(score, Tensor):
             raise ScoreModelError(
@@ -117,7 +119,7 @@ class ReverseSDE:
     def diffusion(self, t: Time) -> Time:
         """l g at one time; for times of shape ``(B,)`` one number for each row, float64."""
         if isinstance(t, Tensor):
-            return self.level(t) * self.forward.diffusion(_by_row(t, torch.float64))
+            return self.level(t) * self.forward.diffusion(t.reshape(-1).to(torch.float64))
         return self.level(t) * self.forward.diffusion_at(t)
 
     def flow(self, x: Tensor, t: Time) -> Tensor:
@@ -138,8 +140,11 @@ class ReverseSDE:
         if not isinstance(t, Tensor):
             weight = factor * self.forward.diffusion_at(t) ** 2
             return self.forward.drift_at(x, t) - weight * self.score(x, t)
-        times = _by_row(t, torch.float64)
-        weights = expand((factor * self.forward.diffusion(times) ** 2).to(x.dtype), x)
+        times = t.reshape(-1).to(x.device, torch.float64)
+        squared = self.forward.diffusion(times) ** 2
+        if isinstance(factor, Tensor):
+            factor = factor.reshape(-1).to(squared)
+        weights = expand((factor * squared).to(x.dtype), x)
         return self.forward.drift(x, times).to(x.dtype) - weights * self.score(x, t)
 
     @property
@@ -158,8 +163,11 @@ class ReverseSDE:
         return self.forward
 
 
-def _by_row(t: Tensor, dtype: torch.dtype) -> Tensor:
-    return t.reshape(-1).to(dtype)
+def _ends(t: Time) -> tuple[float, float]:
+    if not isinstance(t, Tensor):
+        return t, t
+    first, last = t.aminmax() if t.numel() else (0.0, 0.0)
+    return float(first), float(last)
 
 
 def _time_dtype(dtype: torch.dtype) -> torch.dtype:

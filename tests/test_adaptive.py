@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from common import GaussianScore, normal
@@ -16,7 +17,7 @@ from sdeplug import (
     VESDE,
     VPSDE,
     ArgumentError,
-    BrownianPath,
+    BrownianWalk,
     Corrected,
     CosineVPSDE,
     Counted,
@@ -105,7 +106,8 @@ def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
         got = solver.flow(decay(rates), y, t, s, Run(Silence()))
         errors.append((got - exact).abs().max(1).values)
         assert float(errors[-1].max()) <= 20.0 * tolerance
-    assert bool((errors[2] < 0.05 * errors[0]).all())
+    # The longest step is so short that the mildest row is exact already.
+    assert bool((errors[2] < (0.05 * errors[0]).clamp(min=1e-8)).all())
     counts = []
 
     def counted(y, u):
@@ -171,22 +173,28 @@ class Smooth(NoiseSource):
     def normal(self, like):
         raise AssertionError("the path is all the noise that there is")
 
-    def brownian(self, like, t, s):
-        return SmoothPath(like, t, s)
+    def walk(self, like, t):
+        return SmoothWalk(like, t, self.normal)
 
 
-class SmoothPath(BrownianPath):
-    def increment(self, u, v):
-        return self.value(u) - self.value(v)
+class SmoothWalk(BrownianWalk):
+    def ahead(self, to):
+        self.aim = to
+        self.now = self.now if hasattr(self, "now") else self.here
+        return self.value(to) - self.value(self.now)
+
+    def settle(self, taken):
+        self.now = np.where(taken, self.aim, self.now)
+
+    def keep(self, rows):
+        self.now = self.now[rows]
 
     def value(self, u):
-        times = torch.as_tensor(u, dtype=torch.float64).reshape(-1, 1)
-        part = (times - self.s) / (self.t - self.s)
-        waves = torch.arange(1, 1 + self.like[0].numel())
-        return (self.t - self.s) ** 0.5 * torch.sin(3.0 * waves * part).to(self.like)
+        waves = 3.0 * np.arange(1, 3)
+        return torch.from_numpy(np.sin(waves * u[:, None]))
 
 
-@pytest.mark.parametrize(("by", "power"), [(RowAdams, 1.0), (RowImprovedEuler, 0.4)])
+@pytest.mark.parametrize(("by", "power"), [(RowAdams, 0.6), (RowImprovedEuler, 0.4)])
 def test_on_one_path_the_error_falls_with_the_tolerance(by, power):
     reverse = ReverseSDE(SDE, targets.two_modes().score(SDE))
     x = normal(8, 2)

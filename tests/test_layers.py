@@ -14,6 +14,7 @@ STOREYS = [
     for each in """
     errors philox derivative
     options brownian
+    walk
     noise
     sde
     schedules score run grid distances

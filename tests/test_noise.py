@@ -125,7 +125,7 @@ def test_noise_is_like_the_state(source, dtype):
     for noise in (
         source.normal(x),
         path.increment(0.9, 0.6),
-        path.increment(like(4, 1)[:, 0] + 0.7, 0.6),
+        source.walk(x, 1.0).ahead(np.full(4, 0.7)),
     ):
         assert (noise.shape, noise.dtype) == (x.shape, x.dtype)
 
@@ -233,10 +233,6 @@ def path(t: float = 1.0, s: float = 0.0, rows: int = 3) -> BrownianBridge:
     return BrownianBridge(like(rows), t, s, PerSampleNoise(99, range(rows)).normal)
 
 
-def rows_of(*times: float) -> torch.Tensor:
-    return torch.tensor(times, dtype=torch.float64)
-
-
 @given(UNIT, UNIT, UNIT)
 def test_increments_add_up(u, v, w):
     one = path()
@@ -252,23 +248,6 @@ def test_an_answer_stays_what_it_was(spans, data):
     answers = [one.increment(*span) for span in spans]
     for i in data.draw(st.permutations(range(len(spans)))):
         torch.testing.assert_close(one.increment(*spans[i]), answers[i], rtol=0.0, atol=1e-14)
-
-
-@given(st.lists(st.tuples(UNIT, UNIT, UNIT), min_size=2, max_size=6), st.booleans())
-def test_each_row_can_have_its_own_times(times, shared_first):
-    one = path()
-    if shared_first:
-        one.increment(0.3, 0.7)
-    asked = list(itertools.pairwise(rows_of(*each) for each in times))
-    answers = [one.increment(u, v) for u, v in asked]
-    for (u, v), answer in zip(asked, answers, strict=True):
-        torch.testing.assert_close(one.increment(u, v), answer, rtol=0.0, atol=1e-14)
-        for row in range(3):
-            alone = one.increment(float(u[row]), float(v[row]))[row]
-            torch.testing.assert_close(alone, answer[row], rtol=0.0, atol=1e-14)
-    total = sum(answers)
-    whole = one.increment(asked[0][0], asked[-1][1])
-    torch.testing.assert_close(total, whole, rtol=0.0, atol=1e-14)
 
 
 class Units:
@@ -287,27 +266,20 @@ class Units:
 @given(
     start=st.floats(0.0, 10.0),
     length=st.floats(1e-3, 10.0),
-    fractions=st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=6),
-    by_row=st.booleans(),
+    fractions=st.lists(UNIT, min_size=1, max_size=6),
 )
-def test_the_law_is_exact_in_whatever_order_it_is_asked(start, length, fractions, by_row):
+def test_the_law_is_exact_in_whatever_order_it_is_asked(start, length, fractions):
     end = start + length
-    times = [rows_of(*(min(start + length * f, end) for f in each)) for each in fractions]
-    one = BrownianBridge(like(2, 60), end, start, Units())
+    times = [min(start + length * each, end) for each in fractions]
+    one = BrownianBridge(like(1, 60), end, start, Units())
     for u in times:
-        one.increment(u if by_row else float(u[0]), end)
-    for row in range(2 if by_row else 1):
-        known = sorted({end, *(float(u[row]) for u in times)}, reverse=True)
-        weights = torch.stack(
-            [one.increment(a, b)[row] for a, b in itertools.pairwise(known)] or [like(1, 60)[0]]
-        )
-        wanted = (
-            rows_of(*(a - b for a, b in itertools.pairwise(known)))
-            if len(known) > 1
-            else rows_of(0.0)
-        )
-        close = {"rtol": 1e-9, "atol": 1e-12 * length}
-        torch.testing.assert_close(weights @ weights.T, wanted.diag(), **close)
+        one.increment(u, end)
+    known = sorted({end, *times}, reverse=True)
+    spans = list(itertools.pairwise(known))
+    weights = torch.stack([one.increment(a, b)[0] for a, b in spans] or [like(1, 60)[0]])
+    wanted = torch.tensor([a - b for a, b in spans] or [0.0], dtype=torch.float64)
+    close = {"rtol": 1e-9, "atol": 1e-12 * length}
+    torch.testing.assert_close(weights @ weights.T, wanted.diag(), **close)
 
 
 def test_a_new_time_costs_one_draw_and_a_known_one_none():
@@ -318,36 +290,20 @@ def test_a_new_time_costs_one_draw_and_a_known_one_none():
         assert units.draws == draws
 
 
-@pytest.mark.parametrize("by_row", [False, True])
-def test_what_is_forgotten_costs_no_memory_and_is_refused(by_row):
-    one = path()
-
-    def at(u: float) -> float | torch.Tensor:
-        return rows_of(u, 0.9 * u, 0.8 * u) if by_row else u
-
-    now = 1.0
+def test_what_is_forgotten_costs_no_memory_and_is_refused():
+    one, now = path(), 1.0
     for _ in range(50):
-        one.increment(at(0.8 * now), at(now))
-        tried = one.increment(at(0.9 * now), at(now))
-        one.forget(at(0.9 * now))
+        one.increment(0.8 * now, now)
+        tried = one.increment(0.9 * now, now)
+        one.forget(0.9 * now)
         now *= 0.9
-        assert len(one._known.increments) <= 2
+        assert len(one._increments) <= 2
     assert tried.isfinite().all()
-    ahead = one.increment(at(0.5 * now), at(now))
-    one.forget(at(now))
-    assert torch.equal(one.increment(at(0.5 * now), at(now)), ahead)
+    ahead = one.increment(0.5 * now, now)
+    one.forget(now)
+    assert torch.equal(one.increment(0.5 * now, now), ahead)
     with pytest.raises(ArgumentError, match="forgotten"):
-        one.increment(at(2.0 * now), at(now))
-
-
-def test_rows_forget_apart():
-    one, again = path(), path()
-    for each in (one, again):
-        each.increment(rows_of(0.5, 0.6, 0.7), 1.0)
-        each.increment(rows_of(0.2, 0.1, 0.3), 1.0)
-    one.forget(rows_of(0.5, 1.0, 0.3))
-    span = (rows_of(0.2, 0.1, 0.3), rows_of(0.5, 1.0, 0.3))
-    torch.testing.assert_close(one.increment(*span), again.increment(*span), rtol=0.0, atol=1e-14)
+        one.increment(2.0 * now, now)
 
 
 def test_increments_are_normal_independent_and_of_the_right_variance():
@@ -362,7 +318,7 @@ def test_increments_are_normal_independent_and_of_the_right_variance():
     assert_uncorrelated(unit[0][1:], unit[0][:-1])
 
 
-@pytest.mark.parametrize("u", [1.1, 0.49, math.nan, torch.tensor([0.6, 0.7, 1.1])])
+@pytest.mark.parametrize("u", [1.1, 0.49, math.nan])
 def test_a_path_is_asked_only_inside_its_span(u):
     one = path(1.0, 0.5)
     for ends in ((u, 0.7), (0.7, u)):

@@ -18,22 +18,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sdeplug import Claims, Integrator, LinearSDE, ReverseSDE, Run, option
-from sdeplug_adaptive.clock import Clock
+from sdeplug_adaptive.clock import Clock, Place
 from sdeplug_adaptive.control import (
     Control,
+    Floats,
     absolute_tolerance,
-    column,
     columns,
     relative_tolerance,
     rms,
     step_budget,
 )
-from sdeplug_adaptive.march import March, State
+from sdeplug_adaptive.march import March, Mask, Rows, State
 from sdeplug_adaptive.rows import Asked, full, whole_batch
+
+# The slope is off by what the data bend, h^2, or by what a path does, h^(1/2); and how a path went
+# says little of how it goes on.
+_SMOOTH = Control(exponent=3.0)
+_NOISY = Control(exponent=1.5, gain=0.3, safety=0.7)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class RowAdams(Integrator):
     that is still there, and in units of the data.
     """
 
-    rtol: float = relative_tolerance(0.05)
-    atol: float = absolute_tolerance(0.005)
-    first_step: float = option(0.1, help="first step, in log(alpha / sigma)", gt=0.0)
+    rtol: float = relative_tolerance(0.1)
+    atol: float = absolute_tolerance(0.01)
+    first_step: float = option(0.5, help="first step, in log(alpha / sigma)", gt=0.0)
     longest_step: float = option(0.5, help="longest step, in log(alpha / sigma)", gt=0.0)
     max_steps: int = step_budget()
     whole_batch: bool = whole_batch()
@@ -61,78 +67,63 @@ class RowAdams(Integrator):
             StepError: if the steps of a row become too short, or too many.
             NonFiniteError: if the score is not finite on the way of a row.
         """
-        clock = Clock(reverse, t, s, x.device)
+        clock = Clock(reverse, t, s)
         return March(_Steps(self, clock, x, run), s, self.max_steps, run)(x)
 
 
 class _Steps:
-    """One step; the memory is D_0, the slope (D_0 - D_{-1}) / h', and the node of the clock."""
+    """One step; the memory is D_0 and D_0 - D_{-1}, the marks the node of the clock, what it says
+    there, and h'."""
 
     def __init__(self, options: RowAdams, clock: Clock, x: Tensor, run: Run) -> None:
         self.options, self.clock, self.whole = options, clock, options.whole_batch
         self.score = Asked(clock.score, self.whole)
         noisy = clock.least < 1.0
-        # Smooth data change as h^2 beyond the slope, a path only as h^(1/2).
-        self.control = Control(exponent=1.5 if noisy else 3.0)
+        self.control = _NOISY if noisy else _SMOOTH
         self.shortest = clock.spacing
-        self.noise = _Noise(clock, x, run) if noisy else None
+        self.longest = max(1, int(options.longest_step / clock.spacing))
+        like = x if x.dtype == torch.float64 else x.float()
+        self.walk = run.noise.walk(like, -float(clock.least)) if noisy else None
 
     def begin(self, x: Tensor) -> State:
         """D at the start, without a slope."""
-        node = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        place = self.clock.at(node)
-        alpha, sigma = (column(each, x) for each in (place.alpha, place.sigma))
-        data = torch.addcmul(x, sigma * sigma, self.score(x, place.t)) / alpha
+        node = np.zeros(len(x), dtype=np.int64)
+        now = self.clock.at(node)
+        place = Place(*now.T)
+        unit, gain = columns((place.unit, place.gain), x)
+        data = torch.addcmul(unit * x, gain, self.score(x, place.t))
         h = full(max(self.options.first_step, self.shortest), x)
-        return State(x, place.t, h, (data, torch.zeros_like(data), node))
+        return State(x, place.t, h, (data, torch.zeros_like(data)), (node, now, full(1.0, x)))
 
-    def attempt(self, state: State, rows: Tensor) -> tuple[State, Tensor]:
+    def attempt(self, state: State, rows: Rows) -> tuple[State, Floats]:
         """One evaluation; the difference of predictor and corrector is the error."""
-        x, _, h, (data, slope, node) = state
-        jump = (h.clamp(max=self.options.longest_step) / self.clock.spacing).long().clamp_(min=1)
-        aim = (node + jump).clamp_(max=self.clock.last)
-        now, end = self.clock.at(node), self.clock.at(aim)
-        step = end.age - now.age
-        forgotten = -torch.expm1(-step)
+        x, _, h, (data, change), (node, now, before) = state
+        jump = np.minimum(h * (1.0 / self.clock.spacing), self.longest).astype(np.int64)
+        aim = np.minimum(node + np.maximum(jump, 1), self.clock.last)
+        there = self.clock.at(aim)
+        end, (length, step, shift) = Place(*there.T), (there - now)[:, :3].T
+        forgotten = -np.expm1(-step)
         late = end.alpha * (1.0 - forgotten / step)
-        kept = (end.log_alpha - now.log_alpha - step).exp()
-        weights = (kept, end.alpha * forgotten, late, step, end.alpha, end.sigma, end.loudness)
-        kept, new, late, step, alpha, sigma, loudness = columns(weights, x)
-        expected = step * slope
-        predicted = torch.addcmul(kept * x, new, data).addcmul_(late, expected)
-        if self.noise is not None:
-            predicted.addcmul_(loudness, self.noise.over(end.volume, rows).to(x.dtype))
-        score = self.score(predicted, end.t, rows)
-        change = torch.addcmul(predicted, sigma * sigma, score) / alpha - data
-        correction = late * (change - expected)
+        weights = (np.exp(shift), end.alpha * forgotten, late, step / before,
+                   end.loudness, end.unit, end.gain)  # fmt: skip
+        kept, new, late_, ratio, loudness, unit, gain = columns(weights, x)
+        expected = ratio * change
+        predicted = (kept * x).addcmul_(new, data).addcmul_(late_, expected)
+        if self.walk is not None:
+            predicted.addcmul_(loudness, self.walk.ahead(end.fall).to(x.dtype))
+        found = (unit * predicted).addcmul_(gain, self.score(predicted, end.t, rows))
+        change = found - data
+        correction = late_ * (change - expected)
         tolerance = self.options.rtol * end.sigma + self.options.atol * end.alpha
-        memory = (data + change, change / step, aim)
-        tried = State(predicted + correction, end.t, end.log_ratio - now.log_ratio, memory)
-        return tried, rms(correction) / tolerance
+        after = State(predicted + correction, end.t, length, (found, change), (aim, there, step))
+        return after, rms(correction) / tolerance
 
-    def settle(self, state: State, rows: Tensor) -> None:
+    def settle(self, taken: Mask) -> None:
         """Let the path forget what lies behind."""
-        if self.noise is not None:
-            self.noise.settle(self.clock.at(state.memory[-1]).volume, rows)
+        if self.walk is not None:
+            self.walk.settle(taken)
 
-
-class _Noise:
-    """The noise of the steps of all rows: increments of one Brownian motion in V."""
-
-    def __init__(self, clock: Clock, x: Tensor, run: Run) -> None:
-        like = x if x.dtype == torch.float64 else x.float()
-        # A path runs down in time, V up.
-        self.path = run.noise.brownian(like, -clock.least, -1.0)
-        self.reached = full(-clock.least, x)
-
-    def over(self, volume: Tensor, rows: Tensor) -> Tensor:
-        """The increments up to V = volume, for some rows of the batch."""
-        return self.path.increment(self._with(volume, rows), self.reached)[rows]
-
-    def settle(self, volume: Tensor, rows: Tensor) -> None:
-        """Hear that the rows are at V = volume now."""
-        self.reached = self._with(volume, rows)
-        self.path.forget(self.reached)
-
-    def _with(self, volume: Tensor, rows: Tensor) -> Tensor:
-        return self.reached.index_copy(0, rows, -volume)
+    def keep(self, rows: Mask) -> None:
+        """Leave the paths of the others."""
+        if self.walk is not None:
+            self.walk.keep(rows)

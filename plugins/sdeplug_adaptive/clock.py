@@ -15,37 +15,44 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sdeplug import ArgumentError, LinearSDE, ReverseSDE
+from sdeplug_adaptive.control import Floats
 
 _NODES = 16384
 _COARSE = 512  # of them between which times are interpolated, before all else is computed exactly
 
 
 class Place(NamedTuple):
-    """The clocks of some rows: float64, shape ``(R,)``.
+    """The clocks of some rows: shape ``(R,)``.
 
     Attributes:
-        t: time.
         log_ratio: lambda, rising.
         age: lambda + Z, rising.
-        log_alpha: log alpha.
+        shift: log alpha - (lambda + Z).
+        t: time.
+        fall: -V, falling to -1.
         alpha: alpha.
         sigma: sigma.
-        volume: V, rising to 1.
         loudness: sigma e^(-Z): what an increment of B counts in x.
+        unit: 1 / alpha: what x counts in D.
+        gain: sigma^2 / alpha: what the score counts in D.
     """
 
-    t: Tensor
-    log_ratio: Tensor
-    age: Tensor
-    log_alpha: Tensor
-    alpha: Tensor
-    sigma: Tensor
-    volume: Tensor
-    loudness: Tensor
+    log_ratio: Floats
+    age: Floats
+    shift: Floats
+    t: Floats
+    fall: Floats
+    alpha: Floats
+    sigma: Floats
+    loudness: Floats
+    unit: Floats
+    gain: Floats
 
 
 class Clock:
@@ -55,7 +62,6 @@ class Clock:
         reverse: the reverse SDE, of a linear forward SDE.
         t: time of the first node.
         s: time of the last node; Z is 0 there.
-        device: where the rows are.
 
     Attributes:
         last: number of the last node.
@@ -66,26 +72,47 @@ class Clock:
         PairingError: unless the forward SDE is linear.
     """
 
-    def __init__(self, reverse: ReverseSDE, t: float, s: float, device: torch.device) -> None:
+    def __init__(self, reverse: ReverseSDE, t: float, s: float) -> None:
         if not reverse.linear.at(s).sigma > 0.0:
             raise ArgumentError(
                 "s", s, "a time at which sigma is not 0", "Run to eps and let Denoise() go to 0."
             )
         self.score = reverse.score
-        times, log_ratio, log_alpha, sigma = _schedule(reverse.linear, t, s).unbind(1)
-        spread = _spread(reverse, times, log_ratio)
-        columns = Place(
-            times, log_ratio, log_ratio + spread, log_alpha, log_alpha.exp(), sigma,
-            (2.0 * spread).exp(), sigma * (-spread).exp(),
-        )  # fmt: skip
-        self.table = torch.stack(columns, dim=1).to(device)
+        level = reverse.stochasticity
+        if callable(level):
+            schedule = _schedule(reverse.linear, t, s)
+            self.table = _table(schedule, _spread(reverse, schedule))
+        else:
+            self.table = _steady(reverse.linear, t, s, level)
+        first, last = (Place(*self.table[end]) for end in (0, -1))
         self.last = _NODES - 1
-        self.spacing = float(log_ratio[-1] - log_ratio[0]) / self.last
-        self.least = float(columns.volume[0])  # V at the start: 1 where there is no noise
+        self.spacing = float(last.log_ratio - first.log_ratio) / self.last
+        self.least = -float(first.fall)  # V at the start: 1 where there is no noise
 
-    def at(self, node: Tensor) -> Place:
-        """The clocks at nodes, int64, shape ``(R,)``."""
-        return Place(*self.table[node].unbind(1))
+    def at(self, node: NDArray[np.int64]) -> Floats:
+        """The columns of :class:`Place` at nodes, shape ``(R,)``: ``(R, 10)``."""
+        place: Floats = self.table.take(node, 0)
+        return place
+
+
+@lru_cache(maxsize=16)
+def _steady(sde: LinearSDE, t: float, s: float, level: float) -> Floats:
+    """The table where the stochasticity is a number."""
+    schedule = _schedule(sde, t, s)
+    log_ratio = schedule[:, 1]
+    return _table(schedule, level**2 * (log_ratio - log_ratio[-1]))
+
+
+def _table(schedule: Tensor, spread: Tensor) -> Floats:
+    """The columns of :class:`Place` at all nodes, for some Z: ``(N, 10)``."""
+    times, log_ratio, log_alpha, sigma = schedule.unbind(1)
+    age, alpha = log_ratio + spread, log_alpha.exp()
+    columns = (
+        log_ratio, age, log_alpha - age, times, -(2.0 * spread).exp(), alpha, sigma,
+        sigma * (-spread).exp(), 1.0 / alpha, sigma.square() / alpha,
+    )  # fmt: skip
+    table: Floats = torch.stack(columns, dim=1).numpy()
+    return table
 
 
 @lru_cache(maxsize=32)
@@ -103,10 +130,9 @@ def _schedule(sde: LinearSDE, t: float, s: float) -> Tensor:
     return torch.stack((times, log_alpha - sigma.log(), log_alpha, sigma), dim=1)
 
 
-def _spread(reverse: ReverseSDE, times: Tensor, log_ratio: Tensor) -> Tensor:
-    """Z, from a negative number to 0."""
-    if not callable(reverse.stochasticity):
-        return reverse.stochasticity**2 * (log_ratio - log_ratio[-1])
+def _spread(reverse: ReverseSDE, schedule: Tensor) -> Tensor:
+    """Z at the nodes, from a negative number to 0."""
+    times, log_ratio = schedule[:, 0], schedule[:, 1]
     zeta = torch.as_tensor(reverse.level(times), dtype=torch.float64).square()
     areas = 0.5 * log_ratio.diff() * (zeta[1:] + zeta[:-1])
     sums = torch.cat((areas.new_zeros(1), areas.cumsum(0)))

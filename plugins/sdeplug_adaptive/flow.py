@@ -2,27 +2,31 @@ r"""Embedded Runge-Kutta pairs with a step size for each row: ``dopri5`` and ``t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sdeplug import Claims, Field, FlowIntegrator, Run, option
 from sdeplug_adaptive.control import (
     Control,
+    Floats,
     absolute_tolerance,
-    column,
+    columns,
     relative_tolerance,
     rms,
     step_budget,
 )
-from sdeplug_adaptive.march import March, State
+from sdeplug_adaptive.march import March, Mask, Rows, State
 from sdeplug_adaptive.pairs import DORMAND_PRINCE, TSITOURAS, Pair
 from sdeplug_adaptive.rows import Asked, full, whole_batch
 
 _SHORTEST = 1e-13  # step, as a part of the span
+_LONGEST = 0.1  # of the span: the stages of a longer step may miss where the field bends
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class _RungeKuttaPair(FlowIntegrator):
     atol: float = absolute_tolerance(1e-4)
     first_step: float | None = option(
         None, help="first step, in units of time; None: from the field at the start", gt=0.0
+    )
+    longest_step: float | None = option(
+        None, help="longest step, in units of time; None: a tenth of the span", gt=0.0
     )
     max_steps: int = step_budget()
     whole_batch: bool = whole_batch()
@@ -67,31 +74,31 @@ class RowTsit5(_RungeKuttaPair):
 class _Stages:
     """One step of a pair; the memory is the field at the present state."""
 
-    control = Control(exponent=5.0, grow=10.0)
+    control = Control(exponent=5.0, gain=0.7, memory=0.4, grow=2.0)
 
     def __init__(self, options: _RungeKuttaPair, field: Field, t: float, s: float) -> None:
         self.options, self.t, self.s, self.whole = options, t, s, options.whole_batch
         self.field = Asked(lambda y, t: field(y, _beside(t, y)), self.whole)
-        self.shortest = _SHORTEST * abs(s - t)
+        span = abs(s - t)
+        self.shortest, self.sign = _SHORTEST * span, math.copysign(1.0, s - t)
+        self.longest = options.longest_step or _LONGEST * span
 
     def begin(self, x: Tensor) -> State:
         """The field at the start, and the first step."""
         t = full(self.t, x)
         velocity = self.field(x, t)
         first = self.options.first_step
-        size = torch.full_like(t, first) if first else self._first(x, velocity, t)
-        return State(
-            x, t, size.clamp(max=abs(self.s - self.t)) * _sign(self.s - self.t), (velocity,)
-        )
+        size = full(first, x) if first else self._first(x, velocity, t)
+        return State(x, t, size * self.sign, (velocity,))
 
-    def attempt(self, state: State, rows: Tensor) -> tuple[State, Tensor]:
+    def attempt(self, state: State, rows: Rows) -> tuple[State, Floats]:
         """Six evaluations, and the error of order 5."""
-        pair, (x, t, h, (first,)) = self.options.pair, state
-        left = self.s - t
-        last = h.abs() >= left.abs()
-        h = torch.where(last, left, h)
-        end = torch.where(last, self.s, t + h)
-        stages, wide = [first], column(h, x)
+        pair, (x, t, h, (first,), _) = self.options.pair, state
+        left, h = self.s - t, h.clip(-self.longest, self.longest)
+        last = abs(h) >= abs(left)
+        h = np.where(last, left, h)
+        end = np.where(last, self.s, t + h)
+        stages, (wide,) = [first], columns((h,), x)
         for weights, c in zip(pair.a, pair.c, strict=True):
             y = torch.addcmul(x, _combined(weights, stages), wide)
             stages.append(self.field(y, end if c == 1.0 else t + c * h, rows))
@@ -99,21 +106,25 @@ class _Stages:
         error = rms(_combined(pair.e, stages) * wide / tolerance)
         return State(y, end, h, (stages[-1],)), error
 
-    def settle(self, state: State, rows: Tensor) -> None:
+    def settle(self, taken: Mask) -> None:
         """Nothing to do: the state says it all."""
 
-    def _first(self, x: Tensor, velocity: Tensor, t: Tensor) -> Tensor:
+    def keep(self, rows: Mask) -> None:
+        """Nothing to do."""
+
+    def _first(self, x: Tensor, velocity: Tensor, t: Floats) -> Floats:
         """Hairer, Norsett & Wanner, section II.4, "starting step size": one evaluation."""
         tolerance, span = self._tolerance(x.abs()), abs(self.s - self.t)
         size, speed = rms(x / tolerance), rms(velocity / tolerance)
-        guess = torch.where((size > 1e-5) & (speed > 1e-5), 0.01 * size / speed, 1e-6)
-        guess = guess.clamp(max=span).nan_to_num(nan=1e-3 * span)
-        ahead = guess * _sign(self.s - self.t)
-        bent = self.field(x + column(ahead, x) * velocity, t + ahead) - velocity
-        bend = rms(bent / tolerance) / guess
-        steepest = torch.maximum(speed, bend)
-        wanted = torch.where(steepest > 1e-15, (0.01 / steepest) ** 0.2, guess * 1e-3)
-        return torch.minimum(100.0 * guess, wanted).nan_to_num(nan=1e-3 * span)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            guess = np.where((size > 1e-5) & (speed > 1e-5), 0.01 * size / speed, 1e-6)
+            guess = np.nan_to_num(np.minimum(guess, span), nan=1e-3 * span)
+            (ahead,) = columns((guess * self.sign,), x)
+            bent = self.field(x + ahead * velocity, t + guess * self.sign) - velocity
+            steepest = np.maximum(speed, rms(bent / tolerance) / guess)
+            wanted = np.where(steepest > 1e-15, (0.01 / steepest) ** 0.2, guess * 1e-3)
+        first: Floats = np.nan_to_num(np.minimum(100.0 * guess, wanted), nan=1e-3 * span)
+        return np.minimum(first, span)
 
     def _tolerance(self, size: Tensor) -> Tensor:
         return size.mul(self.options.rtol).add_(self.options.atol)
@@ -127,8 +138,4 @@ def _combined(weights: tuple[float, ...], stages: list[Tensor]) -> Tensor:
 
 def _beside(t: Tensor, y: Tensor) -> Tensor:
     """Times that broadcast against y."""
-    return t.reshape(-1, *[1] * (y.ndim - 1))
-
-
-def _sign(x: float) -> float:
-    return 1.0 if x > 0.0 else -1.0
+    return t.to(y.device).reshape(-1, *[1] * (y.ndim - 1))

@@ -18,19 +18,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug import Claims, Integrator, ReverseSDE, Run, option
+from sdeplug import BrownianWalk, Claims, Integrator, NoiseSource, ReverseSDE, Run, option
 from sdeplug_adaptive.control import (
     Control,
+    Floats,
     absolute_tolerance,
-    column,
+    columns,
     relative_tolerance,
     rms,
     step_budget,
 )
-from sdeplug_adaptive.march import March, State
+from sdeplug_adaptive.march import March, Mask, Rows, State
 from sdeplug_adaptive.rows import Asked, full, whole_batch
 
 _SHORTEST = 1e-13  # step, as a part of the span
@@ -69,41 +71,31 @@ class RowImprovedEuler(Integrator):
             StepError: if the steps of a row become too short, or too many.
             NonFiniteError: if the score is not finite on the way of a row.
         """
-        noise = (_Kept if self.keep_noise else _Fresh)(x, t, s, run)
-        return March(_Steps(self, reverse, noise, t, s), s, self.max_steps, run)(x)
-
-
-class _Kept:
-    """Increments of one path."""
-
-    def __init__(self, x: Tensor, t: float, s: float, run: Run) -> None:
-        like = x if x.dtype == torch.float64 else x.float()
-        self.path = run.noise.brownian(like, t, s)
-        self.reached = full(t, x)
-
-    def over(self, x: Tensor, t: Tensor, end: Tensor, rows: Tensor) -> Tensor:
-        """W(end) - W(t) of some rows."""
-        aim = self.reached.index_copy(0, rows, end)
-        return self.path.increment(aim, self.reached)[rows].to(x.dtype)
-
-    def settle(self, t: Tensor, rows: Tensor) -> None:
-        """Hear where the rows are now."""
-        self.reached = self.reached.index_copy(0, rows, t)
-        self.path.forget(self.reached)
+        return March(_Steps(self, reverse, x, t, s, run), s, self.max_steps, run)(x)
 
 
 class _Fresh:
-    """Fresh numbers for every try, as published."""
+    """Fresh numbers for every try, as published, in place of a walk."""
 
-    def __init__(self, x: Tensor, t: float, s: float, run: Run) -> None:
-        self.like, self.noise = x, run.noise
+    def __init__(self, like: Tensor, t: float, noise: NoiseSource) -> None:
+        self.like, self.noise = like, noise
+        self.here = self.aim = full(t, like)
+        self.rows = np.arange(len(like))
 
-    def over(self, x: Tensor, t: Tensor, end: Tensor, rows: Tensor) -> Tensor:
-        """An increment over [end, t] of some rows."""
-        return column((t - end).sqrt(), x) * self.noise.normal(self.like)[rows]
+    def ahead(self, to: Floats) -> Tensor:
+        """Numbers of variance ``here - to``."""
+        self.aim = to
+        drawn = self.noise.normal(self.like)[torch.from_numpy(self.rows).to(self.like.device)]
+        (spread,) = columns((np.sqrt(self.here - to),), drawn)
+        return spread * drawn
 
-    def settle(self, t: Tensor, rows: Tensor) -> None:
-        """Nothing is remembered."""
+    def settle(self, taken: Mask) -> None:
+        """What a rejected step has seen is forgotten."""
+        self.here = np.where(taken, self.aim, self.here)
+
+    def keep(self, rows: Mask) -> None:
+        """Only some rows go on."""
+        self.here, self.rows = self.here[rows], self.rows[rows]
 
 
 class _Steps:
@@ -113,44 +105,55 @@ class _Steps:
         self,
         options: RowImprovedEuler,
         reverse: ReverseSDE,
-        noise: _Kept | _Fresh,
+        x: Tensor,
         t: float,
         s: float,
+        run: Run,
     ) -> None:
-        self.options, self.reverse, self.noise, self.t, self.s = options, reverse, noise, t, s
+        self.options, self.reverse, self.t, self.s = options, reverse, t, s
         self.control = _KEPT if options.keep_noise else _PUBLISHED
         self.whole = options.whole_batch
         self.drift = Asked(reverse.drift, self.whole)
-        self.silent = not callable(reverse.stochasticity) and reverse.stochasticity == 0.0
+        self.walk = None if reverse.stochasticity == 0.0 else self._walk(x, run)
         self.shortest = _SHORTEST * (t - s)
 
     def begin(self, x: Tensor) -> State:
         """The first step."""
-        t = full(self.t, x)
-        return State(x, t, torch.full_like(t, self.options.first_step), (x,))
+        return State(x, full(self.t, x), full(self.options.first_step, x), (x,))
 
-    def attempt(self, state: State, rows: Tensor) -> tuple[State, Tensor]:
+    def attempt(self, state: State, rows: Rows) -> tuple[State, Floats]:
         """Two evaluations; half the difference of the two increments is the error."""
-        x, t, h, (before,) = state
-        h = h.clamp(max=self.options.longest_step)
-        end = torch.where(h < t - self.s, t - h, self.s)
-        h = t - end
-        fall = column(h, x)
-        noise = None if self.silent else self.noise.over(x, t, end, rows)
-        one = self._increment(self.drift(x, t, rows), t, fall, noise)
+        x, t, h, (before,), _ = state
+        h = h.clip(max=self.options.longest_step)
+        end = np.where(h < t - self.s, t - h, self.s)
+        noise = None if self.walk is None else self.walk.ahead(end).to(x.dtype)
+        one = self._increment(x, t, t - end, noise, rows)
         guess = x + one
-        two = self._increment(self.drift(guess, end, rows), end, fall, noise)
+        two = self._increment(guess, end, t - end, noise, rows)
         size = torch.maximum(before.abs(), guess.abs()).mul_(self.options.rtol)
         error = rms((two - one).mul_(0.5) / size.clamp_(min=self.options.atol))
-        return State(x + 0.5 * (one + two), end, h, (guess,)), error
+        return State(x + 0.5 * (one + two), end, t - end, (guess,)), error
 
-    def settle(self, state: State, rows: Tensor) -> None:
+    def settle(self, taken: Mask) -> None:
         """Let the path forget what lies behind."""
-        if not self.silent:
-            self.noise.settle(state.t, rows)
+        if self.walk is not None:
+            self.walk.settle(taken)
 
-    def _increment(self, drift: Tensor, t: Tensor, fall: Tensor, noise: Tensor | None) -> Tensor:
-        moved = -fall * drift
-        if noise is None:
-            return moved
-        return torch.addcmul(moved, column(self.reverse.diffusion(t), drift), noise)
+    def keep(self, rows: Mask) -> None:
+        """Leave the paths of the others."""
+        if self.walk is not None:
+            self.walk.keep(rows)
+
+    def _walk(self, x: Tensor, run: Run) -> BrownianWalk | _Fresh:
+        like = x if x.dtype == torch.float64 else x.float()
+        if self.options.keep_noise:
+            return run.noise.walk(like, self.t)
+        return _Fresh(like, self.t, run.noise)
+
+    def _increment(
+        self, x: Tensor, t: Floats, h: Floats, noise: Tensor | None, rows: Rows
+    ) -> Tensor:
+        diffusion = self.reverse.diffusion(torch.from_numpy(t)).numpy()
+        fall, spread = columns((-h, diffusion), x)
+        moved = fall * self.drift(x, t, rows)
+        return moved if noise is None else moved.addcmul_(spread, noise)

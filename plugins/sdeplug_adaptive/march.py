@@ -2,19 +2,26 @@
 
 Each row keeps its time, its step length and its memory.  In one round all rows that are still on
 their way try a step; those whose error is small enough take it; those that have arrived leave the
-batch, and cost no evaluation from then on.
+batch, and cost no evaluation from then on.  Times, lengths and errors are numpy arrays: what is
+small and decides is on the host, with one look at the device in a round.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sdeplug import NonFiniteError, Run, StepError
-from sdeplug_adaptive.control import Control
+from sdeplug_adaptive.control import Control, Floats
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 class State(NamedTuple):
@@ -22,30 +29,41 @@ class State(NamedTuple):
 
     Attributes:
         x: states, shape ``(R, *D)``.
-        t: their times, float64, shape ``(R,)``.
-        h: lengths of the steps to try next, in the measure of the method, float64, ``(R,)``.
+        t: their times, shape ``(R,)``.
+        h: lengths of the steps to try next, in the measure of the method, ``(R,)``.
         memory: what the method remembers, tensors of R rows each.
+        marks: what it remembers on the host, arrays of R rows each.
     """
 
     x: Tensor
-    t: Tensor
-    h: Tensor
+    t: Floats
+    h: Floats
     memory: tuple[Tensor, ...] = ()
+    marks: tuple[NDArray[Any], ...] = ()
 
-    def pick(self, rows: Tensor) -> State:
-        """Some of the rows, by number or mask."""
+    def pick(self, rows: Mask) -> State:
+        """Some of the rows."""
+        picked = _places(rows, self.x)
         return State(
-            self.x[rows], self.t[rows], self.h[rows], tuple(each[rows] for each in self.memory)
-        )
+            self.x.index_select(0, picked), self.t[rows], self.h[rows],
+            tuple(each.index_select(0, picked) for each in self.memory),
+            tuple(each[rows] for each in self.marks),
+        )  # fmt: skip
 
-    def replaced(self, rows: Tensor, other: State, h: Tensor) -> State:
+    def replaced(self, rows: Mask, other: State, h: Floats) -> State:
         """Rows of another state where the mask says so, and new step lengths."""
-        return State(
-            _chosen(rows, other.x, self.x),
-            _chosen(rows, other.t, self.t),
-            h,
-            tuple(_chosen(rows, *pair) for pair in zip(other.memory, self.memory, strict=True)),
+        if rows.all():
+            return other._replace(h=h)
+        wide = torch.from_numpy(rows).to(self.x.device).reshape(-1, *[1] * (self.x.ndim - 1))
+        x, *memory = (
+            torch.where(wide, new, old)
+            for new, old in zip((other.x, *other.memory), (self.x, *self.memory), strict=True)
         )
+        t, *marks = (
+            np.where(rows if new.ndim == 1 else rows[:, None], new, old)
+            for new, old in zip((other.t, *other.marks), (self.t, *self.marks), strict=True)
+        )
+        return State(x, t, h, tuple(memory), tuple(marks))
 
 
 class Method(Protocol):
@@ -70,21 +88,25 @@ class Method(Protocol):
         """The state before the first step, x of shape ``(B, *D)``."""
         ...
 
-    def attempt(self, state: State, rows: Tensor) -> tuple[State, Tensor]:
+    def attempt(self, state: State, rows: Rows) -> tuple[State, Floats]:
         """Try a step of every row, none past the goal.
 
         Args:
             state: where the rows are.
-            rows: their numbers in the batch, int64, shape ``(R,)``.
+            rows: their numbers in the batch, shape ``(R,)``.
 
         Returns:
-            Where the step leads, with its length as h; and its error, float64, shape ``(R,)``,
-            at most 1 where it is to be taken.
+            Where the step leads, with its length as h; and its error, shape ``(R,)``, at most 1
+            where it is to be taken.
         """
         ...
 
-    def settle(self, state: State, rows: Tensor) -> None:
-        """Hear where the rows are after a round."""
+    def settle(self, taken: Mask) -> None:
+        """Hear which rows have taken the step that was tried: a mask, shape ``(R,)``."""
+        ...
+
+    def keep(self, rows: Mask) -> None:
+        """Hear which rows go on, the others having arrived: a mask, shape ``(R,)``."""
         ...
 
 
@@ -103,8 +125,7 @@ class March:
     goal: float
     max_steps: int
     run: Run
-    _arrived: list[tuple[Tensor, State]] = field(default_factory=list, init=False)
-    _broken: Tensor = field(init=False)  # which rows of the batch have met what is not finite
+    _arrived: list[tuple[Rows, Tensor]] = field(default_factory=list, init=False)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Carry x of shape ``(B, *D)`` to the goal.
@@ -113,72 +134,73 @@ class March:
             StepError: if the steps of a row become too short, or too many.
             NonFiniteError: if the steps of a row are not finite however short.
         """
-        rows = torch.arange(len(x), device=x.device)
-        self._broken = torch.zeros_like(rows, dtype=torch.bool)
+        rows = np.arange(len(x))
         try:
             state = self.method.begin(x)
-            latest = float(state.t[0]) if len(rows) else self.goal
-            rounds = 0
+            strain = np.full(len(x), self.method.control.start)
+            latest, rounds = math.nan, 0
             while len(rows):
                 self._check_budget(rounds, state, rows)
                 rounds += 1
-                state, stuck, gone, slowest = self._round(state, rows)
-                if stuck:
-                    self._give_up(state, rows)
-                if gone:
-                    rows, state = self._part(state, rows)
-                    self.run.select(None if self.method.whole else rows, len(x))
-                if len(rows) and slowest != latest:
-                    latest = slowest
-                    self._report(latest, state, rows)
+                state, strain, error = self._round(state, strain, rows)
+                there = state.t == self.goal
+                self._check_stuck(state, rows, error, there)
+                if there.any():
+                    self._arrived.append(
+                        (rows[there], state.x.index_select(0, _places(there, state.x)))
+                    )
+                    rows, state, strain = rows[~there], state.pick(~there), strain[~there]
+                    self.method.keep(~there)
+                    self.run.select(None if self.method.whole else torch.from_numpy(rows), len(x))
+                latest = self._report(latest, state, rows)
         finally:
             self.run.select(None, len(x))
         return self._whole(rows, state)[0]
 
-    def _round(self, state: State, rows: Tensor) -> tuple[State, bool, bool, float]:
-        """One step of all rows; whether one is stuck, one is there, and where the last one is."""
+    def _round(self, state: State, strain: Floats, rows: Rows) -> tuple[State, Floats, Floats]:
+        """One try of all rows: where they are, the strains of their last steps, the errors."""
+        control = self.method.control
         tried, error = self.method.attempt(state, rows)
-        state = state.replaced(error <= 1.0, tried, tried.h * self.method.control.factor(error))
-        self._broken[rows] |= ~error.isfinite()
-        self.method.settle(state, rows)
-        there = state.t == self.goal
-        stuck = (state.h.abs() < self.method.shortest) & ~there
-        away = (state.t - self.goal).abs()
-        # One look at the device in a round.
-        flags = torch.stack((stuck.any().double(), there.any().double(), state.t[away.argmax()]))
-        is_stuck, is_there, slowest = flags.tolist()
-        return state, bool(is_stuck), bool(is_there), slowest
+        found = control.strain(error)
+        taken = found <= 0.0
+        self.method.settle(taken)
+        state = state.replaced(taken, tried, tried.h * control.factor(found, strain))
+        return state, np.where(taken, found, strain), error
 
-    def _part(self, state: State, rows: Tensor) -> tuple[Tensor, State]:
-        there = state.t == self.goal
-        self._arrived.append((rows[there], state.pick(there)))
-        return rows[~there], state.pick(~there)
-
-    def _whole(self, rows: Tensor, state: State) -> tuple[Tensor, Tensor]:
+    def _whole(self, rows: Rows, state: State) -> tuple[Tensor, Tensor]:
         """States and times of the whole batch, in its order."""
-        if not self._arrived:
-            return state.x, state.t
-        parts = [*self._arrived, (rows, state)]
-        order = torch.cat([each for each, _ in parts]).argsort()
-        x = torch.cat([each.x for _, each in parts])[order]
-        return x, torch.cat([each.t for _, each in parts])[order]
+        parts = [*self._arrived, (rows, state.x)]
+        order = np.concatenate([each for each, _ in parts])
+        x = torch.cat([each for _, each in parts])
+        times = np.full(len(order), self.goal)
+        times[rows] = state.t
+        places = torch.from_numpy(order.argsort()).to(x.device)
+        return x.index_select(0, places), torch.from_numpy(times)
 
-    def _report(self, t: float, state: State, rows: Tensor) -> None:
-        if self.run.observers and t != self.goal:
+    def _report(self, latest: float, state: State, rows: Rows) -> float:
+        """Show where the last row is, if it has moved."""
+        if not self.run.observers or not len(rows):
+            return latest
+        slowest = float(state.t[abs(state.t - self.goal).argmax()])
+        if slowest != latest:
             x, times = self._whole(rows, state)
-            self.run.report(t, x, times)
+            self.run.report(slowest, x, times)
+        return slowest
 
-    def _check_budget(self, rounds: int, state: State, rows: Tensor) -> None:
+    def _check_budget(self, rounds: int, state: State, rows: Rows) -> None:
         if rounds == self.max_steps:
             self._fail(
-                StepError, state, rows, int((state.t - self.goal).abs().argmax()),
+                StepError, state, rows, int(abs(state.t - self.goal).argmax()),
                 f"has tried max_steps = {rounds} steps without arriving at {self.goal:.6g}.",
                 "Allow more, or a larger tolerance.",
             )  # fmt: skip
 
-    def _give_up(self, state: State, rows: Tensor) -> None:
-        first = int((state.h.abs() < self.method.shortest).nonzero()[0])
-        if bool(self._broken[rows[first]]):
+    def _check_stuck(self, state: State, rows: Rows, error: Floats, there: Mask) -> None:
+        stuck = (abs(state.h) < self.method.shortest) & ~there
+        if not stuck.any():
+            return
+        first = int(stuck.argmax())
+        if not np.isfinite(error[first]):
             self._fail(
                 NonFiniteError, state, rows, first, "is not finite after any step, however short."
             )
@@ -192,12 +214,12 @@ class March:
         self,
         error: type[NonFiniteError | StepError],
         state: State,
-        rows: Tensor,
+        rows: Rows,
         first: int,
         *what: str,
     ) -> None:
         x, times = self._whole(rows, state)
-        t, h = float(state.t[first]), float(state.h[first].abs())
+        t, h = float(state.t[first]), float(abs(state.h[first]))
         row = int(rows[first])
         raise error(
             f"row {row} at t = {t:.6g}, with a step of {h:.2g}: it " + " ".join(what),
@@ -205,5 +227,6 @@ class March:
         )  # fmt: skip
 
 
-def _chosen(rows: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    return torch.where(rows.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+def _places(rows: Mask, x: Tensor) -> Tensor:
+    """The numbers of some rows, where x is."""
+    return torch.from_numpy(rows.nonzero()[0]).to(x.device)
