@@ -39,8 +39,8 @@ class BrownianWalk:
         rows = len(like)
         self._like, self._normal = like, normal
         self._kept: Tensor | None = None  # numbers of the rows that walk on; None: all
-        # Row by row, minus the times at which the path is known, and its values, less any number.
-        # Layer 0 is the present; the order of the others means nothing; infinity is free.
+        # Row by row, minus the times at which the path is known, and its values less the present
+        # one.  Layer 0 is the present; the order of the others means nothing; infinity is free.
         self._falls = np.full((1, rows), -float(t))
         self._values = like.new_zeros(1, rows, like.numel() // max(rows, 1))
         self._tried = self._falls[0], self._values[0]
@@ -67,12 +67,12 @@ class BrownianWalk:
         falls = self._falls
         if fall.shape != falls[0].shape or not ((falls[0] <= fall) & (fall < np.inf)).all():
             raise ArgumentError("to", to, "a time for each row, not above where the row is")
-        weights, spread = self._bridge(fall)
-        increment = self._draw().flatten(1) * self._column(spread)
-        if len(weights) > 1:
-            increment += (self._column(weights) * self._values).sum(0)
-        self._tried = fall, increment
-        return increment.reshape(-1, *self._like.shape[1:])
+        shares, spread = self._bridge(fall)
+        value = self._draw().flatten(1) * self._column(spread)
+        if len(shares) > 1:
+            value += (self._column(shares) * self._values).sum(0)
+        self._tried = fall, value
+        return value.reshape(-1, *self._like.shape[1:])
 
     def settle(self, taken: Mask) -> None:
         """Hear which rows have gone where they last asked about.
@@ -84,19 +84,26 @@ class BrownianWalk:
         Raises:
             ArgumentError: unless the mask has one value for each row.
         """
-        fall, increment = self._tried
+        fall, value = self._tried
         if taken.shape != fall.shape:
             raise ArgumentError("taken", taken, f"a mask of shape {fall.shape}")
-        # What was known before needs no second layer.
-        seen = ~(taken | (self._falls == fall).any(0))
-        if seen.any():
-            self._remember(seen.nonzero()[0])
-        self._falls[0] = np.where(taken, fall, self._falls[0])
-        if len(self._falls) > 1:
-            self._values[0].addcmul_(self._column(taken), increment)
-            self._falls[1:][self._falls[1:] <= self._falls[0]] = np.inf
-            used = np.isfinite(self._falls).any(1)
-            self._falls, self._values = self._falls[used], self._values[torch.from_numpy(used)]
+        if len(self._falls) == 1 and taken.all():
+            self._falls = fall[None]
+            return
+        # What a rejected step has seen is kept, unless it was known before.
+        seen = np.where(taken | (self._falls == fall).any(0), np.inf, fall)
+        falls = self._with_room(seen)
+        free = np.isinf(falls) & (np.isinf(falls).cumsum(0) == 1)
+        falls = np.where(free, seen, falls)
+        here = np.where(taken, fall, falls[0])
+        falls[falls <= here] = np.inf
+        falls[0] = here
+        stays = np.isfinite(falls).astype(np.float64)
+        stays[0], stays[free] = 0.0, 0.0
+        moves = free - stays * taken
+        self._values.mul_(self._column(stays)).addcmul_(self._column(moves), value)
+        used = np.isfinite(falls).any(1).nonzero()[0]  # the present, and what anyone still needs
+        self._falls, self._values = falls[used], self._values[torch.from_numpy(used)]
 
     def keep(self, rows: Mask) -> None:
         """Let only some rows walk on.
@@ -109,27 +116,22 @@ class BrownianWalk:
         self._kept = kept if self._kept is None else self._kept[kept]
 
     def _bridge(self, fall: Floats) -> tuple[Floats, Floats]:
-        """Weights of the known values, ``(K, R)``, and of the draw, in the increments to a time."""
+        """Weights of the known values, shape ``(K, R)``, and of the draw, in those at a time."""
         later = self._falls > fall
         known = np.where(later, -np.inf, self._falls)
         unknown = np.where(later, self._falls, np.inf)
         before, after = known.max(0), unknown.min(0)
         risen = fall - before
         share = risen / (after - before)
-        weights = np.where(known == before, 1.0 - share, np.where(unknown == after, share, 0.0))
-        weights[0] -= 1.0
-        return weights, np.sqrt(risen - risen * share)
+        shares = np.where(known == before, 1.0 - share, np.where(unknown == after, share, 0.0))
+        return shares, np.sqrt(risen - risen * share)
 
-    def _remember(self, rows: NDArray[np.int64]) -> None:
-        """Put what some rows have seen into free layers."""
-        fall, increment = self._tried
-        if np.isfinite(self._falls[:, rows]).all(0).any():
-            self._falls = np.concatenate((self._falls, np.full_like(self._falls[:1], np.inf)))
-            self._values = torch.cat((self._values, torch.zeros_like(self._values[:1])))
-        free = np.isinf(self._falls[:, rows]).argmax(0)
-        self._falls[free, rows] = fall[rows]
-        places, layers = (torch.from_numpy(each).to(increment.device) for each in (rows, free))
-        self._values[layers, places] = (self._values[0] + increment)[places]
+    def _with_room(self, seen: Floats) -> Floats:
+        """The falls, with a free layer in every row that has seen something."""
+        if not (np.isfinite(self._falls).all(0) & np.isfinite(seen)).any():
+            return self._falls
+        self._values = torch.cat((self._values, torch.zeros_like(self._values[:1])))
+        return np.concatenate((self._falls, np.full_like(self._falls[:1], np.inf)))
 
     def _draw(self) -> Tensor:
         drawn = self._normal(self._like)
