@@ -1,4 +1,5 @@
-"""Steps for each row against steps for the batch, at equal achieved error.  One thread, CPU.
+"""Steps for each row against steps for the batch, at equal achieved error.  One thread, CPU;
+seconds are those of the process, whatever else the machine does.
 
 python benchmarks/adaptive.py [--quick] [--json FILE]
 """
@@ -56,14 +57,14 @@ class Timed:
         self.calls, self.rows, self.most, self.seconds = 0, 0, 0, 0.0
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        begin = time.perf_counter()
+        begin = time.process_time()
         out = self.score(x, t)
         self.most = max(self.most, len(x))
-        while time.perf_counter() - begin < self.cost * len(x) / self.most:
+        while time.process_time() - begin < self.cost * len(x) / self.most:
             pass
         self.calls += 1
         self.rows += len(x)
-        self.seconds += time.perf_counter() - begin
+        self.seconds += time.process_time() - begin
         return out
 
 
@@ -78,10 +79,10 @@ def measured(
 ) -> Line:
     """One run from T to eps."""
     timed = Timed(score, cost)
-    begin = time.perf_counter()
+    begin = time.process_time()
     with torch.no_grad():
         out = by.integrate(ReverseSDE(sde, timed), x, sde.T, sde.eps, Run(SharedNoise(1)))
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     return Line(
         f"{type(by).__name__}", where, by.rtol, timed.calls, timed.rows / len(x),
         seconds - timed.seconds, seconds, error(out),

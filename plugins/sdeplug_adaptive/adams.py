@@ -25,6 +25,7 @@ from torch import Tensor
 from sdeplug import Claims, Integrator, LinearSDE, ReverseSDE, Run, option
 from sdeplug_adaptive.clock import Clock, Place
 from sdeplug_adaptive.control import (
+    NOISY,
     Control,
     Floats,
     absolute_tolerance,
@@ -36,10 +37,7 @@ from sdeplug_adaptive.control import (
 from sdeplug_adaptive.march import March, Mask, Rows, State
 from sdeplug_adaptive.rows import Asked, full, whole_batch
 
-# The slope is off by what the data bend, h^2, or by what a path does, h^(1/2); and how a path went
-# says little of how it goes on.
-_SMOOTH = Control(exponent=3.0)
-_NOISY = Control(exponent=1.5, gain=0.3, safety=0.7)
+_SMOOTH = Control(exponent=3.0)  # without noise the data bend as h^2
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class _Steps:
         self.options, self.clock, self.whole = options, clock, options.whole_batch
         self.score = Asked(clock.score, self.whole)
         noisy = clock.least < 1.0
-        self.control = _NOISY if noisy else _SMOOTH
+        self.control = NOISY if noisy else _SMOOTH
         self.shortest = clock.spacing
         self.longest = max(1, int(options.longest_step / clock.spacing))
         like = x if x.dtype == torch.float64 else x.float()

@@ -74,6 +74,11 @@ class Control:
         return np.where(np.isnan(strain), _AFTER_NAN, bounded)
 
 
+NOISY = Control(exponent=1.5, gain=0.3, safety=0.7)
+"""For a path: the part of the drift that a step misses goes as h^(1/2), and how large its noise was
+says little of how it goes on."""
+
+
 def rms(ratio: Tensor) -> Floats:
     """Root mean square of each row: ``(R, *D)`` to ``(R,)``, on the host.
 

@@ -16,7 +16,7 @@ step sees a part of the same path.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from sdeplug import BrownianWalk, Claims, Integrator, NoiseSource, ReverseSDE, Run, option
 from sdeplug_adaptive.control import (
+    NOISY,
     Control,
     Floats,
     absolute_tolerance,
@@ -38,7 +39,7 @@ from sdeplug_adaptive.rows import Asked, full, whole_batch
 _SHORTEST = 1e-13  # step, as a part of the span
 _BIAS = 10.0  # of the noise that is left at the end of VP and VE, in units of rtol
 _PUBLISHED = Control(exponent=1.0 / 0.9, shrink=0.0, grow=float("inf"))
-_KEPT = Control(exponent=1.0 / 0.9)
+_KEPT = replace(NOISY, safety=0.8)
 
 
 @dataclass(frozen=True)
