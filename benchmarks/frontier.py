@@ -1,6 +1,10 @@
-"""Error against evaluations of the exponential solvers, and what they cost. One thread, CPU.
+"""Error against evaluations: our exponential solvers, and those of other libraries as the bar.
 
 python benchmarks/frontier.py [--quick] [--policy] [--json FILE]
+
+One thread, CPU.  The exit status is 1 where ``auto`` is worse than the best sampler of diffusers,
+k-diffusion and azula on the best of its grids, or misses a stored number.  Libraries that are not
+installed are left out.
 """
 
 from __future__ import annotations
@@ -9,324 +13,176 @@ import argparse
 import json
 import math
 import platform
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from functools import cache, partial
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
+from entrants import Entrant, ours, theirs
+from measures import MIXTURES, RING, Error, Problem
+from policy import policy
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
-from sdeplug import (
-    VESDE,
-    VPSDE,
-    At,
-    Integrator,
-    LinearSDE,
-    LogSNR,
-    OnGrid,
-    ReverseSDE,
-    Run,
-    SharedNoise,
-    solver,
-)
-from sdeplug.targets import GaussianMixture
-from sdeplug.testing import (
-    exact_spectrum,
-    marginal_law,
-    relative_error,
-    sliced_w2,
-    specimens,
-)
-from sdeplug.testing.bench import carried, gaussian, gaussian_score
-from sdeplug_exponential import Adams, Auto
-from sdeplug_exponential.multistep import Memory, Plan
+from sdeplug import VESDE, VPSDE
 
 BUDGETS = (8, 16, 32, 64, 128)
-SPECTRUM = (1e-4, 0.01, 0.25, 1.0, 4.0)
+SDES = (VPSDE(), VESDE())
+SIZES = (0.02, 0.05, 0.1)
+FIELDS = 6
+FINALISTS = 6
 RING_VP = (4.3e-2, 7.2e-3, 1.3e-3, 1.2e-4, 1.3e-5)  # what auto must reach on the eight Gaussians
-
-Family = Callable[[int], Integrator]
-"""A budget of evaluations to a sampler from T to eps."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One sampler on one problem: an error for each budget, or a ratio of times."""
+    """One row of a table: an error for each budget."""
 
     what: str
-    problem: str
-    values: tuple[float, ...]
-    limits: tuple[float, ...] = ()
+    errors: tuple[Error, ...]
 
     @property
-    def missed(self) -> bool:
-        return any(value > limit for value, limit in zip(self.values, self.limits, strict=False))
-
-
-def stepping(name: str, power: float = 1.0) -> Family:
-    """A named solver on equal steps in a power of the log-SNR; ``name:option=value`` as well."""
-    name, _, rest = name.partition(":")
-    options = {key: int(value) for key, value in (pair.split("=") for pair in rest.split())}
-    by = solver(f"exponential/{name}", **options)
-    return lambda nfe: OnGrid(by, LogSNR(max(nfe // (by.claims.evaluations or 1), 1), power))
-
-
-def families() -> Mapping[str, tuple[Family, float]]:
-    """Samplers by name, each with the stochasticity that it is run at."""
-    flow = ("ddim", "dpmpp-2m", "dpmpp-3m", "unipc:order=2", "unipc", "exp-midpoint", "exp-rk3")
-    noisy = ("dpmpp-2m-sde", "sa-solver", "adams", "er-sde", "exp-midpoint", "exp-heun", "exp-rk3")
-    return (
-        {"auto": (Auto, 0.0)}
-        | {name: (stepping(name), 0.0) for name in flow}
-        | {f"adams {p},{c}": (stepping(f"adams:predictor={p} corrector={c}"), 0.0)
-           for p, c in ((2, 2), (3, 3), (4, 4))}
-        | {"edm-heun": (lambda nfe: solver("exponential/edm-heun", steps=nfe // 2), 0.0)}
-        | {f"{name}, l = 1": (stepping(name), 1.0) for name in noisy}
-    )  # fmt: skip
-
-
-@cache
-def prior(sde: LinearSDE, rows: int, dimension: int) -> Tensor:
-    return sde.prior((rows, dimension), SharedNoise(3), torch.float64)
-
-
-@torch.no_grad()
-def ends(by: Integrator, reverse: ReverseSDE, x: Tensor) -> Tensor:
-    sde = reverse.forward
-    return by.integrate(reverse, x, sde.T, sde.eps, Run(SharedNoise(0)))
-
-
-@cache
-def reference(sde: LinearSDE, target: GaussianMixture, rows: int) -> Tensor:
-    """The probability flow from the same draws, in 600 steps of order 4."""
-    reverse = ReverseSDE(sde, target.score(sde), 0.0)
-    return ends(OnGrid(Adams(4, 5), LogSNR(600)), reverse, prior(sde, rows, *target.shape))
-
-
-def spectral(by: Integrator, sde: LinearSDE, level: float) -> float:
-    """Root mean square relative error of the standard deviations at eps, exact."""
-    reverse = ReverseSDE(sde, gaussian_score(sde, SPECTRUM), level)
-    start, end = (marginal_law(gaussian(SPECTRUM), sde, t) for t in (sde.T, sde.eps))
-    law = exact_spectrum(partial(carried, by, reverse, sde.eps), start)
-    return float(relative_error(law, end).chunk(2)[0].square().mean().sqrt())
-
-
-def coupled(by: Integrator, sde: LinearSDE, target: GaussianMixture, rows: int) -> float:
-    """Sliced W2 to the flow from the same draws, over the standard deviation of the data."""
-    x = ends(by, ReverseSDE(sde, target.score(sde), 0.0), prior(sde, rows, *target.shape))
-    return sliced_w2(x, reference(sde, target, rows), SharedNoise(1)) / _std(target)
-
-
-def _std(target: GaussianMixture) -> float:
-    return math.sqrt(float(target.covariance.diagonal().mean()))
-
-
-def errors(rows: int) -> Iterator[Line]:
-    """Every sampler on every problem; those with noise where their law is exact."""
-    for sde in (VPSDE(), VESDE()):
-        name = type(sde).__name__.removesuffix("SDE")
-        for what, (family, level) in families().items():
-            values = tuple(spectral(family(nfe), sde, level) for nfe in BUDGETS)
-            yield Line(what, f"Gaussian, {name}", values)
-        for specimen in specimens()[:2]:
-            for what, (family, level) in families().items():
-                if level == 0.0:
-                    values = tuple(
-                        coupled(family(nfe), sde, specimen.target, rows) for nfe in BUDGETS
-                    )
-                    first = specimen is specimens()[0] and name == "VP" and what == "auto"
-                    yield Line(what, f"{specimen.name}, {name}", values, RING_VP if first else ())
+    def values(self) -> tuple[float, ...]:
+        return tuple(error.value for error in self.errors)
 
 
 @dataclass(frozen=True)
-class Bent:
-    """A score with a smooth error: noise predictions are off by ``size`` times a random field."""
+class Standing:
+    """All of ours on one problem, and for each budget the best of theirs.
 
-    target: GaussianMixture
-    sde: LinearSDE
-    size: float
-    seed: int
-
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        marginal = self.sde.at(float(t[0]))
-        scale = math.hypot(marginal.alpha, marginal.sigma)
-        waves, drift, values = self._field()
-        phase = x @ waves / scale + drift * marginal.log_snr
-        field = math.sqrt(2.0 / len(drift)) * phase.cos() @ values
-        return self.target.score(self.sde)(x, t) - self.size / marginal.sigma * field
-
-    def _field(self) -> tuple[Tensor, Tensor, Tensor]:
-        source, (wide,) = SharedNoise(self.seed), self.target.shape
-        like = torch.empty(32, wide, dtype=torch.float64)
-        return 1.5 * source.normal(like).T, 0.25 * source.normal(like[:, 0]), source.normal(like)
-
-
-def perturbed(by: Integrator, level: float, size: float, rows: int) -> float:
-    """Sliced W2 to exact draws without its floor, over the standard deviation: mean of 3 fields."""
-    sde, target = VPSDE(), specimens()[0].target
-    exact, other = (
-        target.sample(rows, noise=SharedNoise(k), t=sde.eps, sde=sde, dtype=torch.float64)
-        for k in (11, 12)
-    )
-    floor, total = sliced_w2(exact, other, SharedNoise(1)), 0.0
-    for seed in (1, 2, 3):
-        reverse = ReverseSDE(sde, Bent(target, sde, size, seed), level)
-        distance = sliced_w2(ends(by, reverse, prior(sde, rows, 2)), exact, SharedNoise(1))
-        total += math.sqrt(max(distance**2 - floor**2, 0.0)) / _std(target)
-    return total / 3.0
-
-
-def wrong_scores(rows: int) -> Iterator[Line]:
-    """With a score that is off by 0.05: the flow, noise, and what auto makes of it."""
-    samplers: Mapping[str, tuple[Family, float]] = {
-        "auto, score_error = 0.05": (lambda nfe: Auto(nfe, 0.05), 1.0),
-        "auto": (Auto, 1.0),
-        "sa-solver, l = 1": (stepping("sa-solver"), 1.0),
-        "dpmpp-2m-sde, l = 1": (stepping("dpmpp-2m-sde"), 1.0),
-    }
-    for what, (family, level) in samplers.items():
-        values = tuple(perturbed(family(nfe), level, 0.05, rows) for nfe in BUDGETS)
-        yield Line(what, "eight gaussians, VP, score off by 0.05", values)
-
-
-RULES = (Adams(2, 0, True), Adams(2, 2, True), Adams(2, 2), Adams(3, 3), Adams(4, 4), Adams(4, 5))
-
-
-def policy(rows: int) -> Iterator[Line]:
-    """The measurement behind ``POLICY``: rules and exponents, then stochasticities."""
-    ring = specimens()[0].target
-    for sde in (VPSDE(), VESDE()):
-        name = type(sde).__name__.removesuffix("SDE")
-        for rule in RULES:
-            for power in (0.7, 0.8, 0.9, 1.0):
-                onto = [OnGrid(rule, LogSNR(nfe, power)) for nfe in BUDGETS]
-                label = f"{rule!r}, power {power}"
-                exact = tuple(spectral(by, sde, 0.0) for by in onto)
-                yield Line(label, f"Gaussian, {name}", exact)
-                yield Line(label, f"eight gaussians, {name}",
-                           tuple(coupled(by, sde, ring, rows) for by in onto))  # fmt: skip
-    for size in (0.02, 0.05, 0.1):
-        for rule in RULES:
-            for level in (0.0, 0.5, 1.0, math.sqrt(2.0)):
-                values = tuple(
-                    perturbed(OnGrid(rule, LogSNR(nfe, 0.8)), level, size, rows // 2)
-                    for nfe in BUDGETS
-                )
-                yield Line(f"{rule!r}, l = {level:.2g}", f"score off by {size}", values)
-
-
-def overhead(quick: bool) -> Iterator[Line]:
-    """Time over that of a bare loop with the same numbers: median of neighbouring pairs."""
-    steps, repetitions = (100, 9) if quick else (200, 31)
-    for shape, limit in (((256, 2), 2.0), ((16, 3, 32, 32), 1.05)):
-        x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-        for name, level in (("ddim", 0.0), ("dpmpp-2m", 0.0), ("unipc", 0.0), ("adams", 1.0)):
-            ours, hand = loops(solver(f"exponential/{name}"), level, steps)
-            torch.testing.assert_close(ours(x), hand(x), rtol=1e-4, atol=1e-4)
-            pairs = [(_seconds(ours, x), _seconds(hand, x)) for _ in range(repetitions)]
-            ratios = [mine / bare for mine, bare in pairs]
-            ratio = (statistics.median(ratios),)
-            yield Line(f"{name}, l = {level:g}", f"overhead at {shape}", ratio, (limit,))
-
-
-def loops(
-    by: Integrator, level: float, steps: int
-) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """A solver, and its linear combinations written as a loop over a table of numbers.
-
-    Both have the times of the grid beforehand: finding them costs a run, not a step.
+    Attributes:
+        problem: what was sampled.
+        lines: ours, ``auto`` first.
+        bar: the best of the others, its name and its grid; empty without other libraries.
+        limits: stored numbers for ``auto``.
     """
-    sde, table = VPSDE(), []
-    times = LogSNR(steps).times(sde.T, sde.eps, sde)
-    onto, reverse = OnGrid(by, At(tuple(times[1:-1]))), ReverseSDE(sde, lambda x, t: -x, level)
-    for (t, s), (decay, weights, share) in zip(pairwise(times), plans(onto, reverse), strict=True):
-        now, end = sde.at(t), sde.at(s)
-        values = tuple(end.alpha * weight for weight in weights)
-        one, score = 1.0 / now.alpha, now.sigma**2 / now.alpha
-        table.append((t, one, score, decay * end.alpha * one, values, end.sigma * share))
 
-    @torch.no_grad()
-    def ours(x: Tensor) -> Tensor:
-        return onto.integrate(reverse, x, sde.T, sde.eps, Run(SharedNoise(0)))
+    problem: Problem
+    lines: tuple[Line, ...]
+    bar: tuple[tuple[str, Error], ...]
+    limits: tuple[float, ...] = ()
 
-    @torch.no_grad()
-    def hand(x: Tensor) -> Tensor:
-        generator, known = torch.Generator().manual_seed(0), []
-        for t, one, score, kept, weights, std in table:
-            model = reverse.score_model(x, torch.full((len(x),), t))
-            known = [x.mul(one).add_(model, alpha=score), *known][: len(weights)]
-            x = x.mul(kept)
-            for weight, value in zip(weights, known, strict=True):
-                x.add_(value, alpha=weight)
-            if std:
-                x.add_(torch.randn(x.shape, generator=generator), alpha=std)
-        return x
-
-    return ours, hand
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """For each budget: whether auto is worse than the bar, or misses a stored number."""
+        auto = self.lines[0].errors
+        worse = [mine.above(other) for mine, (_, other) in zip(auto, self.bar, strict=False)]
+        over = [mine.value > limit for mine, limit in zip(auto, self.limits, strict=False)]
+        missed = [any(pair) for pair in zip(_padded(worse), _padded(over), strict=True)]
+        return tuple("missed" if each else "ok" for each in missed)
 
 
-def plans(onto: OnGrid, reverse: ReverseSDE) -> list[Plan]:
-    """The numbers of every step of a multistep solver, as it uses them."""
-    seen: list[Plan] = []
-
-    class Noting(Memory):
-        def plan(self, target: float, zeta: float) -> Plan:
-            seen.append(super().plan(target, zeta))
-            return seen[-1]
-
-    by, sde = onto.integrator, reverse.linear
-    noting = Noting(by.rule, reverse, Run(SharedNoise(0)), by.quiet)
-    x = torch.zeros(1, 1)
-    for t, s in pairwise(onto.grid.times(sde.T, sde.eps, sde)):
-        x = noting.advance(x, t, s)
-    return seen
+def _padded(known: list[bool]) -> list[bool]:
+    return known or [False] * len(BUDGETS)
 
 
-def _seconds(loop: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    start = time.process_time()
-    loop(x)
-    return time.process_time() - start
+def problems(quick: bool) -> Iterator[tuple[Problem, tuple[float, ...]]]:
+    """With an exact score, without and with noise; then with scores that are off."""
+    rows, drawn = (2048, 1024) if quick else (8192, 2048)
+    for sde in SDES:
+        yield Problem("Gaussian", sde), ()
+        for name in MIXTURES:
+            stored = name == RING and sde == SDES[0]
+            yield Problem(name, sde, rows=rows), RING_VP if stored else ()
+        yield Problem(RING, sde, 0.0, FIELDS, drawn), ()
+    for sde in SDES:
+        for size in SIZES[1:2] if quick else SIZES:
+            yield Problem("Gaussian", sde, size, FIELDS), ()
+            yield Problem(RING, sde, size, FIELDS, drawn), ()
+        if not quick:  # smaller errors cannot be told from none there
+            yield Problem(list(MIXTURES)[1], sde, SIZES[-1], FIELDS, drawn), ()
 
 
-def tables(lines: list[Line]) -> Iterator[Table]:
-    for problem in dict.fromkeys(line.problem for line in lines):
-        made = Table("sampler", title=problem, title_justify="left")
-        rows = [line for line in lines if line.problem == problem]
-        for head in BUDGETS if len(rows[0].values) > 1 else ("x bare",):
-            made.add_column(str(head), justify="right")
-        for line in rows:
-            verdict = " over" if line.missed else ""
-            made.add_row(line.what + verdict, *(f"{value:.2g}" for value in line.values))
-        yield made
+def stand(problem: Problem, others: Sequence[Entrant], limits: tuple[float, ...]) -> Standing:
+    """Run all of ours and the best of theirs."""
+    flow = not problem.fields and problem.name in MIXTURES  # ends are compared, not laws
+    law = problem.fields > 0 and not problem.size
+    mine = [each for each in ours(problem.size) if not (flow and each.noisy)]
+    able = [each for each in mine if not law or each.noisy or each.name == "auto"]
+    lines = (
+        Line(each.name, tuple(measured(problem, each, nfe) for nfe in BUDGETS)) for each in able
+    )
+    field = tuple(
+        each for each in others
+        if (each.noisy if law else problem.fields or not each.noisy)
+        and not (each.grid == "uniform" and isinstance(problem.sde, VESDE))  # is log-snr there
+    )  # fmt: skip
+    bar = tuple(best(problem, field, nfe) for nfe in BUDGETS) if field else ()
+    return Standing(problem, tuple(lines), bar, limits)
+
+
+def best(problem: Problem, field: tuple[Entrant, ...], nfe: int) -> tuple[str, Error]:
+    """The best of those that do best in a short trial, with name and grid."""
+    trials = [(measured(problem.trial, each, nfe).value, k) for k, each in enumerate(field)]
+    first = sorted(each for each in trials if math.isfinite(each[0]))[:FINALISTS]
+    finals = [(measured(problem, field[k], nfe), field[k]) for _, k in first]
+    error, winner = min(finals, key=lambda pair: pair[0].value)
+    return f"{winner.name}, {winner.grid}", error
+
+
+@cache
+def measured(problem: Problem, entrant: Entrant, nfe: int) -> Error:
+    """The error of one entrant, remembered: some trials serve several problems."""
+    return problem.error(entrant.family(nfe), entrant.stochasticity, nfe)
+
+
+def table(standing: Standing) -> Table:
+    """Errors of ours, and at the foot the bar: best of theirs, ratio, verdict."""
+    floor = standing.problem.floor
+    made = Table("sampler", title=standing.problem.title, title_justify="left")
+    if floor:
+        made.caption = f"exact draws are {floor:.2g} apart, which has been taken out"
+    for nfe in BUDGETS:
+        made.add_column(str(nfe), justify="right")
+    for line in standing.lines:
+        made.add_row(line.what, *(f"{value:.2g}" for value in line.values))
+    made.add_section()
+    if standing.bar:
+        made.add_row("best of the others", *(f"{error.value:.2g}" for _, error in standing.bar))
+        made.add_row("", *(name for name, _ in standing.bar))
+        pairs = zip(standing.lines[0].values, standing.bar, strict=True)
+        ratios = [mine / error.value if error.value else math.nan for mine, (_, error) in pairs]
+        made.add_row("auto over it", *(f"{ratio:.2f}" for ratio in ratios))
+    made.add_row("", *standing.verdicts)
+    return made
+
+
+def figures(standing: Standing) -> dict[str, object]:
+    """A table as plain values."""
+    return {
+        "problem": standing.problem.title,
+        "lines": {line.what: line.values for line in standing.lines},
+        "others": [{"sampler": name, "error": error.value} for name, error in standing.bar],
+        "verdicts": standing.verdicts,
+    }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer rows and repetitions")
+    parser.add_argument("--quick", action="store_true", help="fewer rows, one size of error")
     parser.add_argument("--policy", action="store_true", help="what the policy of auto rests on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = 2048 if options.quick else 16384
-    parts = (policy(rows),) if options.policy else (
-        errors(rows), wrong_scores(rows), overhead(options.quick)
-    )  # fmt: skip
-    lines = [line for part in parts for line in part]
-    screen = Console(width=110)
-    for made in tables(lines):
-        screen.print(made)
+    screen, begin = Console(width=132), time.perf_counter()
+    if options.policy:
+        for made in policy(2048 if options.quick else 4096):
+            screen.print(made)
+        return 0
+    others, found = tuple(theirs()), []
+    for problem, limits in problems(options.quick):
+        found.append(stand(problem, others, limits))
+        screen.print(table(found[-1]))
+    missed = sum(each.verdicts.count("missed") for each in found)
+    print(f"{missed} columns missed, {time.perf_counter() - begin:.0f} s")
     if options.json:
         where = f"torch {torch.__version__}, {platform.platform()}"
-        figures = [asdict(line) for line in lines]
-        options.json.write_text(json.dumps({"machine": where, "lines": figures}, indent=2) + "\n")
-    return int(any(line.missed for line in lines))
+        told = {"machine": where, "tables": [figures(each) for each in found]}
+        options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return int(missed > 0)
 
 
 if __name__ == "__main__":

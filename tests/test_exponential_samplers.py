@@ -45,6 +45,7 @@ from sdeplug_exponential import (
     ExpHeun,
     ExpMidpoint,
     ExpRK3,
+    Leap,
     Restart,
     SASolver,
     UniPC,
@@ -227,11 +228,10 @@ def test_auto_says_what_it_picks_and_is_that():
     choice = Auto(32, 0.1).choice(sde)
     assert repr(choice.solver) == "Adams(predictor=2, corrector=2, mean_slope=True)"
     assert choice.grid == LogSNR(32, 0.8)
-    assert choice.stochasticity == 1.0
-    reverse = ReverseSDE(sde, GaussianScore(sde), 1.0)
+    assert choice.stochasticity == 1.4
     one, other = (
-        by.integrate(reverse, x, 1.0, 1e-3, Run(SharedNoise(0)))
-        for by in (Auto(32, 0.1), choice.by)
+        by.integrate(ReverseSDE(sde, GaussianScore(sde), level), x, 1.0, 1e-3, Run(SharedNoise(0)))
+        for by, level in ((Auto(32, 0.1), 1.0), (choice.by, 1.4))
     )
     assert torch.equal(one, other)
 
@@ -256,11 +256,11 @@ def test_auto_is_more_accurate_than_named_solvers_of_its_family(sde, nfe, limit)
 
 def test_auto_scales_the_stochasticity_of_the_reverse_sde():
     sde, x = VPSDE(), normal(5, 2)
-    assert Auto(8, 0.1).choice(sde).stochasticity == 0.5
+    assert Auto(32, 0.1).choice(sde).stochasticity == 1.4
 
     def ends(level):
         reverse = ReverseSDE(sde, GaussianScore(sde), level)
-        return Auto(8, 0.1).integrate(reverse, x, 1.0, 1e-3, loud())
+        return Auto(32, 0.1).integrate(reverse, x, 1.0, 1e-3, loud())
 
     close(ends(0.5), ends(lambda t: 0.5), rtol=1e-12, atol=1e-12)
     assert not torch.allclose(ends(0.5), ends(1.0))
@@ -272,6 +272,24 @@ def test_auto_needs_a_linear_sde():
 
 
 # Grids
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
+def test_a_leap_is_one_step_to_a_noise_ratio(sde):
+    first, seen, *rest = Leap(16, 0.9, 11.0).times(sde.T, sde.eps, sde)
+    assert first == sde.T
+    assert sde.at(seen).sigma / sde.at(seen).alpha == pytest.approx(11.0, rel=1e-9)
+    assert (seen, *rest) == LogSNR(15, 0.9).times(seen, sde.eps, sde)
+    assert Leap(16).length == 16
+
+
+def test_a_span_without_the_ratio_has_no_leap():
+    sde = VPSDE()
+    for t, s in ((0.3, 1e-3), (1.0, 0.9)):
+        assert Leap(8, 0.9).times(t, s, sde) == LogSNR(8, 0.9).times(t, s, sde)
+    assert Leap(1).times(1.0, 1e-3, sde) == (1.0, 1e-3)
+    with pytest.raises(PairingError, match="LinearSDE"):
+        Leap(8).times(1.0, 0.1, Cubic())
 
 
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()])

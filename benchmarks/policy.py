@@ -1,0 +1,46 @@
+"""The measurement behind the policy of ``auto``: rules, grids and stochasticities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from measures import MIXTURES, RING, Problem
+from rich.table import Table
+
+from sdeplug import VESDE, VPSDE, LogSNR, OnGrid
+from sdeplug_exponential import Adams
+
+BUDGETS = (8, 16, 32, 64, 128)
+RULES = (
+    Adams(2, 0, True), Adams(2, 2, True), Adams(2, 3, True), Adams(2, 2), Adams(3, 3), Adams(4, 4),
+    Adams(4, 5),
+)  # fmt: skip
+POWERS = (0.7, 0.8, 0.9, 1.0)
+LEVELS = (0.0, 0.5, 0.7, 1.0, 1.4)
+
+
+def policy(rows: int) -> Iterator[Table]:
+    """Exact scores: rules and exponents; then wrong ones: rules and stochasticities."""
+    for sde in (VPSDE(), VESDE()):
+        for name in ("Gaussian", *MIXTURES):
+            problem = Problem(name, sde, rows=rows)
+            yield table(problem, [(rule, power, 0.0) for rule in RULES for power in POWERS])
+        for size in (0.02, 0.1):
+            for name in ("Gaussian", RING):
+                problem = Problem(name, sde, size, 6, rows)
+                yield table(problem, [(rule, 0.8, level) for rule in RULES for level in LEVELS])
+
+
+def table(problem: Problem, choices: Sequence[tuple[Adams, float, float]]) -> Table:
+    """The errors of all choices on one problem."""
+    made = Table("rule", "power", "l", title=problem.title, title_justify="left")
+    for nfe in BUDGETS:
+        made.add_column(str(nfe), justify="right")
+    for rule, power, level in choices:
+        by = [OnGrid(rule, LogSNR(nfe, power)) for nfe in BUDGETS]
+        errors = [problem.error(each, level, nfe) for each, nfe in zip(by, BUDGETS, strict=True)]
+        slope = ", mean slope" if rule.mean_slope else ""
+        cells = [f"{error.value:.2g}" for error in errors]
+        made.add_row(f"{rule.predictor},{rule.corrector}{slope}", f"{power:g}", f"{level:g}",
+                     *cells)  # fmt: skip
+    return made
