@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
 
 from measures import MIXTURES, RING, Problem
 from rich.table import Table
 
 from sdeplug import VESDE, VPSDE, LogSNR, OnGrid
-from sdeplug_exponential import Adams
+from sdeplug_exponential import Adams, Leap
 
 BUDGETS = (8, 16, 32, 64, 128)
 RULES = (
     Adams(2, 0, True), Adams(2, 2, True), Adams(2, 3, True), Adams(2, 2), Adams(3, 3), Adams(4, 4),
     Adams(4, 5),
 )  # fmt: skip
-POWERS = (0.7, 0.8, 0.9, 1.0)
+GRIDS: tuple[LogSNR | Leap, ...] = (
+    *(LogSNR(1, power) for power in (0.7, 0.8, 0.9, 1.0)),
+    *(Leap(1, 0.9, ratio) for ratio in (7.0, 11.0, 20.0)),
+)
 LEVELS = (0.0, 0.5, 0.7, 1.0, 1.4)
 
 
@@ -24,23 +29,23 @@ def policy(rows: int) -> Iterator[Table]:
     for sde in (VPSDE(), VESDE()):
         for name in ("Gaussian", *MIXTURES):
             problem = Problem(name, sde, rows=rows)
-            yield table(problem, [(rule, power, 0.0) for rule in RULES for power in POWERS])
+            yield table(problem, [(rule, grid, 0.0) for rule in RULES for grid in GRIDS])
         for size in (0.02, 0.1):
             for name in ("Gaussian", RING):
                 problem = Problem(name, sde, size, 6, rows)
-                yield table(problem, [(rule, 0.8, level) for rule in RULES for level in LEVELS])
+                choices = product(RULES, GRIDS[:2], LEVELS)
+                yield table(problem, list(choices))
 
 
-def table(problem: Problem, choices: Sequence[tuple[Adams, float, float]]) -> Table:
+def table(problem: Problem, choices: Sequence[tuple[Adams, LogSNR | Leap, float]]) -> Table:
     """The errors of all choices on one problem."""
-    made = Table("rule", "power", "l", title=problem.title, title_justify="left")
+    made = Table("rule", "grid", "l", title=problem.title, title_justify="left")
     for nfe in BUDGETS:
         made.add_column(str(nfe), justify="right")
-    for rule, power, level in choices:
-        by = [OnGrid(rule, LogSNR(nfe, power)) for nfe in BUDGETS]
+    for rule, grid, level in choices:
+        by = [OnGrid(rule, replace(grid, steps=nfe)) for nfe in BUDGETS]
         errors = [problem.error(each, level, nfe) for each, nfe in zip(by, BUDGETS, strict=True)]
-        slope = ", mean slope" if rule.mean_slope else ""
-        cells = [f"{error.value:.2g}" for error in errors]
-        made.add_row(f"{rule.predictor},{rule.corrector}{slope}", f"{power:g}", f"{level:g}",
-                     *cells)  # fmt: skip
+        told = f"{rule.predictor},{rule.corrector}" + (", mean slope" if rule.mean_slope else "")
+        steps = repr(grid).replace("steps=1, ", "")
+        made.add_row(told, steps, f"{level:g}", *(f"{error.value:.2g}" for error in errors))
     return made
