@@ -34,7 +34,7 @@ from sdeplug_adaptive.control import (
     rms,
     step_budget,
 )
-from sdeplug_adaptive.march import March, Mask, Rows, State
+from sdeplug_adaptive.march import March, Rows, State
 from sdeplug_adaptive.rows import Asked, full, whole_batch
 
 _SMOOTH = Control(exponent=3.0)  # without noise the data bend as h^2
@@ -115,13 +115,3 @@ class _Steps:
         tolerance = self.options.rtol * end.sigma + self.options.atol * end.alpha
         after = State(predicted + correction, end.t, length, (found, change), (aim, there, step))
         return after, rms(correction) / tolerance
-
-    def settle(self, taken: Mask) -> None:
-        """Let the path forget what lies behind."""
-        if self.walk is not None:
-            self.walk.settle(taken)
-
-    def keep(self, rows: Mask) -> None:
-        """Leave the paths of the others."""
-        if self.walk is not None:
-            self.walk.keep(rows)

@@ -21,7 +21,7 @@ from sdeplug_adaptive.control import (
     rms,
     step_budget,
 )
-from sdeplug_adaptive.march import March, Mask, Rows, State
+from sdeplug_adaptive.march import March, Rows, State
 from sdeplug_adaptive.pairs import DORMAND_PRINCE, TSITOURAS, Pair
 from sdeplug_adaptive.rows import Asked, full, whole_batch
 
@@ -75,6 +75,7 @@ class _Stages:
     """One step of a pair; the memory is the field at the present state."""
 
     control = Control(exponent=5.0, gain=0.7, memory=0.4, grow=2.0)
+    walk = None
 
     def __init__(self, options: _RungeKuttaPair, field: Field, t: float, s: float) -> None:
         self.options, self.t, self.s, self.whole = options, t, s, options.whole_batch
@@ -105,12 +106,6 @@ class _Stages:
         tolerance = self._tolerance(torch.maximum(x.abs(), y.abs()))
         error = rms(_combined(pair.e, stages) * wide / tolerance)
         return State(y, end, h, (stages[-1],)), error
-
-    def settle(self, taken: Mask) -> None:
-        """Nothing to do: the state says it all."""
-
-    def keep(self, rows: Mask) -> None:
-        """Nothing to do."""
 
     def _first(self, x: Tensor, velocity: Tensor, t: Floats) -> Floats:
         """Hairer, Norsett & Wanner, section II.4, "starting step size": one evaluation."""

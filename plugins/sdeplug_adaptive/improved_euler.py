@@ -135,16 +135,6 @@ class _Steps:
         error = rms((two - one).mul_(0.5) / size.clamp_(min=self.options.atol))
         return State(x + 0.5 * (one + two), end, t - end, (guess,)), error
 
-    def settle(self, taken: Mask) -> None:
-        """Let the path forget what lies behind."""
-        if self.walk is not None:
-            self.walk.settle(taken)
-
-    def keep(self, rows: Mask) -> None:
-        """Leave the paths of the others."""
-        if self.walk is not None:
-            self.walk.keep(rows)
-
     def _walk(self, x: Tensor, run: Run) -> BrownianWalk | _Fresh:
         like = x if x.dtype == torch.float64 else x.float()
         if self.options.keep_noise:

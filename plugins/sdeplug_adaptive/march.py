@@ -66,12 +66,29 @@ class State(NamedTuple):
         return State(x, t, h, tuple(memory), tuple(marks))
 
 
+class Walk(Protocol):
+    """Noise whose past the march settles: a :class:`sdeplug.BrownianWalk`, or one like it."""
+
+    def settle(self, taken: Mask) -> None:
+        """Hear which rows have taken the step that was tried: a mask, shape ``(R,)``."""
+        ...
+
+    def keep(self, rows: Mask) -> None:
+        """Hear which rows go on, the others having arrived: a mask, shape ``(R,)``."""
+        ...
+
+
 class Method(Protocol):
     """One step of a method, for all rows at once."""
 
     @property
     def control(self) -> Control:
         """How long its steps are."""
+        ...
+
+    @property
+    def walk(self) -> Walk | None:
+        """The noise that its steps see; None without."""
         ...
 
     @property
@@ -99,14 +116,6 @@ class Method(Protocol):
             Where the step leads, with its length as h; and its error, shape ``(R,)``, at most 1
             where it is to be taken.
         """
-        ...
-
-    def settle(self, taken: Mask) -> None:
-        """Hear which rows have taken the step that was tried: a mask, shape ``(R,)``."""
-        ...
-
-    def keep(self, rows: Mask) -> None:
-        """Hear which rows go on, the others having arrived: a mask, shape ``(R,)``."""
         ...
 
 
@@ -150,7 +159,8 @@ class March:
                         (rows[there], state.x.index_select(0, _places(there, state.x)))
                     )
                     rows, state, strain = rows[~there], state.pick(~there), strain[~there]
-                    self.method.keep(~there)
+                    if self.method.walk is not None:
+                        self.method.walk.keep(~there)
                     self.run.select(None if self.method.whole else torch.from_numpy(rows), len(x))
                 latest = self._report(latest, state, rows)
         finally:
@@ -163,7 +173,8 @@ class March:
         tried, error = self.method.attempt(state, rows)
         found = control.strain(error)
         taken = found <= 0.0
-        self.method.settle(taken)
+        if self.method.walk is not None:
+            self.method.walk.settle(taken)
         state = state.replaced(taken, tried, tried.h * control.factor(found, strain))
         return state, np.where(taken, found, strain), error
 
