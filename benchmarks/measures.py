@@ -83,9 +83,10 @@ class Problem:
     @property
     def trial(self) -> Problem:
         """A short one, to find out who should run in earnest."""
-        if self.size:
-            return Problem("Gaussian", self.sde, 0.05, self.fields)
-        return Problem(self.name, self.sde, 0.0, min(self.fields, 2), min(self.rows, 1024))
+        size = 0.05 if self.size else 0.0
+        if self.name == "Gaussian":
+            return Problem(self.name, self.sde, size, self.fields)
+        return Problem(self.name, self.sde, size, min(self.fields, 2), min(self.rows, 1024))
 
     @property
     def floor(self) -> float:

@@ -23,7 +23,7 @@ from sdeplug.errors import (
     StepError,
     UnknownNameError,
 )
-from sdeplug.grid import At, Karras, LogSNR, Quadratic, TimeGrid, Uniform
+from sdeplug.grid import At, Focus, Karras, LogSNR, Quadratic, TimeGrid, Uniform
 from sdeplug.hookspecs import hookimpl, hookspec
 from sdeplug.metric import Metric, Truth
 from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise, Silence
@@ -66,6 +66,7 @@ __all__ = [
     "Event",
     "Field",
     "FlowIntegrator",
+    "Focus",
     "ForwardSDE",
     "FromDenoiser",
     "FromFlow",

@@ -106,10 +106,7 @@ class LogSNR(_Steps):
         linear = _linear(self, sde)
         start, end = linear.at(t).log_snr, linear.at(s).log_snr
         if not math.isfinite(end):
-            raise ArgumentError(
-                "s", s, "a time at which sigma is not 0, for a grid in log-SNR",
-                "Run to eps and let Denoise() go to 0.",
-            )  # fmt: skip
+            raise _silent(s)
         return linear.time_at(start + u**self.power * (end - start))
 
 
@@ -128,6 +125,39 @@ class Karras(_Steps):
         linear = _linear(self, sde)
         start, end = (math.exp(-0.5 * linear.at(time).log_snr / self.rho) for time in (t, s))
         return linear.time_at(-2.0 * self.rho * (start + u * (end - start)).log())
+
+
+@dataclass(frozen=True)
+class Focus(_Steps):
+    """Equal steps in log((q + low) / (q + high)), q = sigma/alpha: few of them outside.
+
+    Between ``low`` and ``high`` they are equal in log-SNR.  Well above the size of the data only
+    noise is to be seen, and well below their finest detail nothing is left to decide: there one
+    step goes a long way.  With ``low`` = 0 and ``high`` = inf it is ``LogSNR``.
+
+    Raises:
+        ArgumentError: unless low is below high.
+    """
+
+    needs: ClassVar[type[ForwardSDE]] = LinearSDE
+
+    low: float = option(0.005, help="sigma/alpha below which steps are sparse", ge=0.0)
+    high: float = option(20.0, help="sigma/alpha above which steps are sparse", gt=0.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low < self.high:
+            raise ArgumentError("low", self.low, f"below high = {self.high}")
+
+    def _between(self, u: Tensor, t: float, s: float, sde: ForwardSDE) -> Tensor:
+        linear = _linear(self, sde)
+        start, end = (math.exp(-0.5 * linear.at(time).log_snr) for time in (t, s))
+        if end + self.low == 0.0:
+            raise _silent(s)
+        start, end = (math.log(q + self.low) - math.log1p(q / self.high) for q in (start, end))
+        place = (start + u * (end - start)).exp()
+        ratio = (place - self.low) / (1.0 - place / self.high)
+        return linear.time_at(-2.0 * ratio.log())
 
 
 @dataclass(frozen=True)
@@ -172,6 +202,13 @@ def checked_times(grid: TimeGrid, t: float, s: float, sde: ForwardSDE) -> Sequen
     return times
 
 
+def _silent(s: float) -> ArgumentError:
+    return ArgumentError(
+        "s", s, "a time at which sigma is not 0, for a grid in log-SNR",
+        "Run to eps and let Denoise() go to 0.",
+    )  # fmt: skip
+
+
 def _linear(grid: TimeGrid, sde: ForwardSDE) -> LinearSDE:
     if not isinstance(sde, LinearSDE):
         raise PairingError(f"{grid!r} needs a LinearSDE, not {sde!r}. Use Uniform or At.")
@@ -183,6 +220,7 @@ GRIDS: Mapping[str, type[TimeGrid]] = {
     "quadratic": Quadratic,
     "log-snr": LogSNR,
     "karras": Karras,
+    "focus": Focus,
     "at": At,
 }
 """The grids by name, for plain data and the command line."""

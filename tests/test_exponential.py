@@ -295,7 +295,7 @@ def test_the_first_steps_do_not_cost_an_order():
         return OnGrid(by, LogSNR(steps)).integrate(reverse, x, 0.3, 0.05, QUIET)
 
     fine = ends(Adams(4, 5), 1600)
-    for by in (DPMpp3M(), UniPC(3), Adams(3, 3), UniPC(2)):
+    for by in (DPMpp3M(), UniPC(3), Adams(3, 3), UniPC(2), Adams(3, 3, knee=0.3)):
         errors = [float((ends(by, steps) - fine).norm()) for steps in (80, 160)]
         assert math.log2(errors[0] / errors[1]) > 2.8
 
@@ -338,6 +338,11 @@ def test_one_evaluation_a_step_and_the_memory_ends_with_the_run(by):
 def test_those_of_the_flow_follow_it_whatever_the_stochasticity(by):
     levels, noisy = Levels(), Levels(level=1.0)
     assert torch.equal(levels.ours(by), noisy.ours(by))
+
+
+def test_a_rule_for_the_log_snr_has_no_knee():
+    with pytest.raises(ArgumentError, match=r"knee = 0\.5: must be 0 with mean_slope"):
+        Adams(2, 2, mean_slope=True, knee=0.5)
 
 
 @pytest.mark.parametrize("cls", [Adams, SASolver])
@@ -459,7 +464,9 @@ def test_the_stochasticity_of_er_sde_is_that_of_its_noise_function():
 
 
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
-@pytest.mark.parametrize("by", [Adams(4, 4), Adams(2, 2, True), UniPC(3), ERSDE(), ExpRK3()])
+@pytest.mark.parametrize(
+    "by", [Adams(4, 4, knee=0.04), Adams(2, 2, True), UniPC(3), ERSDE(), ExpRK3()]
+)
 def test_float32_and_half_precision_lose_no_more_than_rounding(sde, by):
     """Data of standard deviation 0.5 with a state in float32 or a model in half precision."""
     exact = GaussianScore(sde)
@@ -487,7 +494,9 @@ def test_float32_and_half_precision_lose_no_more_than_rounding(sde, by):
 
 
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
-@pytest.mark.parametrize("by", [Adams(4, 4), Adams(2, 2, True), UniPC(3), ERSDE(), ExpRK3()])
+@pytest.mark.parametrize(
+    "by", [Adams(4, 4, knee=0.04), Adams(2, 2, True), UniPC(3), ERSDE(), ExpRK3()]
+)
 def test_near_eps_no_more_than_rounding_is_lost(sde, by):
     """Data of standard deviation 0.01 around -1, 0 and 1, which end as narrow as sigma is there.
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from math import exp, expm1, inf, sqrt
+from math import exp, expm1, inf, log1p, sqrt
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
 from sdeplug_exponential.multistep import Rule, combination
 from sdeplug_exponential.weights import (
+    bent_weights,
     exact_slope,
     kernel,
     mean_slope,
@@ -48,6 +50,38 @@ def test_polynomials_through_the_points_are_integrated_exactly(z, older, correct
         got = sum(w * p**power for w, p in zip(weights, points, strict=True))
         size = sum(abs(w * p**power) for w, p in zip(weights, points, strict=True))
         assert got == pytest.approx(wanted, rel=1e-11, abs=1e-12 * size)
+
+
+@given(
+    st.floats(0.05, 8.0), st.lists(gaps, max_size=3), st.booleans(), st.floats(-3.0, 5.0),
+    st.floats(0.01, 10.0),
+)  # fmt: skip
+def test_polynomials_in_another_variable_are_integrated_exactly(h, older, corrects, start, knee):
+    points = [1.0, 0.0] if corrects else [0.0]
+    for gap in older:
+        points.append(points[-1] - gap)
+
+    def bent(v):
+        return log1p(exp(-start - v * h) / knee)
+
+    weights = bent_weights(h, points, bent)
+    for power in range(len(points)):
+        wanted, _ = quad(lambda v, k=power: h * exp(h * (v - 1.0)) * bent(v) ** k, 0.0, 1.0)
+        terms = [w * bent(p) ** power for w, p in zip(weights, points, strict=True)]
+        assert sum(terms) == pytest.approx(wanted, rel=1e-7, abs=1e-9 * sum(map(abs, terms)))
+
+
+@given(st.floats(-2.0, 3.0), st.floats(0.1, 1.5), st.floats(0.0, 2.0), st.integers(2, 4))
+def test_a_knee_far_below_is_none(start, step, zeta, count):
+    places = tuple(start - step * k for k in range(4))
+    none, low = (
+        combination(Rule(count, count, knee=knee), start + step, places, (zeta, zeta))
+        for knee in (0.0, 1e-9)
+    )
+    assert low[1] == pytest.approx(none[1], rel=1e-5, abs=1e-5)
+    high = combination(Rule(count, count, knee=10.0), start + step, places, (zeta, zeta))
+    assert (high[0], high[2]) == (none[0], none[2])
+    assert high[1] != pytest.approx(none[1], rel=1e-4, abs=1e-4)
 
 
 @given(sizes)

@@ -11,10 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdeplug.errors import ArgumentError, PairingError
-from sdeplug.grid import GRIDS, At, Karras, LogSNR, Quadratic, TimeGrid, Uniform, checked_times
+from sdeplug.grid import (
+    GRIDS,
+    At,
+    Focus,
+    Karras,
+    LogSNR,
+    Quadratic,
+    TimeGrid,
+    Uniform,
+    checked_times,
+)
 from sdeplug.schedules import EDMSDE, VPSDE
 
-STEPPED = [Uniform, Quadratic, LogSNR, Karras]
+STEPPED = [Uniform, Quadratic, LogSNR, Karras, Focus]
 
 
 @pytest.mark.parametrize("make", [*STEPPED, lambda n: LogSNR(n, 0.5), lambda n: Karras(n, 3.0)])
@@ -31,15 +41,16 @@ def test_every_grid_falls_strictly_from_end_to_end(any_sde, make, data, steps):
     assert grid.length == steps
 
 
-@pytest.mark.parametrize("grid", [Uniform(5), Quadratic(5), Karras(5)])
+@pytest.mark.parametrize("grid", [Uniform(5), Quadratic(5), Karras(5), Focus(5)])
 def test_grids_reach_the_data(any_sde, grid):
     times = checked_times(grid, any_sde.T, 0.0, any_sde)
     assert (times[0], times[-1], len(times)) == (any_sde.T, 0.0, 6)
 
 
 def test_log_snr_cannot_reach_the_data_where_there_is_no_noise():
-    with pytest.raises(ArgumentError, match=r"s = 0\.0.*Run to eps and let Denoise\(\) go to 0"):
-        checked_times(LogSNR(5), 1.0, 0.0, VPSDE())
+    for grid in (LogSNR(5), Focus(5, 0.0)):
+        with pytest.raises(ArgumentError, match=r"s = 0\.0.*Run to eps and let Denoise\(\) go"):
+            checked_times(grid, 1.0, 0.0, VPSDE())
 
 
 def test_uniform_has_equal_steps():
@@ -76,6 +87,25 @@ def test_karras_has_equal_steps_in_the_power_of_the_noise_level(any_sde):
     levels = [math.exp(-any_sde.at(u).log_snr / 14) for u in times]
     steps = [late - early for late, early in pairwise(levels)]
     assert steps == pytest.approx([steps[0]] * 6, rel=1e-6)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.01, 5.0), (0.1, 1.0), (0.0, 20.0), (0.003, math.inf)])
+def test_focus_has_equal_steps_between_its_bounds(any_sde, low, high):
+    times = checked_times(Focus(6, low, high), any_sde.T, any_sde.eps, any_sde)
+    ratios = [math.exp(-any_sde.at(u).log_snr / 2) for u in times]
+    places = [math.log(q + low) - math.log(q / high + 1.0) for q in ratios]
+    steps = [late - early for late, early in pairwise(places)]
+    assert steps == pytest.approx([steps[0]] * 6, rel=1e-6)
+
+
+def test_focus_without_bounds_is_log_snr(any_sde):
+    spans = (any_sde.T, any_sde.eps, any_sde)
+    assert Focus(9, 0.0, math.inf).times(*spans) == pytest.approx(LogSNR(9).times(*spans))
+
+
+def test_the_bounds_of_focus_are_in_order():
+    with pytest.raises(ArgumentError, match=r"low = 2\.0: must be below high = 2\.0"):
+        Focus(5, 2.0, 2.0)
 
 
 @given(st.sets(st.floats(0.0, 2.0), max_size=8), st.floats(0.0, 0.4), st.floats(0.5, 1.0))
@@ -147,7 +177,7 @@ def test_more_steps_than_there_are_floats_are_refused():
         checked_times(Uniform(10), math.nextafter(0.5, 1.0), 0.5, VPSDE())
 
 
-@pytest.mark.parametrize("grid", [LogSNR(3), Karras(3)])
+@pytest.mark.parametrize("grid", [LogSNR(3), Karras(3), Focus(3)])
 def test_grids_in_the_noise_level_need_a_linear_sde(grid):
     with pytest.raises(PairingError, match=r"needs a LinearSDE.*Use Uniform or At"):
         checked_times(grid, 1.0, 0.5, Cubic())

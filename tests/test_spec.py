@@ -16,6 +16,7 @@ from sdeplug import (
     Corrected,
     Corrector,
     Denoise,
+    Focus,
     ForwardSDE,
     Integrator,
     Karras,
@@ -44,6 +45,7 @@ GRID_VALUES = st.one_of(
     st.builds(Quadratic, STEPS),
     st.builds(LogSNR, STEPS, power=POSITIVE),
     st.builds(Karras, STEPS, rho=POSITIVE),
+    st.builds(Focus, STEPS, low=st.floats(0.0, 1.0), high=st.floats(1.5, 1e300)),
     st.sets(st.floats(0.0, 1e9)).map(lambda points: At(tuple(sorted(points, reverse=True)))),
 )
 CORRECTORS = st.one_of(

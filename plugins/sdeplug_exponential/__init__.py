@@ -15,7 +15,6 @@ from sdeplug_exponential.adams import DDIM, Adams, DPMpp2M, DPMpp2MSDE, DPMpp3M,
 from sdeplug_exponential.auto import POLICY, Auto, Choice
 from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
 from sdeplug_exponential.karras import EDMHeun, Restart
-from sdeplug_exponential.leap import Leap
 from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK3
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "ExpHeun",
     "ExpMidpoint",
     "ExpRK3",
-    "Leap",
     "Restart",
     "SASolver",
     "UniPC",

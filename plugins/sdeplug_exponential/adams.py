@@ -64,9 +64,14 @@ class Adams(Multistep):
     predictor: int = option(3, help="values of the prediction", ge=1, le=4)
     corrector: int = option(3, help="values of the correction; 0 for none", ge=0, le=5)
     mean_slope: bool = option(False, help="two values: slope at the middle, as DPM-Solver++ 2M")
+    knee: float = option(
+        0.0, help="sigma / alpha below which D is smooth in it, rather than in its log", ge=0.0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mean_slope and self.knee:
+            raise ArgumentError("knee", self.knee, "0 with mean_slope", "That rule has no knee.")
         if self.corrector == 1:
             raise ArgumentError("corrector", 1, "0, or from 2 to 5", "0 leaves the correction out.")
 
@@ -74,7 +79,7 @@ class Adams(Multistep):
     def rule(self) -> Rule:
         """That of the options."""
         slope = mean_slope if self.mean_slope else exact_slope
-        return Rule(self.predictor, self.corrector, slope)
+        return Rule(self.predictor, self.corrector, slope, self.knee)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, expm1, inf, sqrt
+from math import exp, expm1, inf, log1p, sqrt
 
 from torch import Tensor
 
 from sdeplug import ReverseSDE, Run
-from sdeplug_exponential.weights import Slope, exact_slope, step_weights
+from sdeplug_exponential.weights import Slope, bent_weights, exact_slope, step_weights
 
 _CLOSE = 1.0 / 16.0  # of a step: values closer to each other would only amplify their errors
 _NODES = ((0.0694318442029737, 0.1739274225687269), (0.3300094782075719, 0.3260725774312731))
@@ -43,12 +43,14 @@ class Rule:
     Attributes:
         predictor: values of the prediction, its order without noise.
         corrector: values of the correction, one of them at the predicted end; 0 for none.
-        slope: the rule for two values.
+        slope: the rule for two values, without a knee.
+        knee: D is a polynomial in log(1 + q / knee), q = sigma / alpha; in log q where it is 0.
     """
 
     predictor: int
     corrector: int = 0
     slope: Slope = exact_slope
+    knee: float = 0.0
 
     @property
     def memory(self) -> int:
@@ -143,22 +145,22 @@ def combination(
     h = target - places[0]
     z = (1.0 + zetas[0]) * h
     decay = exp(-z)
-    for index, weight in _weights(z, target, places[0], places[: rule.predictor], rule.slope):
+    for index, weight in _weights(rule, z, target, places[0], places[: rule.predictor]):
         weights[index] += weight
     count = rule.corrections(len(places))
     if count > 1:
         end, start = places[:2]
         z = (1.0 + zetas[1]) * (end - start)
-        for index, weight in _weights(z, end, start, places[:count], rule.slope):
+        for index, weight in _weights(rule, z, end, start, places[:count]):
             weights[index] += decay * weight
         used = places[1 : 1 + rule.predictor]
-        for index, weight in _weights(z, end, start, used, rule.slope):
+        for index, weight in _weights(rule, z, end, start, used):
             weights[1 + index] -= decay * weight
     return decay, tuple(weights), sqrt(-expm1(-2.0 * zetas[0] * h))
 
 
 def _weights(
-    z: float, end: float, start: float, places: tuple[float, ...], slope: Slope
+    rule: Rule, z: float, end: float, start: float, places: tuple[float, ...]
 ) -> list[tuple[int, float]]:
     """Weights of the values at the places that are far enough from each other, with index."""
     length = end - start
@@ -167,4 +169,8 @@ def _weights(
         if places[kept[-1]] - places[index] >= _CLOSE * length:
             kept.append(index)
     points = [(places[index] - start) / length for index in kept]
-    return list(zip(kept, step_weights(z, points, slope), strict=True))
+    if rule.knee:
+        weights = bent_weights(z, points, lambda v: log1p(exp(-start - v * length) / rule.knee))
+    else:
+        weights = step_weights(z, points, rule.slope)
+    return list(zip(kept, weights, strict=True))

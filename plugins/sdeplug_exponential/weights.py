@@ -5,9 +5,10 @@ In :math:`y = x / \alpha` and :math:`\lambda = \log(\alpha / \sigma)` a step of 
 .. math:: y' = e^{-z} y + z \int_0^1 e^{-z (1 - v)} D(v)\,dv + \text{noise}, \qquad z = \kappa h,
 
 with :math:`D = E[x_0 | x_t]`, :math:`\kappa = 1 + l^2` and v the part of the step that is done.
-D is replaced by the polynomial through its values at some points; the weight of a value is the
-integral of its Lagrange polynomial.  (Hochbruck & Ostermann, Acta Numerica 2010, sections 2.5 and
-4; for diffusion models arXiv 2206.00927, 2302.04867 and 2309.05019.)
+D is replaced by the polynomial through its values at some points, in :math:`\lambda` or in
+another variable; the weight of a value is the integral of its Lagrange polynomial.  (Hochbruck &
+Ostermann, Acta Numerica 2010, sections 2.5 and 4; for diffusion models arXiv 2206.00927, 2302.04867
+and 2309.05019.)
 
 Everything is a Gauss-Legendre sum of positive terms times Lagrange polynomials: nothing cancels,
 however short the step.  All numbers are Python floats.
@@ -24,6 +25,9 @@ _PANEL = 8.0
 
 Slope = Callable[[float], float]
 """z to the weight that a rule of two points gives to the slope of D, in units of 1/h."""
+
+Variable = Callable[[float], float]
+"""What D is a polynomial in, from the part of the step that is done; strictly monotone."""
 
 
 def exact_slope(z: float) -> float:
@@ -103,6 +107,18 @@ def step_weights(z: float, points: Sequence[float], slope: Slope = exact_slope) 
         later = (rate - second * at_start) / (first - second)
         return [later, at_start - later]
     return lagrange_weights(points, kernel(z))
+
+
+def bent_weights(z: float, points: Sequence[float], variable: Variable) -> list[float]:
+    """Weights of the values at ``points`` for a polynomial in another variable.
+
+    Args:
+        z: kappa h, above 0.
+        points: in units of the step, distinct.
+        variable: what D is a polynomial in.
+    """
+    measure = [(variable(v), weight) for v, weight in kernel(z)]
+    return lagrange_weights([variable(point) for point in points], measure)
 
 
 def _lagrange(points: Sequence[float], j: int, v: float) -> float:

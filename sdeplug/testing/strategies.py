@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, MissingExtraError
-from sdeplug.grid import At, Karras, LogSNR, Quadratic, TimeGrid, Uniform
+from sdeplug.grid import At, Focus, Karras, LogSNR, Quadratic, TimeGrid, Uniform
 from sdeplug.noise import SharedNoise
 from sdeplug.options import Configured, Option, build, members, options_of
 from sdeplug.registry import registry
@@ -73,6 +73,7 @@ def grids(most: int = 8) -> SearchStrategy[TimeGrid]:
         st.builds(Quadratic, steps),
         st.builds(LogSNR, steps, powers),
         st.builds(Karras, steps, st.sampled_from((7.0, 3.0))),
+        st.builds(Focus, steps, st.sampled_from((0.005, 0.0)), st.sampled_from((20.0, 1.0))),
         points.map(lambda chosen: At(tuple(sorted(chosen, reverse=True)))),
     )
 
