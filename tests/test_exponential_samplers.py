@@ -57,12 +57,9 @@ STAGED = [each for each in SOLVERS if isinstance(each, (ExpMidpoint, ExpHeun, Ex
 VARIANTS = [
     *STAGED,
     Adams(1, 0),
-    Adams(1, 2),
     Adams(4, 5),
     Adams(3, 3, knee=0.3),
-    UniPC(1),
     UniPC(2),
-    UniPC(4),
     SASolver(3, 4),
     ERSDE(1),
     EDMHeun(1),
