@@ -20,10 +20,12 @@ from sdeplug import (
     NoiseSource,
     OnGrid,
     PairingError,
+    Quadratic,
     ReverseSDE,
     Run,
     SharedNoise,
     Silence,
+    Uniform,
     solver,
 )
 from sdeplug.registry import registry
@@ -301,6 +303,7 @@ def test_a_tuned_grid_is_the_best_of_those_that_were_measured(sde):
     assert [value for _, value in measured] == sorted(value for _, value in measured)
     assert tune_grid(DPMpp2M(), sde, 16) == measured[0][0]
     assert measured[0][1] < 0.7 * dict(measured)[LogSNR(16)]
+    assert {type(grid) for grid, _ in measured} == {Focus, Karras, LogSNR, Quadratic, Uniform}
 
 
 def test_a_budget_is_one_of_evaluations():

@@ -48,7 +48,7 @@ from sdeplug.testing.floors import check_floor
 from sdeplug.testing.invariance import check_corrector_bias, check_corrector_invariance
 from sdeplug.testing.marginals import check_constant, check_marginals, check_rotation
 from sdeplug.testing.paired import check_own_tolerance
-from sdeplug_ode import RK4, AdamsBashforth, Euler, Heun
+from sdeplug_ode import AdamsBashforth, Euler, Heun
 from sdeplug_song import (
     Ancestral,
     AnnealedLangevin,
@@ -172,13 +172,9 @@ def test_denoise_has_the_law_of_the_posterior_mean():
 
 RIGHT = [
     EulerMaruyama(),
-    ReverseDiffusion(),
-    Ancestral(),
     Ancestral(large_variance=True),
-    Euler(),
     Heun(),
-    RK4(),
-    *(AdamsBashforth(order) for order in (2, 3, 4)),
+    AdamsBashforth(3),
 ]
 
 

@@ -34,7 +34,7 @@ from sdeplug.testing import (
     specimens,
 )
 from sdeplug.testing.sampling import check_law_by_sampling
-from sdeplug_ode import RK4, AdamsBashforth, Euler, Heun
+from sdeplug_ode import RK4, Euler, Heun
 from sdeplug_song import (
     Ancestral,
     AnnealedLangevin,
@@ -51,12 +51,8 @@ SDE = VPSDE()
 @pytest.mark.parametrize(
     "solver",
     [
-        EulerMaruyama(),
         Ancestral(),
-        Euler(),
-        Heun(),
         RK4(),
-        AdamsBashforth(),
         Langevin(),
         AnnealedLangevin(),
         Corrected(ReverseDiffusion(), Langevin()),

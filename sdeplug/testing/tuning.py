@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 from sdeplug.compose import OnGrid
 from sdeplug.errors import ArgumentError
-from sdeplug.grid import Karras, LogSNR, Quadratic, TimeGrid, Uniform
+from sdeplug.grid import Focus, Karras, LogSNR, Quadratic, TimeGrid, Uniform
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solver import Integrator
@@ -19,6 +20,7 @@ from sdeplug.testing.exact import exact_spectrum, marginal_law, relative_error
 _NARROW = 1e-4  # a variance as small as the details of an image, beside those of the bench
 _POWERS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3)
 _EXPONENTS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0)
+_ENDS = tuple(product((0.0, 0.002, 0.005, 0.01), (5.0, 10.0, 20.0, 60.0)))
 
 
 def tune_grid(solver: Integrator, sde: LinearSDE, nfe: int, stochasticity: float = 1.0) -> TimeGrid:
@@ -26,7 +28,7 @@ def tune_grid(solver: Integrator, sde: LinearSDE, nfe: int, stochasticity: float
 
     Noise-free: the error is that of the exact law at eps for Gaussian data of variances 1e-4 to 4.
     The grids are equal steps in powers of the log-SNR, in powers of sigma / alpha (Karras), in
-    time, and in its square root.
+    log-SNR between two noise ratios (Focus), in time, and in its square root.
 
     Args:
         solver: an integrator of one step, affine when the score is.
@@ -61,6 +63,7 @@ def grid_errors(
 def _grids(steps: int) -> Iterator[TimeGrid]:
     yield from (LogSNR(steps, power) for power in _POWERS)
     yield from (Karras(steps, rho) for rho in _EXPONENTS)
+    yield from (Focus(steps, low, high) for low, high in _ENDS)
     yield from (Uniform(steps), Quadratic(steps))
 
 
