@@ -85,14 +85,13 @@ def run(seed=0):
 @parametrize_with_checks(
     [
         SRK(),
-        AdaptiveHeun(),
-        Euler(),
+        AdaptiveHeun(0.01, 0.01),
         Euler(steps=3),
         Heun(),
         Midpoint(),
         ReversibleHeun(),
-        AdaptiveSRK(),
-        OnGrid(Corrected(SRK(), Langevin()), LogSNR(16)),
+        AdaptiveSRK(3e-3, 3e-3),
+        OnGrid(Corrected(SRK(), Langevin()), LogSNR(5)),
     ],
     fast=True,
 )
