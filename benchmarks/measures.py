@@ -6,6 +6,7 @@ Every run counts its score evaluations, and none may spend more than its budget.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -28,6 +29,9 @@ from sdeplug.targets import GaussianMixture
 from sdeplug.testing import exact_spectrum, marginal_law, relative_error, sliced_w2, specimens
 from sdeplug.testing.bench import carried, gaussian, gaussian_score
 from sdeplug_exponential import Adams
+
+Level = float | Callable[[float], float]
+"""A stochasticity, constant or a function of time."""
 
 SPECTRUM = (1e-4, 0.01, 0.25, 1.0, 4.0)
 MIXTURES = {each.name: each.target for each in specimens()[:2]}
@@ -96,7 +100,7 @@ class Problem:
         target = MIXTURES[self.name]
         return math.sqrt(_exact(self.sde, target, self.rows)[1]) / _std(target)
 
-    def error(self, by: Integrator, level: float, nfe: int) -> Error:
+    def error(self, by: Integrator, level: Level, nfe: int) -> Error:
         """That of a sampler at a stochasticity, with at most ``nfe`` evaluations."""
         if self.name == "Gaussian":
             return spectral(by, self.sde, level, nfe, self.size, max(self.fields, 1))
@@ -114,7 +118,12 @@ class Problem:
 
 
 def spectral(
-    by: Integrator, sde: LinearSDE, level: float, nfe: int, size: float = 0.0, fields: int = 1
+    by: Integrator,
+    sde: LinearSDE,
+    level: Level,
+    nfe: int,
+    size: float = 0.0,
+    fields: int = 1,
 ) -> Error:
     """Exact: root mean square relative error of the standard deviations at eps.
 
@@ -170,7 +179,7 @@ def coupled(by: Integrator, sde: LinearSDE, target: GaussianMixture, nfe: int, r
 
 
 def drawn(
-    by: Integrator, sde: LinearSDE, target: GaussianMixture, level: float, nfe: int,
+    by: Integrator, sde: LinearSDE, target: GaussianMixture, level: Level, nfe: int,
     size: float, seed: int, rows: int,
 ) -> float:  # fmt: skip
     """Square of the sliced W2 to exact draws without its floor, over the variance of the data."""
@@ -236,7 +245,7 @@ def turned(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def ends(
-    by: Integrator, sde: LinearSDE, score: ScoreModel, level: float, x: Tensor, nfe: int,
+    by: Integrator, sde: LinearSDE, score: ScoreModel, level: Level, x: Tensor, nfe: int,
     noise: NoiseSource | None = None,
 ) -> Tensor:  # fmt: skip
     """x carried from T to eps."""
