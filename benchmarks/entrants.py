@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 
 import torch
 
 from sdeplug import (
     VPSDE,
     Counted,
+    Focus,
     Integrator,
     LogSNR,
     MissingExtraError,
@@ -28,6 +30,7 @@ from sdeplug_foreign.borrowed import Borrowed
 Family = Callable[[int], Integrator]
 """A budget of evaluations to a sampler from T to eps."""
 
+EVEN = LogSNR(1)
 SPACINGS = ("log-snr", "karras", "uniform")
 LIBRARIES: tuple[type[Borrowed], ...] = (KDiffusionSampler, AzulaSampler, DiffusersSampler)
 TWINS = {
@@ -49,7 +52,7 @@ class Entrant:
         family: the sampler for a budget.
         stochasticity: of the reverse SDE that it is given.
         noisy: whether it draws noise.
-        grid: name of its grid, for one of another library.
+        grid: name of its grid, where it does not bring its own.
     """
 
     name: str
@@ -59,21 +62,37 @@ class Entrant:
     grid: str = ""
 
 
-def stepping(name: str, power: float = 1.0) -> Family:
-    """A named solver on equal steps in a power of the log-SNR; ``name:option=value`` as well."""
+def stepping(name: str, grid: LogSNR | Focus = EVEN) -> Family:
+    """A named solver on a grid of as many steps as it can pay; ``name:option=value`` as well."""
     name, _, rest = name.partition(":")
     options = {key: int(value) for key, value in (pair.split("=") for pair in rest.split())}
     by = solver(f"exponential/{name}", **options)
-    return lambda nfe: OnGrid(by, LogSNR(max(nfe // (by.claims.evaluations or 1), 1), power))
+    return lambda nfe: OnGrid(by, replace(grid, steps=max(nfe // (by.claims.evaluations or 1), 1)))
+
+
+def family() -> Iterator[Entrant]:
+    """For a wrong score: auto, and members of the family on two grids at two stochasticities."""
+    yield Entrant("auto", partial(Auto, score_error=0.05), 1.0, True, "its own")
+    grids = {"log-snr": EVEN, "focus": Focus(1, 0.0025, 19.0)}
+    members = {
+        "dpmpp-2m-sde": "dpmpp-2m-sde",
+        "sa-solver": "sa-solver",
+        "sde-dpm": "sde-dpm",
+        "adams 2,0 of the noise": "adams:predictor=2 corrector=0 noise_prediction=1",
+    }
+    for (grid, steps), (name, member) in product(grids.items(), members.items()):
+        for level in (1.0, 1.4):
+            yield Entrant(f"{name}, l = {level:g}", stepping(member, steps), level, True, grid)
 
 
 def ours(size: float) -> Iterator[Entrant]:
     """Auto, first, and solvers of the same plugin, for a score that is off by so much."""
-    yield Entrant("auto", partial(Auto, score_error=size), 1.0, size > 0.0)
+    yield Entrant("auto", partial(Auto, score_error=size), 1.0, size > 0.0, "its own")
     noisy = ("dpmpp-2m-sde", "sa-solver", "adams", "er-sde", "exp-midpoint", "exp-heun", "exp-rk3")
     for name in noisy[:3] if size else noisy:
         yield Entrant(f"{name}, l = 1", stepping(name), 1.0, True)
     if size:
+        yield Entrant("sde-dpm, l = 1", stepping("sde-dpm"), 1.0, True)
         return
     flow = ("ddim", "dpmpp-2m", "dpmpp-3m", "unipc:order=2", "unipc", "exp-midpoint", "exp-rk3")
     for name in flow:

@@ -34,8 +34,12 @@ Level = float | Callable[[float], float]
 """A stochasticity, constant or a function of time."""
 
 SPECTRUM = (1e-4, 0.01, 0.25, 1.0, 4.0)
+RING, UNEVEN = "eight gaussians", "eight uneven Gaussians"
 MIXTURES = {each.name: each.target for each in specimens()[:2]}
-RING = "eight gaussians"
+EXACT = tuple(MIXTURES)
+MIXTURES[UNEVEN] = GaussianMixture((1, 5, 3, 7, 2, 8, 4, 6), MIXTURES[RING].means, std=0.1)
+"""Those of ``EXACT``, and the modes of the first with weights that differ, for wrong scores: there
+it is no help to forget which mode is how likely."""
 
 
 @dataclass(frozen=True)

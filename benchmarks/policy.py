@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
-from measures import MIXTURES, RING, Problem
+from measures import EXACT, RING, UNEVEN, Problem
 from rich.table import Table
 
 from sdeplug import VESDE, VPSDE, Focus, LogSNR, OnGrid
@@ -25,12 +25,12 @@ LEVELS = (0.0, 0.5, 1.0, 1.4, *(row.noise for row in POLICY if row.noise))
 def policy(rows: int) -> Iterator[Table]:
     """Exact scores: rules and exponents; then wrong ones: rules and stochasticities."""
     for sde in (VPSDE(), VESDE()):
-        for name in ("Gaussian", *MIXTURES):
+        for name in ("Gaussian", *EXACT):
             problem = Problem(name, sde, rows=rows)
             choices = product((*PLAIN, *KNEES), (*PLAIN_GRIDS, *FOCUSED), (0.0,))
             yield table(problem, list(choices))
         for size in (0.02, 0.1):
-            for name in ("Gaussian", RING):
+            for name in ("Gaussian", RING, UNEVEN):
                 problem = Problem(name, sde, size, 6, rows)
                 yield table(problem, list(product(NOISY, (PLAIN_GRIDS[1], *FOCUSED[2:]), LEVELS)))
 

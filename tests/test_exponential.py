@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from common import GaussianScore, normal
@@ -31,7 +32,9 @@ from sdeplug.testing import exact_spectrum, marginal_law, relative_error
 from sdeplug.testing.bench import alternating, gaussian_score
 from sdeplug_exponential import (
     DDIM,
+    DEIS,
     ERSDE,
+    SDEDPM,
     Adams,
     DPMpp2M,
     DPMpp2MSDE,
@@ -57,7 +60,15 @@ NOISY = [
     ExpHeun(),
     ExpRK3(),
 ]
-FLOWS = [DDIM(), DPMpp2M(), DPMpp3M(), UniPC(2), UniPC(3)]
+FLOWS = [DDIM(), DEIS(), DPMpp2M(), DPMpp3M(), UniPC(2), UniPC(3)]
+PRECISE = [
+    Adams(4, 4, knee=0.04),
+    Adams(2, 2, mean_slope=True),
+    Adams(2, 2, noise_prediction=True),
+    UniPC(3),
+    ERSDE(),
+    ExpRK3(),
+]
 
 
 class Listed(NoiseSource):
@@ -248,6 +259,81 @@ def test_with_one_value_it_is_ancestral_sampling(level):
         close(levels.ours(DDIM()), levels.ours(Adams(1, 0)), rtol=0.0, atol=0.0)
 
 
+@pytest.mark.parametrize("level", [1.0, 0.6, 0.0])
+def test_sde_dpm_is_the_published_update_for_the_same_noise(level):
+    """arXiv 2211.01095, section 5: SDE-DPM-Solver-1, here at any stochasticity."""
+    levels = Levels(level=level)
+    x = levels.x
+    for n in range(len(levels.times) - 1):
+        h = levels.lam[n + 1] - levels.lam[n]
+        noise = (x - levels.alpha[n] * levels.model(x, n)) / levels.sigma[n]
+        x = levels.alpha[n + 1] / levels.alpha[n] * x
+        x = x - (1.0 + level**2) * levels.sigma[n + 1] * math.expm1(h) * noise
+        if level:
+            spread = level * math.sqrt(math.expm1(2.0 * h))
+            x = x + levels.sigma[n + 1] * spread * levels.noise[n]
+    close(levels.ours(SDEDPM()), x, rtol=1e-12, atol=1e-12)
+    close(
+        levels.ours(Adams(1, 0, noise_prediction=True)), levels.ours(SDEDPM()), rtol=0.0, atol=0.0
+    )
+
+
+def deis(levels: Levels, order: int):
+    """DEIS (arXiv 2204.13902, equation 14) in log q: coefficients by a fine sum over q, first steps
+    as in ours by the correction of the step before."""
+    x, known = levels.x, []
+    q = [math.exp(-lam) for lam in levels.lam]
+
+    def step(n, m, points):
+        """Weights of the noise at points, from q_n to q_m."""
+        nodes, weights = np.polynomial.legendre.leggauss(40)
+        places = 0.5 * (q[n] + q[m]) + 0.5 * (q[m] - q[n]) * nodes
+        found = []
+        for j in points:
+            value = 0.5 * (q[m] - q[n]) * weights
+            for i in points:
+                if i != j:
+                    value = value * (np.log(places / q[i]) / math.log(q[j] / q[i]))
+            found.append(float(value.sum()))
+        return found
+
+    y = x / levels.alpha[0]
+    for n in range(len(q) - 1):
+        x = levels.alpha[n] * y
+        known.append((x - levels.alpha[n] * levels.model(x, n)) / levels.sigma[n])
+        if 0 < n < order - 1:  # a value more for a step that had too few
+            before, points = [*range(n)], [*range(n + 1)]
+            new = zip(step(n - 1, n, points), points, strict=True)
+            old = zip(step(n - 1, n, before), before, strict=True)
+            y = y + sum(w * known[j] for w, j in new) - sum(w * known[j] for w, j in old)
+        points = [*range(n + 1)][-order:]
+        y = y + sum(w * known[j] for w, j in zip(step(n, n + 1, points), points, strict=True))
+    return levels.alpha[-1] * y
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_deis_is_the_published_update(order):
+    levels = Levels()
+    close(levels.ours(DEIS(order)), deis(levels, order), rtol=1e-9, atol=1e-9)
+    if order == 1:
+        close(levels.ours(DEIS(1)), levels.ours(DDIM()), rtol=1e-12, atol=1e-12)
+
+
+def test_with_the_noise_held_more_of_it_is_left():
+    """Where there are no data: 1 + 2 h^2 times the variance after a step of length h."""
+    sde, x = VESDE(), torch.zeros(1, 1, dtype=torch.float64)
+    times = LogSNR(60).times(1.0, sde.eps, sde)
+    t, s = times[20:22]
+    h = 0.5 * (sde.at(s).log_snr - sde.at(t).log_snr)
+    point = Empirical(torch.zeros(1, 1, dtype=torch.float64))
+    reverse, sigma = ReverseSDE(sde, point.score(sde), 1.0), sde.at(t).sigma
+    kept = SDEDPM().integrate(reverse, x + sigma, t, s, QUIET) / sde.at(s).sigma
+    one = torch.ones(1, 1, dtype=torch.float64)
+    fresh = SDEDPM().integrate(reverse, x, t, s, Run(Listed(one))) / sde.at(s).sigma
+    assert float(kept**2 + fresh**2) == pytest.approx(1.0 + 2.0 * h**2, abs=3.0 * h**3)
+    assert float(kept**2 + fresh**2) > 1.0 + h**2
+
+
 def third(levels: Levels, whole: bool):
     """DPM-Solver++ with three values, with the whole weight of the second difference or half."""
     x, known = levels.x, []
@@ -295,7 +381,7 @@ def test_the_first_steps_do_not_cost_an_order():
         return OnGrid(by, LogSNR(steps)).integrate(reverse, x, 0.3, 0.05, QUIET)
 
     fine = ends(Adams(4, 5), 1600)
-    for by in (DPMpp3M(), UniPC(3), Adams(3, 3), UniPC(2), Adams(3, 3, knee=0.3)):
+    for by in (DPMpp3M(), DEIS(), UniPC(3), Adams(3, 3), UniPC(2), Adams(3, 3, knee=0.3)):
         errors = [float((ends(by, steps) - fine).norm()) for steps in (80, 160)]
         assert math.log2(errors[0] / errors[1]) > 2.8
 
@@ -340,9 +426,18 @@ def test_those_of_the_flow_follow_it_whatever_the_stochasticity(by):
     assert torch.equal(levels.ours(by), noisy.ours(by))
 
 
-def test_a_rule_for_the_log_snr_has_no_knee():
+def test_a_rule_for_the_log_snr_has_no_knee_and_is_for_the_data():
     with pytest.raises(ArgumentError, match=r"knee = 0\.5: must be 0 with mean_slope"):
         Adams(2, 2, mean_slope=True, knee=0.5)
+    with pytest.raises(ArgumentError, match="noise_prediction = True: must be False with mean_s"):
+        Adams(2, 2, mean_slope=True, noise_prediction=True)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+@pytest.mark.parametrize("by", [Adams(3, 3), Adams(3, 3, noise_prediction=True), SDEDPM()])
+def test_the_step_to_no_noise_is_the_denoised_state(by, level):
+    reverse, x = ReverseSDE(VPSDE(), bent, level), normal(4, 3)
+    close(by.integrate(reverse, x, 0.1, 0.0, QUIET), reverse.denoised(x, 0.1))
 
 
 @pytest.mark.parametrize("cls", [Adams, SASolver])
@@ -464,9 +559,7 @@ def test_the_stochasticity_of_er_sde_is_that_of_its_noise_function():
 
 
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
-@pytest.mark.parametrize(
-    "by", [Adams(4, 4, knee=0.04), Adams(2, 2, True), UniPC(3), ERSDE(), ExpRK3()]
-)
+@pytest.mark.parametrize("by", PRECISE)
 def test_float32_and_half_precision_lose_no_more_than_rounding(sde, by):
     """Data of standard deviation 0.5 with a state in float32 or a model in half precision."""
     exact = GaussianScore(sde)
@@ -494,9 +587,7 @@ def test_float32_and_half_precision_lose_no_more_than_rounding(sde, by):
 
 
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
-@pytest.mark.parametrize(
-    "by", [Adams(4, 4, knee=0.04), Adams(2, 2, True), UniPC(3), ERSDE(), ExpRK3()]
-)
+@pytest.mark.parametrize("by", PRECISE)
 def test_near_eps_no_more_than_rounding_is_lost(sde, by):
     """Data of standard deviation 0.01 around -1, 0 and 1, which end as narrow as sigma is there.
 

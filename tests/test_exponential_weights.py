@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from sdeplug_exponential.multistep import Rule, combination
+from sdeplug_exponential.prediction import NOISE
 from sdeplug_exponential.weights import (
     bent_weights,
     exact_slope,
     kernel,
+    lagrange_weights,
     mean_slope,
     step_weights,
     taylor_slope,
@@ -64,7 +66,7 @@ def test_polynomials_in_another_variable_are_integrated_exactly(h, older, correc
     def bent(v):
         return log1p(exp(-start - v * h) / knee)
 
-    weights = bent_weights(h, points, bent)
+    weights = bent_weights(kernel(h), points, bent)
     for power in range(len(points)):
         wanted, _ = quad(lambda v, k=power: h * exp(h * (v - 1.0)) * bent(v) ** k, 0.0, 1.0)
         terms = [w * bent(p) ** power for w, p in zip(weights, points, strict=True)]
@@ -82,6 +84,32 @@ def test_a_knee_far_below_is_none(start, step, zeta, count):
     high = combination(Rule(count, count, knee=10.0), start + step, places, (zeta, zeta))
     assert (high[0], high[2]) == (none[0], none[2])
     assert high[1] != pytest.approx(none[1], rel=1e-4, abs=1e-4)
+
+
+@given(
+    st.floats(0.05, 8.0), st.lists(gaps, max_size=3), st.booleans(), st.floats(-3.0, 5.0),
+    st.floats(0.0, 4.0),
+)  # fmt: skip
+def test_polynomials_of_the_noise_are_integrated_exactly(h, older, corrects, start, zeta):
+    """Against q times the polynomial along a step, in log q."""
+    points = [1.0, 0.0] if corrects else [0.0]
+    for gap in older:
+        points.append(points[-1] - gap)
+    weights = lagrange_weights(points, NOISE.measure(zeta, h, start))
+    scale = (1.0 + zeta) * h * exp(-start)
+    for power in range(len(points)):
+        wanted, _ = quad(lambda v, k=power: scale * exp(-h * v) * v**k, 0.0, 1.0)
+        terms = [w * p**power for w, p in zip(weights, points, strict=True)]
+        assert sum(terms) == pytest.approx(wanted, rel=1e-9, abs=1e-11 * sum(map(abs, terms)))
+
+
+@given(st.floats(-5.0, 5.0), st.floats(1e-6, 20.0), st.floats(0.0, 4.0))
+def test_where_the_noise_is_held(place, h, zeta):
+    decay, weights, share = combination(Rule(1, prediction=NOISE), place + h, (place,), (zeta, 0.0))
+    h = place + h - place  # what is left of it after rounding
+    assert decay == 1.0
+    assert weights[0] == pytest.approx(-(1.0 + zeta) * exp(-place) * expm1(-h), rel=1e-9)
+    assert share == pytest.approx(sqrt(zeta * expm1(2.0 * h)), rel=1e-9)
 
 
 @given(sizes)
@@ -149,7 +177,10 @@ def test_a_correction_takes_the_prediction_back(gaps, step, zeta):
 
 
 def test_into_a_time_without_noise_it_jumps_to_the_data():
-    assert combination(Rule(3, 3), inf, (1.0, 0.5, 0.0), (1.0, 1.0)) == (0.0, (1.0, 0.0, 0.0), 0.0)
+    places, zetas = (1.0, 0.5, 0.0), (1.0, 1.0)
+    assert combination(Rule(3, 3), inf, places, zetas) == (0.0, (1.0, 0.0, 0.0), 0.0)
+    noise = Rule(3, 3, prediction=NOISE)  # y - q epsilon
+    assert combination(noise, inf, places, zetas) == (1.0, (exp(-1.0), 0.0, 0.0), 0.0)
 
 
 def test_remembered():

@@ -1,7 +1,8 @@
 """Exponential integrators: one multistep family, Runge-Kutta on one Brownian path, and ``auto``.
 
 Multistep, one evaluation a step: ``adams``, and under the names of its special cases ``ddim``,
-``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``unipc``, ``sa-solver``; ``er-sde`` along sigma.
+``deis``, ``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``sa-solver``, ``sde-dpm``, ``unipc``; and
+``er-sde`` along sigma.
 Runge-Kutta: ``exp-midpoint``, ``exp-heun``, ``exp-rk3``.  With a grid of their own: ``edm-heun``,
 ``restart``, and ``auto``, which picks the best for a budget.
 """
@@ -11,7 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sdeplug import Integrator, hookimpl
-from sdeplug_exponential.adams import DDIM, Adams, DPMpp2M, DPMpp2MSDE, DPMpp3M, SASolver, UniPC
+from sdeplug_exponential.adams import (
+    DDIM,
+    DEIS,
+    SDEDPM,
+    Adams,
+    DPMpp2M,
+    DPMpp2MSDE,
+    DPMpp3M,
+    SASolver,
+    UniPC,
+)
 from sdeplug_exponential.auto import POLICY, Auto, Choice
 from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
 from sdeplug_exponential.karras import EDMHeun, Restart
@@ -19,8 +30,10 @@ from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK3
 
 __all__ = [
     "DDIM",
+    "DEIS",
     "ERSDE",
     "POLICY",
+    "SDEDPM",
     "Adams",
     "Auto",
     "Choice",
@@ -45,6 +58,7 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "adams": Adams,
         "auto": Auto,
         "ddim": DDIM,
+        "deis": DEIS,
         "dpmpp-2m": DPMpp2M,
         "dpmpp-2m-sde": DPMpp2MSDE,
         "dpmpp-3m": DPMpp3M,
@@ -55,5 +69,6 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "exp-rk3": ExpRK3,
         "restart": Restart,
         "sa-solver": SASolver,
+        "sde-dpm": SDEDPM,
         "unipc": UniPC,
     }

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sdeplug import Advance, ArgumentError, Claims, Integrator, LinearSDE, ReverseSDE, Run, option
 from sdeplug_exponential.multistep import Memory, Rule
+from sdeplug_exponential.prediction import DATA, NOISE
 from sdeplug_exponential.weights import exact_slope, mean_slope, taylor_slope
 
 _WITH_NOISE, _STARTED = 2, 3  # the highest orders that noise, and the first steps, leave
@@ -67,11 +68,19 @@ class Adams(Multistep):
     knee: float = option(
         0.0, help="sigma / alpha below which D is smooth in it, rather than in its log", ge=0.0
     )
+    noise_prediction: bool = option(False, help="values of the noise in x, not of the data")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mean_slope and self.knee:
             raise ArgumentError("knee", self.knee, "0 with mean_slope", "That rule has no knee.")
+        if self.mean_slope and self.noise_prediction:
+            raise ArgumentError(
+                "noise_prediction",
+                True,
+                "False with mean_slope",
+                "That rule is one for values of the data.",
+            )
         if self.corrector == 1:
             raise ArgumentError("corrector", 1, "0, or from 2 to 5", "0 leaves the correction out.")
 
@@ -79,7 +88,8 @@ class Adams(Multistep):
     def rule(self) -> Rule:
         """That of the options."""
         slope = mean_slope if self.mean_slope else exact_slope
-        return Rule(self.predictor, self.corrector, slope, self.knee)
+        values = NOISE if self.noise_prediction else DATA
+        return Rule(self.predictor, self.corrector, slope, self.knee, values)
 
 
 @dataclass(frozen=True)
@@ -133,6 +143,36 @@ class DPMpp3M(Multistep):
     def rule(self) -> Rule:
         """Three values."""
         return Rule(3)
+
+
+@dataclass(frozen=True)
+class DEIS(Multistep):
+    """DEIS along the probability flow: the noise is a polynomial in the log of sigma / alpha.
+
+    Zhang & Chen, arXiv 2204.13902, equation 14; in the variable that diffusers takes.
+    """
+
+    quiet: ClassVar[bool] = True
+
+    order: int = option(3, help="values that are used", ge=1, le=4)
+
+    @property
+    def rule(self) -> Rule:
+        """As many values of the noise as the order."""
+        return Rule(self.order, prediction=NOISE)
+
+
+@dataclass(frozen=True)
+class SDEDPM(Multistep):
+    """SDE-DPM-Solver-1, at any stochasticity: exponential Euler with the noise held.
+
+    Lu et al., arXiv 2211.01095, section 5; the ``ito`` of azula.
+    """
+
+    @property
+    def rule(self) -> Rule:
+        """One value of the noise."""
+        return Rule(1, prediction=NOISE)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ With :math:`y = x / \alpha`, :math:`\lambda = \log(\alpha / \sigma)`, D the deno
 .. math:: y' = e^{-\kappa h} y + \sum_j w_j D_j
           + \tfrac{\sigma'}{\alpha'} \sqrt{1 - e^{-2 l^2 h}}\; z,
 
-exact but for the polynomial through the values D_j (:mod:`sdeplug_exponential.weights`).  The
+exact but for the polynomial through the values D_j (:mod:`sdeplug_exponential.weights`); where the
+noise is predicted it is one through those (:mod:`sdeplug_exponential.prediction`).  The
 model is asked once a step, where the last step predicted its end.  With that value the last step
 is done over again, now with a polynomial through its end as well (the correction), and the next
 end is predicted.  Both are one linear combination of the state and the values:
@@ -20,12 +21,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, expm1, inf, log1p, sqrt
+from math import exp, inf, log1p
 
 from torch import Tensor
 
 from sdeplug import ReverseSDE, Run
-from sdeplug_exponential.weights import Slope, bent_weights, exact_slope, step_weights
+from sdeplug_exponential.prediction import DATA, Held, Prediction
+from sdeplug_exponential.weights import (
+    Slope,
+    bent_weights,
+    exact_slope,
+    lagrange_weights,
+    step_weights,
+)
 
 _CLOSE = 1.0 / 16.0  # of a step: values closer to each other would only amplify their errors
 _NODES = ((0.0694318442029737, 0.1739274225687269), (0.3300094782075719, 0.3260725774312731))
@@ -43,14 +51,16 @@ class Rule:
     Attributes:
         predictor: values of the prediction, its order without noise.
         corrector: values of the correction, one of them at the predicted end; 0 for none.
-        slope: the rule for two values, without a knee.
-        knee: D is a polynomial in log(1 + q / knee), q = sigma / alpha; in log q where it is 0.
+        slope: the rule for two values of the data, without a knee.
+        knee: they are a polynomial in log(1 + q / knee), q = sigma / alpha; in log q where it is 0.
+        prediction: what the values are.
     """
 
     predictor: int
     corrector: int = 0
     slope: Slope = exact_slope
     knee: float = 0.0
+    prediction: Prediction = DATA
 
     @property
     def memory(self) -> int:
@@ -68,7 +78,7 @@ class Rule:
 
 
 class Memory:
-    """The values of one sequence of steps, the newest first, each times its alpha.
+    """The values of one sequence of steps, the newest first.
 
     Args:
         rule: which values a step uses.
@@ -82,7 +92,7 @@ class Memory:
         self.sde, self.quiet = reverse.linear, quiet
         self.state: Tensor | None = None
         self.places: tuple[float, ...] = ()
-        self.values: list[tuple[float, Tensor]] = []
+        self.values: list[Held] = []
         self.last = 0.0
 
     def advance(self, x: Tensor, t: float, s: float) -> Tensor:
@@ -90,17 +100,16 @@ class Memory:
         if x is not self.state:
             self.places, self.values = (), []
         now, end = self.sde.at(t), self.sde.at(s)
-        # alpha D is one operation, D would be two: alpha goes into the weight.
-        value = x.add(self.reverse.score(x, t), alpha=now.sigma**2)
+        value = self.rule.prediction.value(x, self.reverse.score(x, t), now)
         keep = self.rule.memory - 1
         self.places = (0.5 * now.log_snr, *self.places[:keep])
-        self.values = [(now.alpha, value), *self.values[:keep]]
+        self.values = [value, *self.values[:keep]]
         zeta = 0.0 if self.quiet else mean_square_level(self.reverse, t, s)
         decay, weights, share = self.plan(0.5 * end.log_snr, zeta)
         x = x.mul(decay * end.alpha / now.alpha)
-        for weight, (alpha, each) in zip(weights, self.values, strict=True):
+        for weight, (factor, each) in zip(weights, self.values, strict=True):
             if weight:
-                x.add_(each, alpha=end.alpha * weight / alpha)
+                x.add_(each, alpha=end.alpha * weight * factor)
         if share and end.sigma:
             x.add_(self.run.noise.normal(x), alpha=end.sigma * share)
         self.last, self.state = zeta, x
@@ -138,29 +147,27 @@ def combination(
         places: :math:`\lambda` of the known values, the newest first.
         zetas: mean square of the stochasticity in this step and in the one before.
     """
-    weights = [0.0] * len(places)
+    weights, prediction = [0.0] * len(places), rule.prediction
     if target == inf:
-        weights[0] = 1.0
-        return 0.0, tuple(weights), 0.0
+        kept, weights[0] = prediction.landing(places[0])
+        return kept, tuple(weights), 0.0
     h = target - places[0]
-    z = (1.0 + zetas[0]) * h
-    decay = exp(-z)
-    for index, weight in _weights(rule, z, target, places[0], places[: rule.predictor]):
+    decay = prediction.decay(zetas[0], h)
+    for index, weight in _weights(rule, zetas[0], target, places[0], places[: rule.predictor]):
         weights[index] += weight
     count = rule.corrections(len(places))
     if count > 1:
         end, start = places[:2]
-        z = (1.0 + zetas[1]) * (end - start)
-        for index, weight in _weights(rule, z, end, start, places[:count]):
+        for index, weight in _weights(rule, zetas[1], end, start, places[:count]):
             weights[index] += decay * weight
         used = places[1 : 1 + rule.predictor]
-        for index, weight in _weights(rule, z, end, start, used):
+        for index, weight in _weights(rule, zetas[1], end, start, used):
             weights[1 + index] -= decay * weight
-    return decay, tuple(weights), sqrt(-expm1(-2.0 * zetas[0] * h))
+    return decay, tuple(weights), prediction.share(zetas[0], h)
 
 
 def _weights(
-    rule: Rule, z: float, end: float, start: float, places: tuple[float, ...]
+    rule: Rule, zeta: float, end: float, start: float, places: tuple[float, ...]
 ) -> list[tuple[int, float]]:
     """Weights of the values at the places that are far enough from each other, with index."""
     length = end - start
@@ -169,8 +176,13 @@ def _weights(
         if places[kept[-1]] - places[index] >= _CLOSE * length:
             kept.append(index)
     points = [(places[index] - start) / length for index in kept]
+    measure = rule.prediction.measure(zeta, length, start)
     if rule.knee:
-        weights = bent_weights(z, points, lambda v: log1p(exp(-start - v * length) / rule.knee))
+        weights = bent_weights(
+            measure, points, lambda v: log1p(exp(-start - v * length) / rule.knee)
+        )
+    elif rule.prediction is DATA:
+        weights = step_weights((1.0 + zeta) * length, points, rule.slope)
     else:
-        weights = step_weights(z, points, rule.slope)
+        weights = lagrange_weights(points, measure)
     return list(zip(kept, weights, strict=True))

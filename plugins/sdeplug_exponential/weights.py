@@ -26,6 +26,9 @@ _PANEL = 8.0
 Slope = Callable[[float], float]
 """z to the weight that a rule of two points gives to the slope of D, in units of 1/h."""
 
+Measure = Sequence[tuple[float, float]]
+"""Nodes and weights of an integral over a step: parts of it in [0, 1], and factors."""
+
 Variable = Callable[[float], float]
 """What D is a polynomial in, from the part of the step that is done; strictly monotone."""
 
@@ -56,13 +59,13 @@ def decayed(z: float) -> float:
     return sum(weight for _, weight in kernel(z))
 
 
-def kernel(z: float) -> list[tuple[float, float]]:
+def kernel(z: float) -> Measure:
     """Nodes v in [0, 1] and weights that integrate z exp(-z (1 - v)) times a polynomial."""
     return [(v, z * exp(-z * (1.0 - v)) * weight) for v, weight in nodes(z)]
 
 
-def nodes(z: float) -> list[tuple[float, float]]:
-    """Nodes v in [0, 1] and weights for what decays as exp(-z (1 - v))."""
+def nodes(z: float) -> Measure:
+    """Nodes v in [0, 1] and weights for what decays as exp(-z v) or as exp(-z (1 - v))."""
     panels = max(1, ceil(z / _PANEL))
     return [
         ((panel + node) / panels, weight / panels)
@@ -81,9 +84,7 @@ def _gauss() -> tuple[tuple[float, float], ...]:
     return tuple(pairs)
 
 
-def lagrange_weights(
-    points: Sequence[float], measure: Sequence[tuple[float, float]]
-) -> list[float]:
+def lagrange_weights(points: Sequence[float], measure: Measure) -> list[float]:
     """Integrals of the Lagrange polynomials through distinct points.
 
     Args:
@@ -109,16 +110,16 @@ def step_weights(z: float, points: Sequence[float], slope: Slope = exact_slope) 
     return lagrange_weights(points, kernel(z))
 
 
-def bent_weights(z: float, points: Sequence[float], variable: Variable) -> list[float]:
+def bent_weights(measure: Measure, points: Sequence[float], variable: Variable) -> list[float]:
     """Weights of the values at ``points`` for a polynomial in another variable.
 
     Args:
-        z: kappa h, above 0.
+        measure: nodes and weights of the integral, such as ``kernel(z)``.
         points: in units of the step, distinct.
-        variable: what D is a polynomial in.
+        variable: what the values are a polynomial in.
     """
-    measure = [(variable(v), weight) for v, weight in kernel(z)]
-    return lagrange_weights([variable(point) for point in points], measure)
+    bent = [(variable(v), weight) for v, weight in measure]
+    return lagrange_weights([variable(point) for point in points], bent)
 
 
 def _lagrange(points: Sequence[float], j: int, v: float) -> float:
