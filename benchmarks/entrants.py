@@ -23,7 +23,7 @@ from sdeplug import (
     solver,
 )
 from sdeplug.testing.bench import gaussian_score
-from sdeplug_exponential import Auto
+from sdeplug_exponential import SDEDPM, Adams, Auto, DPMpp2MSDE, SASolver
 from sdeplug_foreign import AzulaSampler, DiffusersSampler, KDiffusionSampler
 from sdeplug_foreign.borrowed import Borrowed
 
@@ -62,11 +62,15 @@ class Entrant:
     grid: str = ""
 
 
-def stepping(name: str, grid: LogSNR | Focus = EVEN) -> Family:
-    """A named solver on a grid of as many steps as it can pay; ``name:option=value`` as well."""
+def stepping(name: str) -> Family:
+    """A named solver on equal steps in log-SNR; ``name:option=value`` as well."""
     name, _, rest = name.partition(":")
     options = {key: int(value) for key, value in (pair.split("=") for pair in rest.split())}
-    by = solver(f"exponential/{name}", **options)
+    return on(solver(f"exponential/{name}", **options), EVEN)
+
+
+def on(by: Integrator, grid: LogSNR | Focus) -> Family:
+    """A solver on a grid of as many steps as a budget pays for."""
     return lambda nfe: OnGrid(by, replace(grid, steps=max(nfe // (by.claims.evaluations or 1), 1)))
 
 
@@ -75,14 +79,14 @@ def family() -> Iterator[Entrant]:
     yield Entrant("auto", partial(Auto, score_error=0.05), 1.0, True, "its own")
     grids = {"log-snr": EVEN, "focus": Focus(1, 0.0025, 19.0)}
     members = {
-        "dpmpp-2m-sde": "dpmpp-2m-sde",
-        "sa-solver": "sa-solver",
-        "sde-dpm": "sde-dpm",
-        "adams 2,0 of the noise": "adams:predictor=2 corrector=0 noise_prediction=1",
+        "dpmpp-2m-sde": DPMpp2MSDE(),
+        "sa-solver": SASolver(),
+        "sde-dpm": SDEDPM(),
+        "adams 2,0 of the noise": Adams(2, 0, noise_prediction=True),
     }
     for (grid, steps), (name, member) in product(grids.items(), members.items()):
         for level in (1.0, 1.4):
-            yield Entrant(f"{name}, l = {level:g}", stepping(member, steps), level, True, grid)
+            yield Entrant(f"{name}, l = {level:g}", on(member, steps), level, True, grid)
 
 
 def ours(size: float) -> Iterator[Entrant]:

@@ -9,6 +9,8 @@ from functools import partial
 import pytest
 import torch
 from common import normal
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sdeplug import (
     VESDE,
@@ -35,6 +37,7 @@ from sdeplug.testing import (
     Law,
     NotApplicable,
     affinity,
+    counted_columns,
     exact_law,
     exact_spectrum,
     marginal_law,
@@ -109,6 +112,47 @@ def test_an_increment_that_is_used_twice_counts_once():
     start = Law(torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64))
     wanted = 3.5 * torch.eye(2, dtype=torch.float64)
     torch.testing.assert_close(exact_law(sampler, start).covariance, wanted)
+
+
+marks = st.integers(0, 8).map(lambda k: k / 8.0)
+
+
+@given(st.lists(st.tuples(marks, marks), max_size=6), st.integers(0, 2), st.integers(-2, 2))
+def test_a_guess_of_the_draws_changes_no_law(asked, draws, off):
+    """Increments in any order, in parts and over again; the variance by their overlaps."""
+
+    def sampler(x, run):
+        for _ in range(draws):
+            x = x + run.noise.normal(x)
+        path = run.noise.brownian(x, 1.0, 0.0)
+        return x + sum(path.increment(u, v) for u, v in asked)
+
+    edges = torch.arange(8, dtype=torch.float64) / 8.0
+    covered = sum((edges >= u) & (edges < v) for u, v in asked) * 1.0 - sum(
+        (edges >= v) & (edges < u) for u, v in asked
+    )
+    wanted = 1.0 + draws + (float((torch.as_tensor(covered) ** 2).sum()) / 8.0 if asked else 0.0)
+    start = Law(torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64))
+    right = counted_columns(sampler, 2)
+    for columns in (None, right, max(right + off, 0)):
+        law = exact_spectrum(sampler, start, columns)
+        assert law.covariance.diagonal().tolist() == pytest.approx([wanted] * 2, rel=1e-12)
+
+
+def test_a_right_guess_saves_a_run():
+    runs = []
+
+    def sampler(x, run):
+        runs.append(len(x))
+        return x + run.noise.normal(x) + run.noise.brownian(x, 1.0, 0.0).increment(0.0, 1.0)
+
+    start = Law(torch.zeros(1, dtype=torch.float64), torch.eye(1, dtype=torch.float64))
+    exact_spectrum(sampler, start)
+    exact_spectrum(sampler, start, counted_columns(sampler, 1))
+    assert runs == [1, 4, 1, 4]
+    exact_spectrum(sampler, start, 2)
+    exact_spectrum(sampler, start, 3)
+    assert runs[4:] == [4, 5, 1, 4]
 
 
 @pytest.mark.parametrize("sde", [VP, VESDE()])
@@ -195,7 +239,7 @@ def test_right_solvers_pass(solver):
 )
 def test_a_grid_of_its_own_is_refined(solver):
     finding = check_marginals(solver)
-    assert {curve.steps[:3] for curve in finding.curves} == {(128, 256, 512)}
+    assert {curve.steps[:2] for curve in finding.curves} == {(256, 512)}
 
 
 @pytest.mark.parametrize("corrector", [AnnealedLangevin(), AnnealedLangevin(0.05, steps=2)])

@@ -15,6 +15,7 @@ from sdeplug.testing.doors import check_solver, parametrize_with_checks
 from sdeplug.testing.exact import (
     Law,
     Response,
+    counted_columns,
     exact_law,
     exact_spectrum,
     marginal_law,
@@ -61,6 +62,7 @@ __all__ = [
     "Verdict",
     "affinity",
     "check_solver",
+    "counted_columns",
     "energy_distance",
     "equivalence_bound",
     "exact_law",

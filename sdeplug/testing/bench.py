@@ -39,8 +39,11 @@ def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> Scor
     variance = torch.tensor(spectrum, dtype=torch.float64)
 
     def score(x: Tensor, t: Tensor) -> Tensor:
-        alpha = by_row(lambda time: sde.at(time).alpha, t, x)
-        noise = by_row(lambda time: sde.at(time).sigma ** 2, t, x)
+        here = [sde.at(time) for time in times_of_rows(t)]
+        alpha, noise = (
+            spread(values, x)
+            for values in ([each.alpha for each in here], [each.sigma**2 for each in here])
+        )
         return ((alpha * mean - x) / (alpha**2 * variance + noise)).to(x.dtype)
 
     return score
@@ -49,9 +52,19 @@ def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> Scor
 def by_row(function: Callable[[float], float], t: Tensor, x: Tensor) -> float | Tensor:
     """A function of time: a number where all rows have one time, else a tensor like x, but
     float64 and of shape ``(B, 1, ..., 1)``."""
-    if bool((t == t[0]).all()):
-        return function(float(t[0]))
-    values = [function(time) for time in t.tolist()]
+    return spread([function(time) for time in times_of_rows(t)], x)
+
+
+def times_of_rows(t: Tensor) -> list[float]:
+    """The times of the rows: a single one where they have it in common."""
+    first = float(t[0])
+    return [first] if len(t) == 1 or bool((t == first).all()) else t.tolist()
+
+
+def spread(values: Sequence[float], x: Tensor) -> float | Tensor:
+    """One number for all rows of x as it is, others in the shape ``(B, 1, ..., 1)``: float64."""
+    if len(values) == 1:
+        return values[0]
     return torch.tensor(values, dtype=torch.float64).reshape(-1, *[1] * (x.ndim - 1))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -12,13 +14,18 @@ from sdeplug.brownian import BrownianPath
 from sdeplug.errors import PairingError
 from sdeplug.noise import NoiseSource
 
+Cell = tuple[float, float, int]
+"""Part of a Brownian path, from one time to another, and its column."""
+
 
 class Impulses(NoiseSource):
     """Noise that is zero but for impulses.
 
-    A column is one independent unit normal: a draw, or the increment of a Brownian path between
-    two neighbouring times of those that are asked for, which a dry run finds out.  Row
-    1 + p + j p + i gets the i-th of p patterns in column j, and the rows before get none.
+    A column is one independent unit normal: a draw, or the increment of a Brownian path over a
+    cell.  The cells of a path are those between neighbouring times of a run before this one
+    (:meth:`again`); without one, each increment adds what it reaches of the path for the first
+    time.  Row 1 + p + j p + i gets the i-th of p patterns in column j, and the rows before get
+    none.
 
     Args:
         patterns: the impulses, one a row, shape ``(p, D)``.
@@ -29,23 +36,28 @@ class Impulses(NoiseSource):
         self.patterns = patterns
         self.cells = cells
         self.asked: list[set[float]] = []
-        self.columns = 0  # how many there are, once a dry run has counted them
-        self._used = 0
+        self.columns = 0  # how many there are so far
+        self.cut = False  # whether a part of a cell was asked for, so that answers are wrong
+        self._draws = 0
 
     def normal(self, like: Tensor) -> Tensor:
         """Zeros of the shape of ``like``, with the impulses of this draw."""
         noise = torch.zeros_like(like)
-        self.add(noise, self._used, 1.0)
-        self._used += 1
+        self._draws += 1
+        self.add(noise, self.column(), 1.0)
         return noise
 
     def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
         """A path that moves by impulses, one in each cell."""
-        number, first = len(self.asked), self._used
+        number = len(self.asked)
         self.asked.append(set())
-        cells = self.cells[number] if number < len(self.cells) else ()
-        self._used += max(len(cells) - 1, 0)
-        return ImpulsePath(like, t, s, self, number, first)
+        known = self.cells[number] if number < len(self.cells) else None
+        return ImpulsePath(like, t, s, self, self.asked[number], known)
+
+    def column(self) -> int:
+        """The next column."""
+        self.columns += 1
+        return self.columns - 1
 
     def add(self, noise: Tensor, column: int, weight: float) -> None:
         """Add the impulses of a column, if the batch has rows for them."""
@@ -55,45 +67,69 @@ class Impulses(NoiseSource):
             patterns = self.patterns.to(noise).reshape(-1, *noise.shape[1:])
             noise[first : first + count] += weight * patterns
 
-    def again(self) -> Impulses:
-        """A fresh source that knows which times were asked for."""
-        fresh = Impulses(self.patterns, [sorted(times) for times in self.asked])
-        fresh.columns = self._used + sum(max(len(times) - 1, 0) for times in fresh.cells)
-        return fresh
+    def again(self) -> tuple[Impulses, int]:
+        """A fresh source that knows which times were asked for, and how many columns it has."""
+        cells = [sorted(times) for times in self.asked]
+        columns = self._draws + sum(max(len(times) - 1, 0) for times in cells)
+        return Impulses(self.patterns, cells), columns
 
 
 class ImpulsePath(BrownianPath):
-    """A Brownian path that moves by impulses; see :class:`Impulses`."""
+    """A Brownian path that moves by impulses; see :class:`Impulses`.
+
+    Args:
+        like: what its increments look like.
+        t: upper end.
+        s: lower end.
+        source: where the columns come from.
+        asked: where the times that it is asked for are noted.
+        known: its times, if they are known; it has no others then.
+    """
 
     def __init__(
-        self, like: Tensor, t: float, s: float, source: Impulses, number: int, first: int
-    ) -> None:
+        self, like: Tensor, t: float, s: float, source: Impulses, asked: set[float],
+        known: Sequence[float] | None,
+    ) -> None:  # fmt: skip
         super().__init__(like, t, s)
-        self.source, self.number, self.first = source, number, first
+        self.source, self.asked, self.complete = source, asked, known is not None
+        self.cells: list[Cell] = [(*ends, source.column()) for ends in pairwise(known or ())]
 
-    def increment(self, u: float | Tensor, v: float | Tensor) -> Tensor:
+    def increment(self, u: float, v: float) -> Tensor:
         """W(u) - W(v).
 
         Raises:
-            PairingError: if rows ask for different times, or the second run for other times
-                than the dry one.
+            PairingError: if the second run asks for other times than the dry one.
         """
-        ends = [_one(u), _one(v)]
-        self.source.asked[self.number].update(ends)
-        noise = torch.zeros_like(self.like)
-        if self.number >= len(self.source.cells):
-            return noise
-        cells, sign = self.source.cells[self.number], 1.0 if ends[0] < ends[1] else -1.0
-        low, high = (bisect_left(cells, end) for end in sorted(ends))
-        if high == len(cells) or [cells[low], cells[high]] != sorted(ends):
-            raise PairingError("it asks for other times when it is fed other data: not affine.")
-        for k in range(low, high):
-            self.source.add(noise, self.first + k, sign * (cells[k + 1] - cells[k]) ** 0.5)
+        ends = float(u), float(v)
+        self.asked.update(ends)
+        noise, sign = torch.zeros_like(self.like), 1.0 if ends[0] < ends[1] else -1.0
+        for start, end, column in self._cells_between(min(ends), max(ends)):
+            self.source.add(noise, column, sign * (end - start) ** 0.5)
         return noise
 
+    def _cells_between(self, low: float, high: float) -> Iterator[Cell]:
+        """The cells from one time to another, with new ones where there are none yet."""
+        first = bisect_right(self.cells, low, key=itemgetter(1))
+        last = bisect_left(self.cells, high, key=itemgetter(0))
+        here = low
+        for cell in self.cells[first:last]:
+            if cell[0] < low or cell[1] > high:
+                self._must_not_be_complete()
+                self.source.cut = True
+                return
+            if here < cell[0]:
+                yield self._grown(here, cell[0])
+            yield cell
+            here = cell[1]
+        if here < high:
+            yield self._grown(here, high)
 
-def _one(u: float | Tensor) -> float:
-    times = torch.as_tensor(u, dtype=torch.float64).reshape(-1)
-    if bool((times != times[0]).any()):
-        raise PairingError("its rows ask for the path at different times: not affine.")
-    return float(times[0])
+    def _grown(self, start: float, end: float) -> Cell:
+        self._must_not_be_complete()
+        cell = (start, end, self.source.column())
+        insort(self.cells, cell)
+        return cell
+
+    def _must_not_be_complete(self) -> None:
+        if self.complete:
+            raise PairingError("it asks for other times when it is fed other data: not affine.")
