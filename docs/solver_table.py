@@ -21,7 +21,7 @@ import sdeplug as sp
 from sdeplug.discovery import Entry
 from sdeplug.options import Option, options_of
 from sdeplug.registry import registry
-from sdeplug.testing import exact_law, marginal_law, relative_error
+from sdeplug.testing import exact_law, exact_spectrum, marginal_law, relative_error
 
 FOLDER = Path(__file__).resolve().parent / "solvers"
 STEPS = (16, 32, 64, 128, 256)
@@ -146,7 +146,7 @@ def error(
     counted = sp.Counted(target().score(sde))
     reverse, onto = sp.ReverseSDE(sde, counted, level), sp.OnGrid(by, grid(steps))
     start, wanted = (marginal_law(target(), sde, t) for t in (sde.T, sde.eps))
-    law = exact_law(lambda x, run: onto.integrate(reverse, x, sde.T, sde.eps, run), start)
+    law = exact_spectrum(lambda x, run: onto.integrate(reverse, x, sde.T, sde.eps, run), start)
     each = relative_error(law, wanted)
     return float(each.square().mean().sqrt()), counted.nfe // 2  # one dry run, one with impulses
 

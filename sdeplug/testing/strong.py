@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -205,12 +206,23 @@ def check_strong_limit(solver: Solver) -> Finding:
     return _judged(solver, "the exact solution", lambda paths: (_STEPS, paths.exact()))
 
 
+def _paths(integrator: Integrator, sde: LinearSDE, level: float) -> Paths:
+    """The paths of an integrator, remembered where it can be a key: two checks ask for them."""
+    try:
+        return _remembered(integrator, sde, level)
+    except TypeError:  # it has an option that cannot be hashed, which another check tells of
+        return Paths(integrator, sde, level)
+
+
+_remembered = lru_cache(maxsize=4)(Paths)
+
+
 def _judged(solver: Solver, limit: str, measured: _Measured) -> Finding:
     integrator, order = _claiming(solver)
     curves = []
     fitting = sdes(integrator)
     for sde, level in ((fitting[0], _PARTIAL), *((sde, 1.0) for sde in fitting)):
-        steps, errors = measured(Paths(integrator, sde, level))
+        steps, errors = measured(_paths(integrator, sde, level))
         curve = Curve(f"{sde!r} at stochasticity {level:g}, to {limit}", steps, errors)
         curves.append(curve)
         demand(
