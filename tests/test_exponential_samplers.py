@@ -226,7 +226,7 @@ def test_auto_spends_its_budget(nfe, wrong):
 def test_auto_says_what_it_picks_and_is_that():
     sde, x = VPSDE(), normal(5, 2)
     choice = Auto(32, 0.1).choice(sde)
-    assert repr(choice.solver) == "Adams(predictor=2, corrector=2, mean_slope=False, knee=0.1)"
+    assert choice.solver == Adams(predictor=2, corrector=2, knee=0.1)
     assert choice.grid == Focus(32, 0.002, 5.0)
     assert [choice.stochasticity(t) for t in (1.0, 0.5, 0.1, 1e-3)] == [2.0, 2.0, 1.0, 1.0]
     assert Auto(32).choice(sde).stochasticity is None
