@@ -420,6 +420,20 @@ def test_one_evaluation_a_step_and_the_memory_ends_with_the_run(by):
     assert torch.equal(onto.integrate(ReverseSDE(sde, score, 0.0), x, 0.9, 0.4, QUIET), first)
 
 
+@pytest.mark.parametrize("by", [*FLOWS, *NOISY, SDEDPM(), Adams(2, 2, noise_prediction=True)])
+def test_a_model_may_write_its_answers_into_one_tensor(by):
+    sde, x, answer = VPSDE(), normal(3, 2), torch.empty(3, 2, dtype=torch.float64)
+
+    def reused(x, t):
+        return answer.copy_(bent(x, t))
+
+    one, other = (
+        OnGrid(by, LogSNR(6)).integrate(ReverseSDE(sde, score), x, 1.0, 0.01, Run(SharedNoise(0)))
+        for score in (bent, reused)
+    )
+    assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("by", FLOWS)
 def test_those_of_the_flow_follow_it_whatever_the_stochasticity(by):
     levels, noisy = Levels(), Levels(level=1.0)

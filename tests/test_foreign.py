@@ -306,6 +306,26 @@ def test_ancestral_samplers_of_all_libraries_are_ours(library, sampler, sde, spa
     close(theirs, ours, rtol=rounding, atol=rounding)
 
 
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
+@pytest.mark.parametrize(
+    ("sampler", "ours"),
+    [(("azula", "ito"), "sde-dpm"), (("azula", "zeab-2"), "deis:2"),
+     (("diffusers", "deis-2"), "deis:2"), (("k-diffusion", "dpmpp_2m"), "dpmpp-2m"),
+     (("k-diffusion", "dpmpp_2m_sde"), "dpmpp-2m-sde")],
+)  # fmt: skip
+def test_members_of_our_family_that_others_have_too(sampler, ours, sde):
+    """Whole runs on one grid, with the same noise."""
+    name, _, order = ours.partition(":")
+    by = sp.solver(f"exponential/{name}", **({"order": int(order)} if order else {}))
+    reverse, x = ReverseSDE(sde, GaussianScore(sde)), sde.prior_std * normal(4, 3)
+    one, other = (
+        each.integrate(reverse, x, sde.T, sde.eps, Run(PerSampleNoise(0, range(4))))
+        for each in (built(*sampler, steps=9), sp.OnGrid(by, sp.LogSNR(9)))
+    )
+    rounding = 1e-5 if sampler[0] == "diffusers" else 1e-9  # it rounds the state to float32
+    close(one, other, rtol=rounding, atol=rounding)
+
+
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE(), sp.EDMSDE(), sp.SubVPSDE()])
 @pytest.mark.parametrize(
     ("one", "other"),

@@ -75,7 +75,8 @@ class _Data(Prediction):
 @dataclass(frozen=True)
 class _Noise(Prediction):
     def value(self, x: Tensor, score: Tensor, here: Marginal) -> Held:
-        return here.sigma, score
+        # A tensor of its own: a model may write its next answer where this one is.
+        return 1.0, score.mul(here.sigma)
 
     def decay(self, zeta: float, h: float) -> float:
         return 1.0
