@@ -94,7 +94,7 @@ class ReverseSDE:
         if isinstance(t, Tensor):
             times = t.reshape(-1).to(x.device, dtype)
         else:
-            times = x.new_full((len(x),), t, dtype=dtype)
+            times = x.new_full(x.shape[:1], t, dtype=dtype)
         score = self.score_model(x, times)
         if not isinstance(score, Tensor):
             raise ScoreModelError(

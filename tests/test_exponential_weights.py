@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from sdeplug_exponential.multistep import Rule, combination
+from sdeplug_exponential.multistep import Rule, combination, combinations
 from sdeplug_exponential.prediction import NOISE
 from sdeplug_exponential.weights import (
     bent_weights,
@@ -184,7 +184,9 @@ def test_into_a_time_without_noise_it_jumps_to_the_data():
 
 
 def test_remembered():
-    before = combination.cache_info().hits
-    for _ in range(3):
-        combination(Rule(2), 0.123, (0.1, 0.05), (0.0, 0.0))
-    assert combination.cache_info().hits >= before + 2
+    remembered = combinations(Rule(2))
+    assert combinations(Rule(2)) is remembered
+    before = remembered.cache_info().hits
+    plans = {remembered(0.123, (0.1, 0.05), (0.0, 0.0)) for _ in range(3)}
+    assert remembered.cache_info().hits >= before + 2
+    assert plans == {combination(Rule(2), 0.123, (0.1, 0.05), (0.0, 0.0))}

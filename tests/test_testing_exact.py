@@ -225,7 +225,8 @@ RIGHT = [
 @pytest.mark.parametrize("solver", RIGHT, ids=repr)
 def test_right_solvers_pass(solver):
     finding = check_marginals(solver)
-    assert len(finding.curves) >= 10
+    assert len(finding.curves) >= 7
+    assert len({curve.label for curve in finding.curves}) >= 5  # SDEs
     assert f"{solver.claims.order:g} claimed" in finding.text
     assert "variance 0.0001" in finding.text
     check_rotation(solver)

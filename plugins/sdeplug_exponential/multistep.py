@@ -19,8 +19,9 @@ varies enters by its mean square over the step, by quadrature.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from math import exp, inf, log1p
 
 from torch import Tensor
@@ -88,8 +89,10 @@ class Memory:
     """
 
     def __init__(self, rule: Rule, reverse: ReverseSDE, run: Run, quiet: bool = False) -> None:
-        self.rule, self.reverse, self.run = rule, reverse, run
+        self.reverse, self.run = reverse, run
         self.sde, self.quiet = reverse.linear, quiet
+        self.predicted, self.keep = rule.prediction.value, rule.memory - 1
+        self.combination = combinations(rule)
         self.state: Tensor | None = None
         self.places: tuple[float, ...] = ()
         self.values: list[Held] = []
@@ -100,10 +103,9 @@ class Memory:
         if x is not self.state:
             self.places, self.values = (), []
         now, end = self.sde.at(t), self.sde.at(s)
-        value = self.rule.prediction.value(x, self.reverse.score(x, t), now)
-        keep = self.rule.memory - 1
-        self.places = (0.5 * now.log_snr, *self.places[:keep])
-        self.values = [value, *self.values[:keep]]
+        value = self.predicted(x, self.reverse.score(x, t), now)
+        self.places = (0.5 * now.log_snr, *self.places[: self.keep])
+        self.values = [value, *self.values[: self.keep]]
         zeta = 0.0 if self.quiet else mean_square_level(self.reverse, t, s)
         decay, weights, share = self.plan(0.5 * end.log_snr, zeta)
         x = x.mul(decay * end.alpha / now.alpha)
@@ -117,7 +119,7 @@ class Memory:
 
     def plan(self, target: float, zeta: float) -> Plan:
         r"""The step to a place: ``target`` is :math:`\lambda` there, ``zeta`` the mean of l^2."""
-        return combination(self.rule, target, self.places, (zeta, self.last))
+        return self.combination(target, self.places, (zeta, self.last))
 
 
 def mean_square_level(reverse: ReverseSDE, t: float, s: float) -> float:
@@ -135,11 +137,16 @@ def mean_square_level(reverse: ReverseSDE, t: float, s: float) -> float:
     return weighted / total
 
 
-@lru_cache(maxsize=16384)
+@cache
+def combinations(rule: Rule) -> Callable[[float, tuple[float, ...], tuple[float, float]], Plan]:
+    """:func:`combination` for a rule, remembered: a grid is used again."""
+    return lru_cache(maxsize=16384)(partial(combination, rule))
+
+
 def combination(
     rule: Rule, target: float, places: tuple[float, ...], zetas: tuple[float, float]
 ) -> Plan:
-    r"""What a step makes of the state and of the known values, remembered: a grid is used again.
+    r"""What a step makes of the state and of the known values.
 
     Args:
         rule: which values are used.

@@ -178,14 +178,16 @@ def _consistent(solver: Solver) -> tuple[Integrator, float]:
 
 
 def _settings(integrator: Integrator) -> Iterator[Setting]:
-    """All SDEs on both grids at stochasticity 1; two of them on one grid at others.
+    """All SDEs at stochasticity 1; two of them on another grid as well, and at other levels.
 
     An own grid is judged on those two alone: it may not suit the others' scale of time.
     """
-    for sde in sdes(integrator) if isinstance(integrator, OnGrid) else all_sdes(integrator):
-        for refined in refinements(integrator, sde):
+    main = sdes(integrator)
+    for sde in main if isinstance(integrator, OnGrid) else all_sdes(integrator):
+        uniform, *others = refinements(integrator, sde)
+        for refined in (uniform, *(others if sde in main else ())):
             yield Setting(f"{sde!r} at stochasticity 1", sde, 1.0, sde.eps, refined)
-    for sde in sdes(integrator):
+    for sde in main:
         uniform, *_ = refinements(integrator, sde)
         for level in levels(integrator):
             if level != 1.0:
