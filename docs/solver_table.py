@@ -22,7 +22,6 @@ from sdeplug.discovery import Entry
 from sdeplug.options import Option, options_of
 from sdeplug.registry import registry
 from sdeplug.testing import exact_law, exact_spectrum, marginal_law, relative_error
-from sdeplug.testing.bench import gaussian_score
 
 FOLDER = Path(__file__).resolve().parent / "solvers"
 STEPS = (16, 32, 64, 128, 256)
@@ -144,7 +143,7 @@ def error(
     grid: Callable[[int], sp.TimeGrid] = sp.LogSNR,
 ) -> tuple[float, int]:
     """Exact error of the law at eps, from p_T: root mean square, and the evaluations made."""
-    counted = sp.Counted(gaussian_score(sde, VARIANCES))
+    counted = sp.Counted(target().score(sde))
     reverse, onto = sp.ReverseSDE(sde, counted, level), sp.OnGrid(by, grid(steps))
     start, wanted = (marginal_law(target(), sde, t) for t in (sde.T, sde.eps))
     law = exact_spectrum(lambda x, run: onto.integrate(reverse, x, sde.T, sde.eps, run), start)
