@@ -183,13 +183,14 @@ def _weights(
         if places[kept[-1]] - places[index] >= _CLOSE * length:
             kept.append(index)
     points = [(places[index] - start) / length for index in kept]
+    if rule.prediction is DATA and not rule.knee:
+        weights = step_weights((1.0 + zeta) * length, points, rule.slope)
+        return list(zip(kept, weights, strict=True))
     measure = rule.prediction.measure(zeta, length, start)
     if rule.knee:
         weights = bent_weights(
             measure, points, lambda v: log1p(exp(-start - v * length) / rule.knee)
         )
-    elif rule.prediction is DATA:
-        weights = step_weights((1.0 + zeta) * length, points, rule.slope)
     else:
         weights = lagrange_weights(points, measure)
     return list(zip(kept, weights, strict=True))
