@@ -18,9 +18,8 @@ from typing import Any
 import torch
 
 import sdeplug as sp
-from sdeplug.discovery import Entry
 from sdeplug.options import Option, options_of
-from sdeplug.registry import registry
+from sdeplug.registry import Entry, registry
 from sdeplug.testing import exact_law, exact_spectrum, marginal_law, relative_error
 
 FOLDER = Path(__file__).resolve().parent / "solvers"

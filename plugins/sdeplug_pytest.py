@@ -36,6 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if not names:
         return
     # sdeplug.testing is the one package that a solver's tests need; it is imported here, late.
-    from sdeplug.testing.collecting import Checks
+    from sdeplug.testing.doors.collecting import Checks
 
     config.pluginmanager.register(Checks(config, names), "sdeplug-checks")

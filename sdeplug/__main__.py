@@ -1,6 +1,6 @@
 """``python -m sdeplug``."""
 
-from sdeplug.cli import main
+from sdeplug.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -13,16 +13,14 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from sdeplug.brownian import BrownianPath
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.grid import TimeGrid, checked_times
-from sdeplug.noise import NoiseSource, Silence
+from sdeplug.noise import BrownianPath, BrownianWalk, NoiseSource, Silence
 from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import ForwardSDE, LinearSDE
-from sdeplug.solver import Advance, Claims, Corrector, Integrator
-from sdeplug.walk import BrownianWalk
+from sdeplug.solvers import Advance, Claims, Corrector, Integrator
 
 
 @dataclass(frozen=True)

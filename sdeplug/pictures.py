@@ -13,7 +13,7 @@ from torch import Tensor
 from sdeplug.errors import MissingExtraError
 from sdeplug.noise import SharedNoise
 from sdeplug.sde import LinearSDE
-from sdeplug.targets.base import Target
+from sdeplug.targets import Target
 
 try:
     from matplotlib.axes import Axes

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdeplug.schedules import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
-from sdeplug.sde import ForwardSDE, LinearSDE, expand
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE, expand
 
 SDES = (VPSDE(), SubVPSDE(), VESDE(), CosineVPSDE(), EDMSDE())
 FALSE_ALARM = 1e-6  # of each statistical assertion, were its seed drawn afresh

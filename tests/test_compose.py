@@ -30,7 +30,7 @@ from sdeplug import (
     solver,
 )
 from sdeplug.errors import ArgumentError
-from sdeplug.schedules import VESDE, VPSDE
+from sdeplug.sde import VESDE, VPSDE
 
 SDE = VPSDE()
 REVERSE = ReverseSDE(SDE, GaussianScore(SDE))

@@ -22,7 +22,7 @@ from sdeplug.grid import (
     Uniform,
     checked_times,
 )
-from sdeplug.schedules import EDMSDE, VPSDE
+from sdeplug.sde import EDMSDE, VPSDE
 
 STEPPED = [Uniform, Quadratic, LogSNR, Karras, Focus]
 

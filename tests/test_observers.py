@@ -22,7 +22,7 @@ from sdeplug import (
     solver,
 )
 from sdeplug.errors import ArgumentError
-from sdeplug.schedules import VPSDE
+from sdeplug.sde import VPSDE
 
 PIPELINE = Pipeline(
     ReverseSDE(VPSDE(), GaussianScore(VPSDE())),

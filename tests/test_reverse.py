@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
 from sdeplug.reverse import ReverseSDE
-from sdeplug.schedules import VPSDE
+from sdeplug.sde import VPSDE
 
 X = normal(3, 2)
 

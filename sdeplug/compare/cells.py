@@ -17,20 +17,13 @@ from sdeplug.compare.contenders import Entrant
 from sdeplug.compare.perturbed import PerturbedScore
 from sdeplug.compare.rows import encoded
 from sdeplug.errors import NonFiniteError
-from sdeplug.metric import Metric, Truth, stream
+from sdeplug.metrics import Metric, Truth, stream
 from sdeplug.pipeline import Pipeline
 from sdeplug.run import Run
 from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
-from sdeplug.targets.base import Target
-from sdeplug.targets.mixture import Gaussian
-from sdeplug.testing import (
-    Affinity,
-    affinity,
-    exact_law,
-    marginal_law,
-    relative_error,
-)
+from sdeplug.targets import Gaussian, Target
+from sdeplug.testing import Affinity, affinity, exact_law, marginal_law, relative_error
 
 Named = tuple[tuple[str, Metric], ...]
 

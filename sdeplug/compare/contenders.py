@@ -12,7 +12,7 @@ from sdeplug.grid import TimeGrid
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import solver
 from sdeplug.reverse import checked_level
-from sdeplug.solver import Integrator
+from sdeplug.solvers import Integrator
 
 Factory = Callable[[int], Integrator]
 """Gives an integrator for a budget of score evaluations."""

@@ -16,8 +16,8 @@ from sdeplug.errors import ArgumentError
 from sdeplug.grid import LogSNR, TimeGrid
 from sdeplug.pipeline import Pipeline
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Integrator
-from sdeplug.targets.base import Target
+from sdeplug.solvers import Integrator
+from sdeplug.targets import Target
 
 _POINTS, _IMAGES = 20_000, 2_000  # samples in a run
 

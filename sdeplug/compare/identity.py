@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from sdeplug.compare.cells import Cell, Floor
-from sdeplug.discovery import installed_version
-from sdeplug.metric import Truth
+from sdeplug.metrics import Truth
 from sdeplug.pipeline import Pipeline
+from sdeplug.registry import installed_version
 from sdeplug.sde import LinearSDE
-from sdeplug.targets.base import Target
+from sdeplug.targets import Target
 
 _ROWS = 8
 _PLACES = (0.0, 0.5, 1.0)  # of the way from eps to T, where scores are compared

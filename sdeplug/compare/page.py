@@ -26,7 +26,7 @@ def page(comparison: Comparison) -> str:
     sheets = [comparison.table()]
     if any(name in DIVERSITY for name in metrics):
         sheets += [_for(comparison, error) for error in axes]
-    template = (files("sdeplug") / "templates" / "compare.html").read_text(encoding="utf-8")
+    template = (files("sdeplug.compare") / "compare.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
         title=title(comparison),

@@ -19,7 +19,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from sdeplug.metric import stream
+from sdeplug.metrics import stream
 from sdeplug.options import Configured, option
 from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE, expand

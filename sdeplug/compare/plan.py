@@ -11,9 +11,9 @@ from sdeplug.compare.planner import Planner
 from sdeplug.compare.rows import Estimate, Row
 from sdeplug.compare.setting import Setting, is_image
 from sdeplug.errors import ArgumentError
-from sdeplug.metric import Truth
+from sdeplug.metrics import Truth
 from sdeplug.sde import LinearSDE
-from sdeplug.targets.mixture import Gaussian
+from sdeplug.targets import Gaussian
 
 _POINTS, _IMAGES = 400, 16  # kept for pictures
 

@@ -13,15 +13,14 @@ from torch import Tensor
 from sdeplug.compare.contenders import Contender, Entrant, Factory
 from sdeplug.compare.setting import Setting, with_steps
 from sdeplug.compose import OnGrid
-from sdeplug.course import Leg
 from sdeplug.errors import PairingError
-from sdeplug.metric import Truth, stream
+from sdeplug.metrics import Truth, stream
 from sdeplug.options import options_of
-from sdeplug.pipeline import Pipeline
+from sdeplug.pipeline import Leg, Pipeline
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Integrator
+from sdeplug.solvers import Integrator
 
 _TOLERANCES = ("rtol", "atol", "tolerance", "tol")
 _RUNGS = 37  # from 1 down to 1e-9 in quarters of a decade

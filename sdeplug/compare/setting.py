@@ -8,13 +8,11 @@ from typing import Any
 
 from sdeplug.errors import ArgumentError, PairingError, PluginError, argument_type
 from sdeplug.grid import TimeGrid
-from sdeplug.metric import Metric
-from sdeplug.metrics.named import BUILTIN
-from sdeplug.registry import metric, registry
+from sdeplug.metrics import BUILTIN, Metric
+from sdeplug.registry import metric, registry, to_spec
 from sdeplug.reverse import checked_level
 from sdeplug.sde import LinearSDE
-from sdeplug.spec import to_spec
-from sdeplug.targets.base import Target
+from sdeplug.targets import Target
 
 Metrics = Sequence[str | Metric] | Mapping[str, Metric] | None
 """Names, values, or values by name; None: those that suit the target."""

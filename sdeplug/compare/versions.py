@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from sdeplug.discovery import installed_version
+from sdeplug.registry import installed_version
 
 _PACKAGES = ("sdeplug", "torch", "numpy", "scipy", "torchsde", "torchdiffeq")
 

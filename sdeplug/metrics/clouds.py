@@ -9,11 +9,10 @@ from typing import TypeGuard
 
 from torch import Tensor
 
-from sdeplug.distances import energy_distance, gap, mixture_quantiles, slices, unit_vectors
-from sdeplug.metric import Metric, Truth, stream
+from sdeplug.metrics.distances import energy_distance, gap, mixture_quantiles, slices, unit_vectors
+from sdeplug.metrics.metric import Metric, Truth, stream
 from sdeplug.options import option
-from sdeplug.targets.base import Target
-from sdeplug.targets.mixture import GaussianMixture
+from sdeplug.targets import GaussianMixture, Target
 
 _COMPONENTS = 64  # of a mixture whose quantiles are worth computing
 

@@ -24,11 +24,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from sdeplug.distances import bures_wasserstein
-from sdeplug.metric import Metric, Truth
+from sdeplug.metrics.distances import bures_wasserstein
+from sdeplug.metrics.metric import Metric, Truth
 from sdeplug.options import option
-from sdeplug.targets.base import Target
-from sdeplug.targets.mixture import Empirical
+from sdeplug.targets import Empirical, Target
 
 
 def _is_image(target: Target) -> bool:

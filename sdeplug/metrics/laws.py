@@ -8,10 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from sdeplug.distances import bures_wasserstein
-from sdeplug.metric import Metric, Truth
-from sdeplug.targets.base import Target
-from sdeplug.targets.mixture import Gaussian, GaussianMixture
+from sdeplug.metrics.distances import bures_wasserstein
+from sdeplug.metrics.metric import Metric, Truth
+from sdeplug.targets import Gaussian, GaussianMixture, Target
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sdeplug.metric import Metric
 from sdeplug.metrics.clouds import EnergyDistance, SlicedW2
 from sdeplug.metrics.features import (
     Coverage,
@@ -16,6 +15,7 @@ from sdeplug.metrics.features import (
     Recall,
 )
 from sdeplug.metrics.laws import BuresWasserstein, ModeMoments, ModeWeights
+from sdeplug.metrics.metric import Metric
 
 BUILTIN: Mapping[str, type[Metric]] = MappingProxyType(
     {

@@ -6,22 +6,33 @@ Two doors lead to one list of checks: :func:`check_solver` for a notebook and
 meets, for tests of your own.
 """
 
-from sdeplug.testing.affine import Affinity, affinity
-from sdeplug.testing.battery import law_pvalues
-from sdeplug.testing.cells import Cell, Specimen, Verdict, specimens
-from sdeplug.testing.checks import CHECKS, CONTRACT, FAST
-from sdeplug.testing.distances import energy_distance, sliced_w2
-from sdeplug.testing.doors import check_solver, parametrize_with_checks
+from sdeplug.metrics import energy_distance, sliced_w2
+from sdeplug.testing.doors import (
+    CHECKS,
+    CONTRACT,
+    FAST,
+    Report,
+    check_solver,
+    parametrize_with_checks,
+)
 from sdeplug.testing.exact import (
+    Affinity,
+    ForeignLaw,
+    Impulses,
     Law,
     Response,
+    affinity,
     counted_columns,
     exact_law,
     exact_spectrum,
+    foreign_law,
+    grid_errors,
     marginal_law,
+    paired_laws,
     relative_error,
     response,
     through,
+    tune_grid,
 )
 from sdeplug.testing.findings import (
     CheckFailed,
@@ -32,13 +43,16 @@ from sdeplug.testing.findings import (
     Result,
     Spectrum,
 )
-from sdeplug.testing.impulses import Impulses
-from sdeplug.testing.intercept import ForeignLaw, foreign_law
-from sdeplug.testing.kolmogorov import weak_error
-from sdeplug.testing.paired import paired_laws
-from sdeplug.testing.report import Report
-from sdeplug.testing.sampling import equivalence_bound, sampling_cells
-from sdeplug.testing.tuning import grid_errors, tune_grid
+from sdeplug.testing.law import (
+    Cell,
+    Specimen,
+    Verdict,
+    equivalence_bound,
+    law_pvalues,
+    sampling_cells,
+    specimens,
+)
+from sdeplug.testing.weak import weak_error
 
 __all__ = [
     "CHECKS",

@@ -14,10 +14,9 @@ from sdeplug.grid import At
 from sdeplug.noise import PerSampleNoise, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.schedules import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
 from sdeplug.score import ScoreModel
-from sdeplug.sde import LinearSDE
-from sdeplug.solver import Corrector, FlowIntegrator, Integrator
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, LinearSDE, SubVPSDE
+from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
 from sdeplug.targets import Gaussian
 from sdeplug.testing.findings import NotApplicable
 

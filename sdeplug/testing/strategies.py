@@ -26,9 +26,8 @@ from sdeplug.grid import At, Focus, Karras, LogSNR, Quadratic, TimeGrid, Uniform
 from sdeplug.noise import SharedNoise
 from sdeplug.options import Configured, Option, build, members, options_of
 from sdeplug.registry import registry
-from sdeplug.schedules import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
-from sdeplug.sde import ForwardSDE, LinearSDE
-from sdeplug.solver import Corrector, Integrator
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE
+from sdeplug.solvers import Corrector, Integrator
 
 try:
     from hypothesis import reject

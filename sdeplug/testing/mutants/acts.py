@@ -11,7 +11,7 @@ from torch import Tensor
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Advance, Claims
+from sdeplug.solvers import Advance, Claims
 from sdeplug.testing.mutants.defect import Act, Begin, Defect, Spoilt
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
-from sdeplug.solver import Claims
+from sdeplug.solvers import Claims
 from sdeplug.testing.mutants.right import Langevin, RowLangevin
 
 

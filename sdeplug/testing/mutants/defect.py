@@ -15,7 +15,7 @@ from sdeplug.noise import NoiseSource
 from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.solver import Advance, Claims, Corrector, Field, FlowIntegrator, Integrator
+from sdeplug.solvers import Advance, Claims, Corrector, Field, FlowIntegrator, Integrator
 from sdeplug.testing.mutants.record import sentence
 
 Begin = Callable[[ReverseSDE, Run], Advance]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Claims
+from sdeplug.solvers import Claims
 from sdeplug.testing.mutants import heard
 from sdeplug.testing.mutants.defect import Spoilt
 from sdeplug.testing.mutants.record import Equivalent

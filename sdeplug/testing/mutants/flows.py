@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.run import Run
-from sdeplug.solver import Field
+from sdeplug.solvers import Field
 from sdeplug.testing.mutants.right import AdamsBashforth, RungeKutta, Tableau
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdeplug.compose import OnGrid
-from sdeplug.solver import Corrector, FlowIntegrator, Integrator
+from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
 from sdeplug.testing.mutants import acts, heard, seen
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.promises import Both, Promise

@@ -13,7 +13,7 @@ from torch import Tensor
 from sdeplug.noise import NoiseSource, SharedNoise, Silence
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.solver import Advance
+from sdeplug.solvers import Advance
 from sdeplug.testing.mutants.defect import Begin, Defect
 
 

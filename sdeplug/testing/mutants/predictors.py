@@ -12,7 +12,7 @@ from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Claims
+from sdeplug.solvers import Claims
 from sdeplug.testing.mutants.right import EulerMaruyama, ExponentialEuler, ExponentialMidpoint
 
 # Euler-Maruyama

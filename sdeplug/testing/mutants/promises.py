@@ -9,7 +9,7 @@ from functools import partial
 from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.solver import Advance, Claims
+from sdeplug.solvers import Advance, Claims
 from sdeplug.testing.mutants.defect import Begin, Defect
 from sdeplug.testing.mutants.right import Step
 

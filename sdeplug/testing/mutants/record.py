@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sdeplug.solver import Corrector, Integrator
+from sdeplug.solvers import Corrector, Integrator
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Advance, Claims, Corrector, Field, FlowIntegrator, Integrator
+from sdeplug.solvers import Advance, Claims, Corrector, Field, FlowIntegrator, Integrator
 
 
 @dataclass(frozen=True)

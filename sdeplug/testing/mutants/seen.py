@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
-from sdeplug.solver import Claims
+from sdeplug.solvers import Claims
 from sdeplug.testing.mutants.defect import Defect
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdeplug.solver import Integrator
+from sdeplug.solvers import Integrator
 from sdeplug.testing.mutants import acts, correctors, flows, heard, predictors, promises, right
 from sdeplug.testing.mutants.defect import Defect, Spoilt, spoil
 from sdeplug.testing.mutants.generic import LAW, Solver, dashed, mutant

@@ -1,0 +1,157 @@
+"""Noise sources: the only place where random numbers come from.
+
+A solver draws from ``run.noise`` and never from a global generator.  What a source promises is
+that the same source, built the same way and asked the same questions, gives the same answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Integral
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError
+from sdeplug.noise.brownian import BrownianBridge, BrownianPath
+from sdeplug.noise.philox import normals
+from sdeplug.noise.walk import BrownianWalk
+
+_WORD = 2**63
+
+
+class NoiseSource(ABC):
+    """A source of normal numbers and Brownian paths."""
+
+    @abstractmethod
+    def normal(self, like: Tensor) -> Tensor:
+        """Fresh N(0, I) numbers.
+
+        Args:
+            like: tensor of shape ``(B, *D)``.
+
+        Returns:
+            Tensor of the same shape, dtype and device.
+        """
+
+    def brownian(self, like: Tensor, t: float, s: float) -> BrownianPath:
+        """A fresh Brownian path on [s, t], consistent under refinement.
+
+        It draws from :meth:`normal` where it is asked for: the same source gives the same path
+        to the same questions.
+
+        Args:
+            like: tensor of shape ``(B, *D)`` whose shape, dtype and device increments have.
+            t: upper end.
+            s: lower end, below ``t``.
+
+        Raises:
+            ArgumentError: unless s < t.
+        """
+        return BrownianBridge(like, t, s, self.normal)
+
+    def walk(self, like: Tensor, t: float) -> BrownianWalk:
+        """A fresh Brownian path for each row, walked down from t in steps of the row's own.
+
+        It draws from :meth:`normal`, once for every step that is tried.
+
+        Args:
+            like: tensor of shape ``(B, *D)`` whose shape, dtype and device increments have.
+            t: time at which all rows begin.
+        """
+        return BrownianWalk(like, t, self.normal)
+
+
+class SharedNoise(NoiseSource):
+    """One generator for the whole batch: fast; a row depends on the shape of the batch.
+
+    Args:
+        seed: whole number from 0 to 2^63 - 1.
+
+    Raises:
+        ArgumentError: for any other seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = _checked_seed("seed", seed)
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    def __repr__(self) -> str:
+        return f"SharedNoise(seed={self.seed})"
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Fresh N(0, I) numbers of the shape, dtype and device of ``like``."""
+        generator = self._generators.get(like.device)
+        if generator is None:
+            generator = torch.Generator(like.device).manual_seed(self.seed)
+            self._generators[like.device] = generator
+        return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
+class PerSampleNoise(NoiseSource):
+    """Row i depends on (seed, ids[i]) alone.
+
+    A sample is then the same alone, in any batch, at any place of it, on any number of machines,
+    and, to rounding, in any dtype.  Numbers are counter-based (:mod:`sdeplug.noise.philox`).
+
+    Args:
+        seed: whole number from 0 to 2^63 - 1, shared by all rows.
+        ids: one whole number from 0 to 2^63 - 1 for each row; two rows with the same id get
+            the same noise.
+
+    Raises:
+        ArgumentError: for any other seed or id, or when there are no ids.
+    """
+
+    def __init__(self, seed: int, ids: Sequence[int]) -> None:
+        self.seed = _checked_seed("seed", seed)
+        self.ids = tuple(_checked_seed("ids", each) for each in ids)
+        if not self.ids:
+            raise ArgumentError("ids", ids, "one whole number for each row of the batch")
+        self._key = _key(f"rows of {self.seed}".encode())
+        self._draws = 0
+
+    def __repr__(self) -> str:
+        return f"PerSampleNoise(seed={self.seed}, ids={self.ids})"
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Fresh N(0, I) numbers of the shape, dtype and device of ``like``.
+
+        Raises:
+            ArgumentError: unless ``like`` has as many rows as there are ids.
+        """
+        rows = self._rows(like)
+        draw = torch.tensor(self._draws, device=like.device)
+        self._draws += 1
+        values = normals(self._key, rows, draw, like[0].numel())
+        return values.to(like.dtype).reshape(like.shape)
+
+    def _rows(self, like: Tensor) -> Tensor:
+        if like.ndim == 0 or len(like) != len(self.ids):
+            raise ArgumentError(
+                "ids",
+                f"{len(self.ids)} numbers",
+                f"one number for each row of x, whose shape is {tuple(like.shape)}",
+                "Give as many seeds as there are samples.",
+            )
+        return torch.tensor(self.ids, device=like.device)
+
+
+class Silence(NoiseSource):
+    """A source whose every number is 0: what a step does on average."""
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Zeros of the shape, dtype and device of ``like``."""
+        return torch.zeros_like(like)
+
+
+def _key(material: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(material, digest_size=8).digest(), "little")
+
+
+def _checked_seed(argument: str, seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < _WORD:
+        raise ArgumentError(argument, seed, "a whole number from 0 to 2**63 - 1")
+    return int(seed)

@@ -1,0 +1,7 @@
+"""Pipelines: legs, one run over them, samples in one line."""
+
+from sdeplug.pipeline.leg import Leg as Leg
+from sdeplug.pipeline.leg import Samples as Samples
+from sdeplug.pipeline.pipeline import Pipeline as Pipeline
+from sdeplug.pipeline.sampling import DEFAULT as DEFAULT
+from sdeplug.pipeline.sampling import sample as sample

@@ -1,0 +1,114 @@
+"""One run over the legs of a pipeline."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import NonFiniteError, RunError, SolverError
+from sdeplug.noise import NoiseSource
+from sdeplug.observers import Guard
+from sdeplug.pipeline.leg import Leg, Samples
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Event, Observer, Run
+from sdeplug.score import Counted
+from sdeplug.solvers import Integrator
+
+_LOOKS_ON_ACCELERATOR = 25  # a look waits for the device: rare there, at every event on the CPU
+
+
+class Course:
+    """One run over the legs: counts, guards, and tells where it went wrong.
+
+    Args:
+        reverse: the reverse SDE.
+        legs: the legs, checked.
+        noise: the only source of randomness.
+        observers: who sees the states on the way.
+    """
+
+    def __init__(
+        self,
+        reverse: ReverseSDE,
+        legs: tuple[Leg, ...],
+        noise: NoiseSource,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self.counted = Counted(reverse.score_model)
+        self.reverse, self.legs = replace(reverse, score_model=self.counted), legs
+        self.noise, self.observers = noise, observers
+        self.guard = Guard()
+
+    def run(self, x: Tensor, t: float) -> Samples:
+        """Carry x from t through all legs; x has shape ``(B, *D)``.
+
+        Raises:
+            NonFiniteError: if a state is not finite.
+            SolverError: if a solver returns something that is not a state.
+        """
+        begin = time.perf_counter()
+        self.guard = Guard(1 if x.device.type == "cpu" else _LOOKS_ON_ACCELERATOR)
+        self.guard.check(Event(t, x))
+        run = Run(
+            self.noise,
+            (self.guard, *self.observers),
+            count=lambda: self.counted.nfe,
+            select=self.counted.select,
+        )
+        run.report(t, x)
+        for number, leg in enumerate(self.legs):
+            x = self._advance(leg, x, t, replace(run, leg=number))
+            t = leg.to
+        if x.is_cuda:
+            torch.cuda.synchronize(x.device)
+        seconds = time.perf_counter() - begin
+        return Samples(x, t, self.counted.nfe, seconds, self.counted.by_row(len(x)))
+
+    def _advance(self, leg: Leg, x: Tensor, t: float, run: Run) -> Tensor:
+        reverse = self.reverse
+        if leg.stochasticity is not None:
+            reverse = replace(reverse, stochasticity=leg.stochasticity)
+        try:
+            moved = leg.by.integrate(reverse, x, t, leg.to, run)
+            _checked_state(moved, x, leg.by)
+            self.guard.check(Event(leg.to, moved, self.counted.nfe, run.leg))
+        except RunError as error:
+            raise self._located(error, leg, run.leg) from None
+        run.report(leg.to, moved)
+        return moved
+
+    def _located(self, error: RunError, leg: Leg, number: int) -> RunError:
+        """The same error with solver and leg, and with the score's part in it."""
+        advice = self._advice(error) if isinstance(error, NonFiniteError) else ""
+        kept = "The error's attributes last and last_t hold the last finite state."
+        return type(error)(
+            " ".join(filter(None, (f"{leg.by!r} in leg {number}: {error.message}", advice, kept))),
+            t=error.t,
+            row=error.row,
+            last=error.last,
+            last_t=error.last_t,
+            times=error.times,
+            step=error.step,
+            solver=repr(leg.by),
+            leg=number,
+        )
+
+    def _advice(self, error: NonFiniteError) -> str:
+        if error.last is not None and error.last_t is not None and error.last_t > 0.0:
+            score = self.reverse.score(error.last, error.last_t)
+            if not bool(score.isfinite().all()):
+                return "The score model itself is not finite at the last finite state."
+        return "Use smaller steps, or an adaptive solver." if error.step is None else ""
+
+
+def _checked_state(moved: object, x: Tensor, by: Integrator) -> None:
+    if not isinstance(moved, Tensor):
+        raise SolverError(f"{by!r} returned {type(moved).__name__}: must be a tensor like x.")
+    if moved.shape != x.shape or moved.dtype != x.dtype or moved.device != x.device:
+        raise SolverError(
+            f"{by!r} returned shape {tuple(moved.shape)}, {moved.dtype} on {moved.device} for x "
+            f"of shape {tuple(x.shape)}, {x.dtype} on {x.device}: must be the same."
+        )

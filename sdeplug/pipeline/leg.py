@@ -1,0 +1,66 @@
+"""A leg of a pipeline, and what a run gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.reverse import checked_level
+from sdeplug.solvers import Corrector, Integrator
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of a pipeline.
+
+    Attributes:
+        to: the time that it runs to, at least 0.
+        by: the integrator that carries the samples there.
+        stochasticity: overrides that of the reverse SDE for this leg; None keeps it.
+
+    Raises:
+        ArgumentError: for a time below 0 or a negative stochasticity.
+        PairingError: if ``by`` is not an integrator.
+    """
+
+    to: float
+    by: Integrator
+    stochasticity: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.by, Integrator):
+            hint = (
+                "Corrected(integrator, corrector) makes an integrator of it."
+                if isinstance(self.by, Corrector)
+                else "solver(name) builds one."
+            )
+            raise PairingError(f"by = {self.by!r}: must be an Integrator. {hint}")
+        if isinstance(self.to, bool) or not isinstance(self.to, (int, float)):
+            raise ArgumentError("to", self.to, "a time", "The order is Leg(to, by).")
+        if not 0.0 <= self.to < math.inf:
+            raise ArgumentError("to", self.to, "a time of at least 0")
+        if self.stochasticity is not None:
+            checked_level(self.stochasticity)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What a run gives.
+
+    Attributes:
+        x: samples, shape ``(B, *D)``.
+        t: the time they are at.
+        nfe: score evaluations of the whole batch, counted at the score.
+        seconds: wall time.
+        nfe_by_row: score evaluations of each sample, int64, shape ``(B,)``, on the CPU: fewer
+            where a solver leaves out the rows that have arrived.
+    """
+
+    x: Tensor
+    t: float
+    nfe: int
+    seconds: float
+    nfe_by_row: Tensor

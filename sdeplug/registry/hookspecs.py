@@ -1,0 +1,55 @@
+"""What a plugin can offer: functions that return mappings from names to classes.
+
+The smallest plugin is a module with one function ::
+
+    from sdeplug import hookimpl
+
+    @hookimpl
+    def sdeplug_solvers():
+        return {"my-solver": MySolver}
+
+and an entry point in the group ``sdeplug`` that names the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pluggy
+
+from sdeplug.metrics import Metric
+from sdeplug.sde import ForwardSDE
+from sdeplug.solvers import Corrector, Integrator
+from sdeplug.targets import Target
+
+PROJECT = "sdeplug"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def sdeplug_solvers() -> Mapping[str, type[Integrator] | type[Corrector]]:
+    """Solvers: frozen dataclasses that derive from ``Integrator`` or ``Corrector``.
+
+    A name has lower-case letters, digits and hyphens; users write ``plugin/name``.
+    """
+    return {}
+
+
+@hookspec
+def sdeplug_sdes() -> Mapping[str, type[ForwardSDE]]:
+    """Forward SDEs: frozen dataclasses that derive from ``ForwardSDE``."""
+    return {}
+
+
+@hookspec
+def sdeplug_targets() -> Mapping[str, Callable[[], Target]]:
+    """Targets: functions that build a distribution whose diffused score is exact."""
+    return {}
+
+
+@hookspec
+def sdeplug_metrics() -> Mapping[str, type[Metric]]:
+    """Metrics for the comparison: frozen dataclasses that derive from ``Metric``."""
+    return {}

@@ -1,0 +1,94 @@
+r"""What turns networks that predict something else into score models.
+
+A score model is any callable (x, t) -> grad_x log p_t(x).  With
+:math:`x_t = \alpha x_0 + \sigma \epsilon` the usual networks are the score in other units:
+
+.. math:: s = -\frac{\hat\epsilon}{\sigma}
+            = \frac{\alpha \hat x_0 - x}{\sigma^2}
+            = -\frac{\sigma x + \alpha \hat v}{\sigma (\alpha^2 + \sigma^2)}
+            = \frac{2 (a x - \hat u)}{g^2},
+
+for noise, denoised data, v = alpha epsilon - sigma x_0 (Salimans & Ho, arXiv 2202.00512) and
+the velocity u = dx/dt of the probability flow (flow matching).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdeplug.sde import LinearSDE, expand
+
+
+@dataclass(frozen=True)
+class _Reparametrised(ABC):
+    """A network in other units, and the SDE that says which.
+
+    Attributes:
+        network: callable (x, t) -> ``(B, *D)``; x of shape ``(B, *D)``, t of shape ``(B,)``.
+        sde: the linear SDE that the network was trained for.
+    """
+
+    network: Callable[[Tensor, Tensor], Tensor]
+    sde: LinearSDE
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        """The score: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
+        wide = t.to(torch.float64)
+        return self._score(x, self.network(x, t), wide)
+
+    @abstractmethod
+    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor: ...
+
+    def _like(self, coefficient: Tensor, x: Tensor) -> Tensor:
+        return expand(coefficient.to(x.dtype), x)
+
+
+class FromNoise(_Reparametrised):
+    """The score of a network that predicts the noise epsilon: -epsilon / sigma.
+
+    Ho et al., arXiv 2006.11239, equation 11; a network with other time labels is wrapped, as in
+    ``FromNoise(lambda x, t: net(x, 999 * t), sde)``.
+    """
+
+    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
+        return output * self._like(-1.0 / self.sde.sigma(t), x)
+
+
+class FromDenoiser(_Reparametrised):
+    """The score of a network that predicts x_0: (alpha x_0 - x) / sigma^2 (Tweedie).
+
+    Karras et al., arXiv 2206.00364, equation 3.
+    """
+
+    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
+        precision = self.sde.sigma(t).pow(-2)
+        alpha = self._like(self.sde.log_alpha(t).exp(), x)
+        return (alpha * output - x) * self._like(precision, x)
+
+
+class FromVelocity(_Reparametrised):
+    """The score of a network that predicts v = alpha epsilon - sigma x_0.
+
+    Salimans & Ho, arXiv 2202.00512, appendix D, for any alpha and sigma.
+    """
+
+    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
+        alpha, sigma = self.sde.log_alpha(t).exp(), self.sde.sigma(t)
+        norm = alpha.square() + sigma.square()
+        return x * self._like(-1.0 / norm, x) - output * self._like(alpha / (sigma * norm), x)
+
+
+class FromFlow(_Reparametrised):
+    """The score of a network that predicts u = dx/dt along the probability flow (flow matching).
+
+    Song et al., arXiv 2011.13456, equation 13, solved for the score: 2 (a x - u) / g^2.
+    """
+
+    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
+        scale = self._like(2.0 / self.sde.diffusion(t).square(), x)
+        return scale * (self._like(self.sde.drift_rate(t), x) * x - output)

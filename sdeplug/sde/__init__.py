@@ -1,0 +1,14 @@
+"""Forward SDEs: the interface, the linear ones, and the schedules of the field."""
+
+from sdeplug.sde.derivative import derivative as derivative
+from sdeplug.sde.forward import ForwardSDE as ForwardSDE
+from sdeplug.sde.forward import expand as expand
+from sdeplug.sde.linear import LinearSDE as LinearSDE
+from sdeplug.sde.linear import Marginal as Marginal
+from sdeplug.sde.schedules import BUILTIN_SDES as BUILTIN_SDES
+from sdeplug.sde.schedules import EDMSDE as EDMSDE
+from sdeplug.sde.schedules import VESDE as VESDE
+from sdeplug.sde.schedules import VPSDE as VPSDE
+from sdeplug.sde.schedules import CosineVPSDE as CosineVPSDE
+from sdeplug.sde.schedules import SubVPSDE as SubVPSDE
+from sdeplug.sde.schedules import VariancePreserving as VariancePreserving

@@ -1,0 +1,85 @@
+r"""What a forward SDE is: how data turn into noise.
+
+.. math:: dx = f(x, t)\,dt + g(t)\,dw, \qquad 0 \le t \le T.
+
+Reference: Song et al., arXiv 2011.13456, section 3.1.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError
+from sdeplug.noise import NoiseSource
+from sdeplug.options import Configured
+
+
+class ForwardSDE(Configured, ABC):
+    """dx = f(x, t) dt + g(t) dw on 0 <= t <= T.
+
+    Attributes:
+        T: end of time, where x is noise.
+        eps: smallest time that sampling uses.
+    """
+
+    T: float = 1.0
+    eps: float = 1e-3
+
+    @abstractmethod
+    def drift(self, x: Tensor, t: Tensor) -> Tensor:
+        """f: x of shape ``(B, *D)``, t of shape ``(B,)`` or ``()``, to ``(B, *D)``."""
+
+    @abstractmethod
+    def diffusion(self, t: Tensor) -> Tensor:
+        """g: of the shape of t, or broadcastable to x (diagonal noise)."""
+
+    @abstractmethod
+    def prior(
+        self,
+        shape: Sequence[int],
+        noise: NoiseSource,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Draw x_T of the given shape ``(B, *D)``."""
+
+    @abstractmethod
+    def prior_log_prob(self, x: Tensor) -> Tensor:
+        """Log-density of the prior at x of shape ``(B, *D)``: shape ``(B,)``, in nats."""
+
+    def validate(self) -> None:
+        """Check the SDE as a whole; called when a reverse SDE is built.
+
+        Raises:
+            ArgumentError: unless 0 <= eps < T.
+        """
+        if not 0.0 <= self.eps < self.T < math.inf:
+            raise ArgumentError("eps", self.eps, f"a time with 0 <= eps < T = {self.T}")
+
+    def drift_at(self, x: Tensor, t: float) -> Tensor:
+        """f at one time for the whole batch, as solvers ask for it: ``(B, *D)``."""
+        return self.drift(x, torch.tensor(t, dtype=torch.float64, device=x.device)).to(x.dtype)
+
+    def diffusion_at(self, t: float) -> float:
+        """g at one time, as solvers ask for it.
+
+        Raises:
+            ArgumentError: if g is not one number; such an SDE overrides this method.
+        """
+        g = self.diffusion(torch.tensor(t, dtype=torch.float64, device="cpu"))
+        if g.numel() != 1:
+            raise ArgumentError("diffusion", tuple(g.shape), "one number g(t) for a scalar t")
+        return float(g)
+
+    def prepare(self, times: Sequence[float]) -> None:
+        """Called with all times of a grid before they are used; a place to tabulate."""
+
+
+def expand(t: Tensor, x: Tensor) -> Tensor:
+    """Give t of shape ``(B,)`` or ``()`` the rank of x, so that it multiplies row by row."""
+    return t.reshape(t.shape + (1,) * (x.ndim - t.ndim)) if t.ndim else t

@@ -1,0 +1,229 @@
+r"""Linear forward SDEs: two functions of time say all about them.
+
+A :class:`LinearSDE` has f = a(t) x, so that :math:`p(x_t | x_0) = N(\alpha(t) x_0,
+\sigma(t)^2 I)`.  Two functions, log alpha and sigma, say all about it; the rest follows:
+
+.. math:: a = \frac{d \log\alpha}{dt}, \qquad g^2 = \frac{d\sigma^2}{dt} - 2 a \sigma^2.
+
+Reference: Song et al., arXiv 2011.13456, sections 3.1 to 3.4 and appendix B; Karras et al.,
+arXiv 2206.00364, equation 2.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError
+from sdeplug.noise import NoiseSource
+from sdeplug.sde.derivative import derivative
+from sdeplug.sde.forward import ForwardSDE, expand
+
+_NEAR_ZERO = 1e-12  # derivatives at t = 0 are taken here, in units of T: sigma may go as sqrt(t)
+_MEMO_SIZE = 16384
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """A :class:`LinearSDE` at one time, as Python floats computed in float64.
+
+    Attributes:
+        alpha: factor of x_0 in the mean of x_t.
+        sigma: standard deviation of x_t given x_0.
+        drift_rate: a, in f = a x; per unit of time.
+        diffusion: g; per square root of the unit of time.
+        log_snr: log(alpha^2 / sigma^2), in nats; infinite where sigma is 0.
+    """
+
+    alpha: float
+    sigma: float
+    drift_rate: float
+    diffusion: float
+    log_snr: float
+
+
+class LinearSDE(ForwardSDE):
+    """f = a(t) x; p(x_t | x_0) = N(alpha(t) x_0, sigma(t)^2 I).
+
+    A new noise schedule is two functions::
+
+        class Linear(LinearSDE):
+            def log_alpha(self, t): return torch.log1p(-t / 2)
+            def sigma(self, t): return t
+    """
+
+    @abstractmethod
+    def log_alpha(self, t: Tensor) -> Tensor:
+        """log alpha, elementwise: any shape, float64 in gives float64 out."""
+
+    @abstractmethod
+    def sigma(self, t: Tensor) -> Tensor:
+        """sigma, elementwise: any shape, float64 in gives float64 out."""
+
+    def drift_rate(self, t: Tensor) -> Tensor:
+        """a = d log alpha / dt, elementwise; by automatic differentiation unless overridden."""
+        return derivative(self.log_alpha, self._off_zero(t))
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        """g, elementwise, from g^2 = d sigma^2/dt - 2 a sigma^2; by automatic differentiation
+        unless overridden."""
+        t = self._off_zero(t)
+        sigma = self.sigma(t)
+        g2 = 2.0 * sigma * (derivative(self.sigma, t) - self.drift_rate(t) * sigma)
+        return g2.clamp(min=0.0).sqrt()
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        """log(alpha^2 / sigma^2), elementwise, in nats; falls with t."""
+        return 2.0 * (self.log_alpha(t) - self.sigma(t).log())
+
+    @property
+    def prior_std(self) -> float:
+        """Standard deviation of the prior N(0, prior_std^2 I): sigma(T) unless overridden."""
+        return self.at(self.T).sigma
+
+    def at(self, t: float) -> Marginal:
+        """Everything at one time, as floats; memoised.
+
+        Args:
+            t: time in [0, T].
+
+        Raises:
+            ArgumentError: for other times, or if the schedule is not finite there.
+        """
+        marginal = self._memo.get(t)
+        if marginal is None:
+            self.prepare((t,))
+            marginal = self._memo[t]
+        return marginal
+
+    def prepare(self, times: Sequence[float]) -> None:
+        """Tabulate the schedule at many times in one vectorised pass.
+
+        Raises:
+            ArgumentError: for times outside [0, T], or if the schedule is not finite there.
+        """
+        new = [float(t) for t in times if t not in self._memo]
+        if not new:
+            return
+        for t in new:
+            if not 0.0 <= t <= self.T:
+                raise ArgumentError("t", t, f"a time in [0, T] = [0, {self.T}]")
+        if len(self._memo) + len(new) > _MEMO_SIZE:
+            self._memo.clear()
+        table = self._table(torch.tensor(new, dtype=torch.float64, device="cpu"))
+        for t, row in zip(new, table.tolist(), strict=True):
+            if not all(map(math.isfinite, row[:4])):
+                raise ArgumentError(
+                    "t", t, "a time where the schedule is finite", f"It gives {Marginal(*row)}."
+                )
+            self._memo[t] = Marginal(*row)
+
+    def time_at(self, log_snr: Tensor) -> Tensor:
+        """The time in [0, T] at which the log-SNR has the given value; clamped to the ends.
+
+        Args:
+            log_snr: float64, any shape, in nats.
+        """
+        low, high = torch.zeros_like(log_snr), torch.full_like(log_snr, self.T)
+        for _ in range(64):
+            middle = 0.5 * (low + high)
+            above = self.log_snr(middle) > log_snr
+            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+        return 0.5 * (low + high)
+
+    def transition(self, s: float, t: float) -> tuple[float, float]:
+        """(scale, variance) of p(x_t | x_s) = N(scale x_s, variance I) for s <= t."""
+        early, late = self.at(s), self.at(t)
+        variance = -(late.sigma**2) * math.expm1(late.log_snr - early.log_snr)
+        return late.alpha / early.alpha, variance
+
+    def perturb(self, x0: Tensor, t: Tensor, noise: NoiseSource) -> Tensor:
+        """Draw x_t given x_0: x0 of shape ``(B, *D)``, t of shape ``(B,)`` or ``()``."""
+        wide = t.to(torch.float64)
+        alpha = expand(self.log_alpha(wide).exp().to(x0.dtype), x0)
+        return alpha * x0 + expand(self.sigma(wide).to(x0.dtype), x0) * noise.normal(x0)
+
+    def drift(self, x: Tensor, t: Tensor) -> Tensor:
+        """a(t) x."""
+        return expand(self.drift_rate(t.to(torch.float64)).to(x.dtype), x) * x
+
+    def drift_at(self, x: Tensor, t: float) -> Tensor:
+        """a(t) x at one time for the whole batch: ``(B, *D)``."""
+        return self.at(t).drift_rate * x
+
+    def diffusion_at(self, t: float) -> float:
+        """g(t) at one time."""
+        return self.at(t).diffusion
+
+    def prior(
+        self,
+        shape: Sequence[int],
+        noise: NoiseSource,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """Draw x_T ~ N(0, prior_std^2 I) of the given shape ``(B, *D)``."""
+        return self.prior_std * noise.normal(torch.empty(tuple(shape), dtype=dtype, device=device))
+
+    def prior_log_prob(self, x: Tensor) -> Tensor:
+        """log N(x; 0, prior_std^2 I): shape ``(B,)``, in nats."""
+        z = x.flatten(1) / self.prior_std
+        normaliser = z.shape[1] * (0.5 * math.log(2.0 * math.pi) + math.log(self.prior_std))
+        return -0.5 * z.square().sum(1) - normaliser
+
+    def validate(self) -> None:
+        """Check the schedule on [eps, T] once; called when a reverse SDE is built.
+
+        Raises:
+            ArgumentError: if alpha or sigma is not finite or not positive, if the log-SNR does
+                not fall with t, or if an overridden drift_rate or diffusion is not the one
+                that log_alpha and sigma imply.
+        """
+        super().validate()
+        self._schedule_is_sound  # noqa: B018  evaluated once, remembered
+
+    @cached_property
+    def _schedule_is_sound(self) -> bool:
+        t = torch.linspace(self.eps, self.T, 129, dtype=torch.float64, device="cpu")
+        t = t[t > 0.0]
+        table = self._table(t)
+        alpha, sigma, drift_rate, diffusion, log_snr = table.unbind(1)
+        where = f"on [eps, T] = [{self.eps}, {self.T}]"
+        name = type(self).__name__
+        if not bool(table[:, :4].isfinite().all()):
+            raise ArgumentError("sde", name, f"finite {where}", "Move eps or T off the pole.")
+        if not bool(((alpha > 0.0) & (sigma > 0.0)).all()):
+            raise ArgumentError("sde", name, f"of positive alpha and sigma {where}")
+        if not bool((log_snr.diff() < 0.0).all()):
+            raise ArgumentError("sde", name, f"of falling log-SNR {where}", "Noise only grows.")
+        derived = LinearSDE.drift_rate(self, t)
+        implied = 2.0 * sigma * (derivative(self.sigma, t) - derived * sigma)
+        for what, given, wanted in (
+            ("drift_rate", drift_rate, derived),
+            ("diffusion", diffusion.square(), implied),
+        ):
+            if not torch.allclose(given, wanted, rtol=1e-6, atol=1e-9 * float(wanted.abs().max())):
+                raise ArgumentError(
+                    what, name, f"what log_alpha and sigma imply {where}", "Leave it out: it is "
+                    "derived by automatic differentiation."
+                )  # fmt: skip
+        return True
+
+    @cached_property
+    def _memo(self) -> dict[float, Marginal]:
+        return {}
+
+    def _table(self, t: Tensor) -> Tensor:
+        """The columns of :class:`Marginal` at times t of shape (N,): float64, (N, 5)."""
+        functions = (self.sigma, self.drift_rate, self.diffusion, self.log_snr)
+        columns = (self.log_alpha(t).exp(), *(function(t) for function in functions))
+        return torch.stack(torch.broadcast_tensors(*columns), dim=1).detach()
+
+    def _off_zero(self, t: Tensor) -> Tensor:
+        return t.clamp(min=_NEAR_ZERO * self.T)

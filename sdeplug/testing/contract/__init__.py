@@ -1,0 +1,1 @@
+"""Tier 0: what goes into one call of a solver, and what comes out of it."""

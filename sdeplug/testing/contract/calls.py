@@ -1,0 +1,266 @@
+"""Calls of a solver: all that a result depends on but the solver itself, as a value.
+
+A contract holds for every shape, dtype, span and forward SDE.  :func:`explore` lets hypothesis
+look for the call that breaks it, and reports the simplest one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.noise import PerSampleNoise, SharedNoise
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.score import ScoreModel
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, LinearSDE, SubVPSDE
+from sdeplug.solvers import Corrector
+from sdeplug.testing.bench import Solver, by_row, jumps, span
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+C = TypeVar("C")
+
+SDES: tuple[LinearSDE, ...] = (VPSDE(), SubVPSDE(), VESDE(), CosineVPSDE(), EDMSDE())
+"""The forward SDEs of a contract."""
+
+EXAMPLES = 12
+"""How many calls are tried where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a solver.
+
+    Attributes:
+        sde: the forward SDE.
+        t: time to start from.
+        s: time to reach; of no meaning to a corrector.
+        shape: shape ``(B, *D)`` of the state.
+        dtype: dtype of the state.
+        seed: seed of state and noise.
+        level: stochasticity of the reverse SDE.
+    """
+
+    sde: LinearSDE
+    t: float
+    s: float
+    shape: tuple[int, ...] = (3, 2)
+    dtype: torch.dtype = torch.float64
+    seed: int = 0
+    level: float = 1.0
+
+    def __str__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return (
+            f"{type(self.sde).__name__} from t={self.t:g} to s={self.s:g}, x of shape "
+            f"{self.shape} {dtype}, seed={self.seed}, stochasticity={self.level:g}"
+        )
+
+    @classmethod
+    def plain(cls, solver: Solver, sde: LinearSDE) -> Call:
+        """A short call in the middle of time."""
+        t, s = span(solver)
+        return cls(sde, t * sde.T, s * sde.T)
+
+    def state(self) -> Tensor:
+        """A draw from p_t for standard normal data."""
+        source = SharedNoise(self.seed + 1)
+        noise = source.normal(torch.empty(self.shape, dtype=torch.float64))
+        return noise.div(math.sqrt(self._precision(self.t))).to(self.dtype)
+
+    def run(self) -> Run:
+        """A run whose rows have noise of their own."""
+        return Run(PerSampleNoise(self.seed, range(self.shape[0])))
+
+    def score(self, x: Tensor, t: Tensor) -> Tensor:
+        """That of p_t for standard normal data, bent a little, so that it is not affine."""
+        steepness = by_row(self._precision, t, x)
+        return x.add(torch.sin(x), alpha=0.1).mul(-steepness).to(x.dtype)
+
+    def reverse(self, score: ScoreModel | None = None) -> ReverseSDE:
+        """The reverse SDE, with :meth:`score` unless another is given."""
+        return ReverseSDE(self.sde, score or self.score, self.level)
+
+    def apply(
+        self,
+        solver: Solver,
+        x: Tensor | None = None,
+        run: Run | None = None,
+        score: ScoreModel | None = None,
+    ) -> Tensor:
+        """One ``integrate()`` or ``correct()``, with the parts of the call where none is given."""
+        reverse = self.reverse(score)
+        x = self.state() if x is None else x
+        run = run or self.run()
+        if isinstance(solver, Corrector):
+            return solver.correct(reverse, x, self.t, run)
+        return solver.integrate(reverse, x, self.t, self.s, run)
+
+    def _precision(self, t: float) -> float:
+        now = self.sde.at(t)
+        return 1.0 / (now.alpha**2 + now.sigma**2)
+
+
+def working(solver: Solver) -> tuple[LinearSDE, ...]:
+    """Those of :data:`SDES` that fit what a solver needs, and that it does not refuse.
+
+    Raises:
+        NotApplicable: if there is none.
+    """
+    found = _once(_working, solver)
+    if not found:
+        names = ", ".join(type(sde).__name__ for sde in SDES)
+        raise NotApplicable(f"it works with none of {names}")
+    return found
+
+
+def calls(
+    solver: Solver, dtypes: tuple[torch.dtype, ...] = (torch.float64,), level: float | None = None
+) -> SearchStrategy[Call]:
+    """Calls that fit a solver; at any stochasticity unless one is given.
+
+    Raises:
+        NotApplicable: if it works with none of :data:`SDES`, or not at the stochasticity.
+    """
+    allowed = _once(_levels, solver)
+    if level is not None and level not in allowed:
+        raise NotApplicable(f"it refuses a stochasticity of {level:g}")
+    levels = tuple(each for each in allowed if each > 0.0) if level is None else (level,)
+    return _calls(working(solver), jumps(solver), dtypes, levels)
+
+
+@lru_cache(maxsize=64)
+def _calls(
+    sdes: tuple[LinearSDE, ...],
+    to_zero: bool,
+    dtypes: tuple[torch.dtype, ...],
+    levels: tuple[float, ...],
+) -> SearchStrategy[Call]:
+    from hypothesis import strategies as st
+
+    from sdeplug.testing.strategies import all_spans, shapes
+
+    # One list, since a choice from it is cheaper than one of an SDE and then of its spans.
+    spans = zip(*(all_spans(sde) for sde in sdes), strict=True)
+    places = [
+        (sde, t, 0.0 if to_zero else s)
+        for group in spans
+        for sde, (t, s) in zip(sdes, group, strict=True)
+    ]
+    return st.builds(
+        lambda place, *rest: Call(*place, *rest),
+        st.sampled_from(places),
+        shapes(),
+        st.sampled_from(dtypes),
+        st.integers(0, 99),
+        st.sampled_from(levels),
+    )
+
+
+def explore(
+    strategy: SearchStrategy[C], test: Callable[[C], None], examples: int = EXAMPLES
+) -> Finding:
+    """Try a test on examples, drawn without chance; report the simplest that fails.
+
+    Returns:
+        How many were tried.
+
+    Raises:
+        CheckFailed: with what the test said, or with the error that it met, and the example.
+    """
+    from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+
+    failures: list[CheckFailed] = []
+    tried = 0
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        verbosity=Verbosity.quiet,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def example(value: C) -> None:
+        nonlocal tried
+        tried += 1
+        try:
+            test(value)
+        except Exception as error:
+            # The last failure is the simplest, or where chance decides, the last that was seen.
+            failures.append(_told(error, value))
+            raise
+
+    try:
+        with torch.no_grad():
+            example()
+    except Exception:
+        if not failures:
+            raise
+    if failures:
+        raise failures[-1] from failures[-1].__cause__
+    return Finding(f"in {tried} calls")
+
+
+def _told(error: Exception, value: object) -> CheckFailed:
+    if isinstance(error, CheckFailed):
+        return CheckFailed(f"{error} ({value})", error.curves, error.spectra)
+    told = CheckFailed(f"it raised {type(error).__name__}: {error} ({value})")
+    told.__cause__ = error
+    return told
+
+
+def _working(solver: Solver) -> tuple[LinearSDE, ...]:
+    fitting = (sde for sde in SDES if isinstance(sde, solver.claims.needs))
+    return tuple(sde for sde in fitting if not _refuses(solver, Call.plain(solver, sde)))
+
+
+def _levels(solver: Solver) -> tuple[float, ...]:
+    """The stochasticities that it works at."""
+    plain = Call.plain(solver, working(solver)[0])
+    return tuple(
+        level for level in (1.0, 0.5, 0.0) if not _refuses(solver, replace(plain, level=level))
+    )
+
+
+def _refuses(solver: Solver, call: Call) -> bool:
+    """Whether a solver says that it does not go with the SDE, or with the stochasticity."""
+    try:
+        with torch.no_grad():
+            call.apply(solver)
+    except PairingError:
+        return True
+    except ArgumentError as error:
+        return error.argument == "stochasticity"
+    except Exception:  # for the checks to find
+        return False
+    return False
+
+
+def _once(function: Callable[[Solver], C], solver: Solver) -> C:
+    """The value of a function of a solver, remembered where the solver can be hashed."""
+    key = (function, solver)
+    try:
+        if key not in _MEMORY:
+            if len(_MEMORY) >= _REMEMBERED:
+                _MEMORY.clear()
+            _MEMORY[key] = function(solver)
+        return cast(C, _MEMORY[key])
+    except TypeError:  # that it cannot be hashed is for another check to say
+        return function(solver)
+
+
+_MEMORY: dict[object, object] = {}
+_REMEMBERED = 64

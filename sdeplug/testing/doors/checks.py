@@ -1,0 +1,46 @@
+"""All checks, in their tiers.
+
+A check is a small function of a solver.  It raises :class:`CheckFailed` with what it saw, or
+:class:`NotApplicable` with the reason; otherwise it returns a :class:`Finding`.
+:class:`sdeplug.Claims` say which checks apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sdeplug.testing.contract import arithmetic, randomness, times, values
+from sdeplug.testing.contract import one_call as contract
+from sdeplug.testing.exact import affine, floors, invariance, marginals, paired
+from sdeplug.testing.findings import Finding
+from sdeplug.testing.law import sampling
+from sdeplug.testing.strong import paths as strong
+from sdeplug.testing.weak import kolmogorov
+
+Check = Callable[[Any], Finding]
+
+CONTRACT: tuple[Check, ...] = (
+    *values.CHECKS,
+    *contract.CHECKS,
+    *randomness.CHECKS,
+    *times.CHECKS,
+    *arithmetic.CHECKS,
+)
+"""Tier 0: what every solver does, whatever its mathematics."""
+
+EXACT: tuple[Check, ...] = (
+    *affine.CHECKS,
+    *marginals.CHECKS,
+    *strong.CHECKS,
+    *invariance.CHECKS,
+    *floors.CHECKS,
+    *paired.CHECKS,
+)
+"""Tier 1: exact laws of a Gaussian target."""
+
+FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
+"""Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
+
+CHECKS: tuple[Check, ...] = (*FAST, *kolmogorov.CHECKS, *sampling.CHECKS)
+"""All checks, cheap ones first."""

@@ -1,0 +1,181 @@
+"""Two doors to the checks: a function for notebooks, a decorator for pytest.
+
+A third, for the command line of pytest, is built from the same parts: :mod:`sdeplug_pytest`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sdeplug.errors import MissingExtraError, PairingError
+from sdeplug.options import Configured, options_of
+from sdeplug.solvers import Corrector, Integrator
+from sdeplug.testing.bench import Solver, single_thread
+from sdeplug.testing.doors.checks import CHECKS, FAST, Check
+from sdeplug.testing.doors.report import Report
+from sdeplug.testing.findings import CheckFailed, Curve, NotApplicable, Outcome, Result, Spectrum
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def check_solver(
+    solver: Solver, fast: bool = False, on_result: Callable[[Result], None] | None = None
+) -> Report:
+    """Run all checks on a solver.
+
+    Args:
+        solver: an instance of an integrator or corrector.
+        fast: only what is free of noise and takes seconds: the contract and the exact laws.
+        on_result: called with each result as soon as it is there, to show progress; there are
+            as many as :func:`selected` checks.
+
+    Returns:
+        What each check said.  A solver that raises fails the check, with its error as reason.
+
+    Raises:
+        PairingError: if it is not an instance of an integrator or corrector.
+        MissingExtraError: if hypothesis is missing.
+    """
+    demand_instance(solver)
+    results = []
+    for check in selected(fast):
+        results.append(_result(check, solver))
+        if on_result is not None:
+            on_result(results[-1])
+    return Report(repr(solver), tuple(results))
+
+
+def parametrize_with_checks(
+    solvers: Sequence[Solver],
+    expected_failures: Mapping[str, str] | None = None,
+    fast: bool = False,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate a pytest test that takes ``check`` and calls it. ::
+
+        @parametrize_with_checks([MySolver()])
+        def test_solver(check):
+            check()
+
+    Each check is a test of its own, ``MySolver-check_value`` for example, and one that does not
+    apply is skipped with its reason.
+
+    Args:
+        solvers: instances of integrators or correctors.
+        expected_failures: name of a check to the reason why it is expected to fail; it is an
+            error if it passes.
+        fast: as for :func:`check_solver`.
+
+    Raises:
+        PairingError: if one is not an instance of an integrator or corrector, or if an expected
+            failure names no check.
+        MissingExtraError: if pytest or hypothesis is missing.
+    """
+    try:
+        import pytest
+    except ImportError as error:
+        raise MissingExtraError("parametrize_with_checks", "pytest", "test") from error
+
+    expected = dict(expected_failures or {})
+    checks = selected(fast)
+    unknown = sorted(set(expected) - {check.__name__ for check in checks})
+    if unknown:
+        names = ", ".join(check.__name__ for check in checks)
+        raise PairingError(
+            f"expected_failures names no check: {', '.join(unknown)}. The checks are: {names}."
+        )
+    return pytest.mark.parametrize("check", list(_parameters(solvers, checks, expected)))
+
+
+def selected(fast: bool = False) -> tuple[Check, ...]:
+    """The checks that will run, in their order.
+
+    Raises:
+        MissingExtraError: if hypothesis, which drives some of them, is missing.
+    """
+    if importlib.util.find_spec("hypothesis") is None:
+        raise MissingExtraError("sdeplug.testing", "hypothesis", "test")
+    return FAST if fast else CHECKS
+
+
+def run_or_skip(check: Check, solver: Solver) -> None:
+    """Run a check inside a pytest test; skip the test where it does not apply.
+
+    Raises:
+        CheckFailed: if the solver does not keep the promise.
+    """
+    import pytest
+
+    __tracebackhide__ = True
+    try:
+        with single_thread():
+            check(solver)
+    except NotApplicable as reason:
+        pytest.skip(str(reason))
+
+
+def demand_instance(solver: object) -> None:
+    """Refuse what is not an instance of a solver.
+
+    Raises:
+        PairingError: for anything but an integrator or corrector.
+    """
+    if not isinstance(solver, (Integrator, Corrector)):
+        hint = " Give an instance: add ()." if isinstance(solver, type) else ""
+        raise PairingError(f"{solver!r} is not an Integrator or Corrector.{hint}")
+
+
+def _parameters(
+    solvers: Sequence[Solver], checks: Sequence[Check], expected: Mapping[str, str]
+) -> Iterator[Any]:
+    import pytest
+
+    for solver in solvers:
+        demand_instance(solver)
+        for check in checks:
+            reason = expected.get(check.__name__)
+            marks: list[pytest.MarkDecorator] = (
+                [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
+            )
+            name = f"{_label(solver)}-{check.__name__}"
+            yield pytest.param(partial(run_or_skip, check, solver), id=name, marks=marks)
+
+
+def _label(value: object) -> str:
+    """A short name for a test: the class, and the options that are not at their defaults."""
+    if isinstance(value, (bool, int, float, str)):
+        return str(value)
+    name = type(value).__name__
+    if not isinstance(value, Configured):
+        return name  # not its repr, in which an address would differ between two workers
+    words = []
+    for option in options_of(type(value)):
+        given = getattr(value, option.name)
+        if option.required:
+            words.append(_label(given))
+        elif given != option.default:
+            words.append(f"{option.name}={_label(given)}")
+    return f"{name}({','.join(words)})" if words else name
+
+
+def _result(check: Check, solver: Solver) -> Result:
+    begin = time.perf_counter()
+    outcome = Outcome.FAILED
+    curves: tuple[Curve, ...] = ()
+    spectra: tuple[Spectrum, ...] = ()
+    try:
+        with single_thread():
+            finding = check(solver)
+        outcome, reason, curves = Outcome.PASSED, finding.text, finding.curves
+    except NotApplicable as why:
+        outcome, reason = Outcome.NOT_APPLICABLE, str(why)
+    except CheckFailed as failure:
+        reason, curves, spectra = str(failure), failure.curves, failure.spectra
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - begin
+    return Result(check.__name__, outcome, reason, curves, seconds, spectra)

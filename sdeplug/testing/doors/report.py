@@ -1,0 +1,115 @@
+"""The report on one solver: what every check said."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdeplug.errors import ArgumentError
+from sdeplug.testing.findings import Curve, Outcome, Result, Spectrum
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks on one solver; ``print`` it.
+
+    Attributes:
+        solver: the solver, as its representation.
+        results: one for each check; none is left out in silence.
+    """
+
+    solver: str
+    results: tuple[Result, ...]
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        """The checks that failed."""
+        return tuple(each for each in self.results if each.outcome is Outcome.FAILED)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return not self.failures
+
+    @property
+    def verdict(self) -> str:
+        """The report in three words."""
+        count = len(self.failures)
+        return f"{count} check{'s' * (count > 1)} failed" if count else "all promises kept"
+
+    def to_json(self) -> str:
+        """The report as JSON; :meth:`from_json` reads it."""
+        plain = asdict(self)
+        for result in plain["results"]:
+            result["outcome"] = result["outcome"].value
+            for curve in result["curves"]:
+                curve["errors"] = _written(curve["errors"])
+            for spectrum in result["spectra"]:
+                spectrum["wanted"] = _written(spectrum["wanted"])
+                spectrum["seen"] = _written(spectrum["seen"])
+        return json.dumps(plain, indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ArgumentError: for any other text.
+        """
+        try:
+            plain = json.loads(text)
+            return cls(plain["solver"], tuple(map(_result, plain["results"])))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ArgumentError(
+                "text", text[:40], "what Report.to_json() wrote", f"It says: {error!r}."
+            ) from error
+
+    def picture(self) -> Figure:
+        """The observed orders, and the laws that are not what they should be.
+
+        Raises:
+            MissingExtraError: if matplotlib is missing.
+        """
+        from sdeplug.testing.doors.pictures import draw_results
+
+        return draw_results(f"{self.solver}\n{self.verdict}", self.results)
+
+    def __str__(self) -> str:
+        width = max((len(each.name) for each in self.results), default=0)
+        lines = [
+            f"  {each.name:<{width}}  {each.outcome.value:<14}  {each.reason}".rstrip()
+            for each in self.results
+        ]
+        return "\n".join((f"{self.solver}: {self.verdict}", *lines))
+
+
+def _result(plain: Mapping[str, Any]) -> Result:
+    return Result(
+        plain["name"],
+        Outcome(plain["outcome"]),
+        plain["reason"],
+        tuple(
+            Curve(each["label"], tuple(each["steps"]), _read(each["errors"]))
+            for each in plain["curves"]
+        ),
+        plain["seconds"],
+        tuple(
+            Spectrum(each["label"], _read(each["wanted"]), _read(each["seen"]))
+            for each in plain["spectra"]
+        ),
+    )
+
+
+def _written(numbers: tuple[float, ...]) -> list[float | str]:
+    """JSON has no infinity and no not-a-number: they become text."""
+    return [each if math.isfinite(each) else str(each) for each in numbers]
+
+
+def _read(numbers: list[float | str]) -> tuple[float, ...]:
+    return tuple(map(float, numbers))

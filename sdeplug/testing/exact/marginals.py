@@ -1,0 +1,272 @@
+"""Marginal consistency by exact laws: limit, order and constant of a solver, without noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from sdeplug.compose import Denoise, OnGrid
+from sdeplug.reverse import ReverseSDE
+from sdeplug.sde import LinearSDE
+from sdeplug.solvers import Integrator
+from sdeplug.testing.bench import (
+    SPECTRUM,
+    Solver,
+    all_sdes,
+    carried,
+    gaussian,
+    gaussian_score,
+    levels,
+    rotated,
+    rotation,
+    sdes,
+)
+from sdeplug.testing.exact.affine import is_affine
+from sdeplug.testing.exact.laws import (
+    Law,
+    Sampler,
+    counted_columns,
+    exact_law,
+    exact_spectrum,
+    marginal_law,
+    relative_error,
+)
+from sdeplug.testing.exact.refine import Refined, coarse, refinements
+from sdeplug.testing.findings import Curve, Finding, NotApplicable, Spectrum, demand
+
+_LIMITS = {1: 5e-4, 2: 1e-4}  # by order; what a consistent solver's extrapolated error stays under
+_LIMIT_OF_HIGHER_ORDERS = 1e-5
+_SLACK = 0.15  # in the observed order
+_STEPS = (256, 512)
+_STEPS_OF_HIGHER_ORDERS = (128, 256)  # rounding comes into sight on finer grids
+_FEW, _MORE = 4, 8  # steps that show how the number of draws grows with them
+_CONSTANT = 0.5  # rms error per nat of log(alpha / sigma) in a step; measured in right solvers: 0.4
+_NEAR_SINGULAR = 1e-4  # a variance that is told of, not judged: no grid here resolves it
+_JUDGED_AND_TOLD = (_NEAR_SINGULAR, *SPECTRUM)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a solver is refined on.
+
+    Attributes:
+        label: a name for the curve.
+        sde: the forward SDE.
+        level: the stochasticity.
+        end: time to reach.
+        refined: number of steps to the solver on so many steps.
+    """
+
+    label: str
+    sde: LinearSDE
+    level: float
+    end: float
+    refined: Refined
+
+    def error(self, steps: int) -> Tensor:
+        """Relative errors of the exact law at the end when that at T is right.
+
+        Returns:
+            As :func:`relative_error`, the first entry of each half for the variance that is
+            near singular.
+        """
+        target = gaussian(_JUDGED_AND_TOLD)
+        start = marginal_law(target, self.sde, self.sde.T)
+        law = exact_spectrum(self._sampler(steps), start, self._columns(steps))
+        return relative_error(law, marginal_law(target, self.sde, self.end))
+
+    def _sampler(self, steps: int) -> Sampler:
+        reverse = ReverseSDE(self.sde, gaussian_score(self.sde, _JUDGED_AND_TOLD), self.level)
+        return partial(carried, self.refined(steps), reverse, self.end)
+
+    def _columns(self, steps: int) -> int:
+        """How many draws it will make, if each step makes as many: a guess."""
+        few, more = (
+            counted_columns(self._sampler(each), len(_JUDGED_AND_TOLD)) for each in (_FEW, _MORE)
+        )
+        return few + (more - few) * (steps - _FEW) // (_MORE - _FEW)
+
+
+def check_marginals(solver: Solver) -> Finding:
+    """It carries p_T to p_eps: the right limit, at the claimed order, on two kinds of grid."""
+    integrator, order = _consistent(solver)
+    curves, singular = [], 0.0
+    for setting in _settings(integrator):
+        curve, error = _converging(setting, order)
+        curves.append(curve)
+        singular = max(singular, float(error[0].abs()))
+    slowest = min(map(_order, curves))
+    steps = curves[0].steps[-1]
+    return Finding(
+        f"order {slowest:.2f} observed, {order:g} claimed; variance {_NEAR_SINGULAR:g} is off by "
+        f"at most {singular:.2g} in {steps} steps",
+        tuple(curves),
+    )
+
+
+def check_constant(solver: Solver) -> Finding:
+    """A first-order solver of the reverse SDE is about as accurate as those that are known.
+
+    A score that is asked for one step late is still consistent, but not as accurate.
+    """
+    integrator, order = _consistent(solver)
+    if order != 1 or not integrator.claims.stochastic:
+        raise NotApplicable("only for stochastic solvers of order 1 is a constant known")
+    if isinstance(integrator, OnGrid):
+        raise NotApplicable("the constant is that of its grid: check the integrator inside it")
+    worst, steps = 0.0, _STEPS[-1]
+    for sde in all_sdes(integrator):
+        (uniform, *_) = refinements(integrator, sde)
+        error = _judged(Setting(repr(sde), sde, 1.0, sde.eps, uniform).error(steps))
+        length = 0.5 * (sde.at(sde.eps).log_snr - sde.at(sde.T).log_snr) / steps
+        constant = _rms(error) / length
+        demand(
+            constant <= _CONSTANT,
+            f"it converges, but with an error of {constant:.2g} per nat of log(alpha / sigma) in "
+            f"a step on {sde!r}; solvers of order 1 have at most {_CONSTANT}. Is the score of an "
+            "earlier or later step?",
+        )
+        worst = max(worst, constant)
+    return Finding(f"an error of at most {worst:.2g} per nat of log(alpha / sigma) in a step")
+
+
+def check_rotation(solver: Solver) -> Finding:
+    """Rotating the data rotates the samples: coordinates are not mixed up."""
+    if not isinstance(solver, Integrator):
+        raise NotApplicable("it is a corrector")
+    if isinstance(solver, Denoise):
+        raise NotApplicable("it jumps to the data")
+    if not is_affine(solver):
+        raise NotApplicable("it is not affine: its law is not to be had exactly")
+    axes = rotation()
+    worst = 0.0
+    for sde in sdes(solver):
+        by = coarse(solver, sde)
+        straight, turned = (
+            exact_law(
+                partial(carried, by, ReverseSDE(sde, target.score(sde)), sde.eps),
+                marginal_law(target, sde, sde.T),
+            )
+            for target in (gaussian(), rotated())
+        )
+        back = Law(axes.T @ turned.mean, axes.T @ turned.covariance @ axes)
+        scale = float(straight.covariance.abs().max().clamp(min=1.0))
+        gaps = (back.mean - straight.mean, (back.covariance - straight.covariance) / scale)
+        worst = max(worst, *(float(gap.abs().max()) for gap in gaps))
+    demand(worst <= 1e-8, f"the law of rotated data is off by {worst:.2g}")
+    return Finding(f"off by {worst:.0e}")
+
+
+def _consistent(solver: Solver) -> tuple[Integrator, float]:
+    """The solver as an integrator with a claimed order, if the check applies to it."""
+    if not isinstance(solver, Integrator):
+        raise NotApplicable("it is a corrector")
+    claims = solver.claims
+    if claims.floor is not None:
+        raise NotApplicable(f"it declares a bias that does not vanish (floor={claims.floor:g})")
+    if claims.order is None:
+        raise NotApplicable("it claims no order")
+    if not is_affine(solver):
+        raise NotApplicable("it is not affine: its law is not to be had exactly")
+    return solver, claims.order
+
+
+def _settings(integrator: Integrator) -> Iterator[Setting]:
+    """All SDEs at stochasticity 1; two of them on another grid as well, and at other levels.
+
+    An own grid is judged on those two alone: it may not suit the others' scale of time.
+    """
+    main = sdes(integrator)
+    for sde in main if isinstance(integrator, OnGrid) else all_sdes(integrator):
+        uniform, *others = refinements(integrator, sde)
+        for refined in (uniform, *(others if sde in main else ())):
+            yield Setting(f"{sde!r} at stochasticity 1", sde, 1.0, sde.eps, refined)
+    for sde in main:
+        uniform, *_ = refinements(integrator, sde)
+        for level in levels(integrator):
+            if level != 1.0:
+                yield Setting(f"{sde!r} at stochasticity {level:g}", sde, level, sde.eps, uniform)
+
+
+def _converging(setting: Setting, order: float) -> tuple[Curve, Tensor]:
+    """Errors on ever finer grids and the last of them, when order and limit are right."""
+    counts = list(_STEPS if order <= 2 else _STEPS_OF_HIGHER_ORDERS)
+    errors = [setting.error(steps) for steps in counts]
+    if not _settled(errors, order):
+        # Once more: the errors of a consistent solver fall on, those of a wrong one stay.
+        counts.append(2 * counts[-1])
+        errors.append(setting.error(counts[-1]))
+    judged = [_judged(error) for error in errors]
+    rms = tuple(map(_rms, judged))
+    curve = Curve(setting.label, tuple(counts), rms)
+    _demand_limit(judged, order, curve)
+    demand(
+        _order(curve) >= order - _SLACK,
+        f"order {_order(curve):.2f} observed, {order:g} claimed, on {curve.label}: "
+        f"errors {', '.join(f'{each:.2g}' for each in rms)} at {curve.steps} steps",
+        (curve,),
+    )
+    return curve, errors[-1]
+
+
+def _settled(errors: list[Tensor], order: float) -> bool:
+    *_, coarse, fine = map(_judged, errors)
+    fast = _rms(fine) == 0.0 or math.log2(_rms(coarse) / _rms(fine)) >= order - _SLACK
+    return fast and _extrapolated(coarse, fine, order) <= _allowed(order)
+
+
+def _demand_limit(errors: list[Tensor], order: float, curve: Curve) -> None:
+    """The extrapolated error is small, or falls as fast as a consistent solver's."""
+    *before, last = (_extrapolated(coarse, fine, order) for coarse, fine in pairwise(errors))
+    falls = any(last <= each / 2.0 ** (order + 1.0 - 2.0 * _SLACK) for each in before)
+    demand(
+        falls or last <= _allowed(order),
+        f"the limit is wrong on {curve.label}: extrapolated error {last:.2g} at "
+        f"{curve.steps[-1]} steps, at most {_allowed(order):g} is right, and "
+        f"{', '.join(f'{each:.2g}' for each in before)} on a grid half as fine",
+        (curve,),
+        (_spectrum(errors[-1], f"{curve.label}, {curve.steps[-1]} steps"),),
+    )
+
+
+def _spectrum(error: Tensor, label: str) -> Spectrum:
+    """The law behind an error, for a picture: in units of the right standard deviations."""
+    seen = (1.0 + error.chunk(2)[0]).tolist()
+    return Spectrum(label, (1.0,) * len(seen), tuple(seen))
+
+
+def _allowed(order: float) -> float:
+    return _LIMITS.get(math.ceil(order), _LIMIT_OF_HIGHER_ORDERS)
+
+
+def _extrapolated(coarse: Tensor, fine: Tensor, order: float) -> float:
+    factor = 2.0**order
+    return float(((factor * fine - coarse) / (factor - 1.0)).abs().max())
+
+
+def _judged(error: Tensor) -> Tensor:
+    """The errors without those of the variance that is near singular."""
+    return torch.cat([half[1:] for half in error.chunk(2)])
+
+
+def _rms(error: Tensor) -> float:
+    return float(error.square().mean().sqrt())
+
+
+def _order(curve: Curve) -> float:
+    """Observed order between the two finest grids."""
+    return math.log2(curve.errors[-2] / curve.errors[-1]) if curve.errors[-1] > 0.0 else math.inf
+
+
+CHECKS: tuple[Callable[[Solver], Finding], ...] = (
+    check_marginals,
+    check_constant,
+    check_rotation,
+)
+"""The checks of this module."""

@@ -1,0 +1,178 @@
+"""Cells of the statistical tier: a target, an SDE, a way to carry samples, and how many.
+
+A cell is a value that can be asked again with any seed, to measure how often it raises a false
+alarm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import MissingExtraError
+from sdeplug.noise import SharedNoise
+from sdeplug.run import Run
+from sdeplug.sde import LinearSDE
+from sdeplug.targets import Empirical, GaussianMixture, digits, eight_gaussians, mixture_64
+from sdeplug.testing.law.battery import law_pvalues
+
+ALPHA = 1e-3
+"""False-alarm rate of one stage; two independent stages have its square."""
+
+_AGAIN = 4  # times as many rows in the second stage
+_PIECE = 4096  # rows in one call of a solver, few enough to stay in the cache
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A target to draw from.
+
+    Attributes:
+        name: for messages.
+        target: the data law.
+        rows: how many samples to draw of it.
+        narrowest: smallest variance of a component in any direction.
+    """
+
+    name: str
+    target: GaussianMixture
+    rows: int
+    narrowest: float
+
+    @property
+    def widest(self) -> float:
+        """Largest variance of the whole in any direction."""
+        return float(torch.linalg.eigvalsh(self.target.covariance)[-1])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Samples of p_t carried to p_s, to be compared with exact ones.
+
+    Attributes:
+        specimen: the target and how many rows to draw.
+        sde: the forward SDE.
+        carry: function (x, run) -> x' from t to s.
+        t: time to start at, with exact samples.
+        s: time at which the battery is applied.
+        tau: relative error that is let pass.
+        label: what is tested, for messages.
+        finer: the same on a grid of more steps, where the solver has a grid: an error that is
+            gone there came from the step, and is no wrong law.
+    """
+
+    specimen: Specimen
+    sde: LinearSDE
+    carry: Callable[[Tensor, Run], Tensor]
+    t: float
+    s: float
+    tau: float
+    label: str = ""
+    finer: Cell | None = None
+
+    def samples(self, seed: int, rows: int | None = None) -> Tensor:
+        """What the solver makes of exact samples at t: float64, shape ``(rows, *shape)``."""
+        target, start = self.specimen.target, self._noise(seed, "start")
+        run = Run(self._noise(seed, "solver"))
+        x = target.sample(
+            rows or self.specimen.rows, noise=start, t=self.t, sde=self.sde, dtype=torch.float64
+        )
+        with torch.no_grad():
+            return torch.cat([self.carry(piece, run) for piece in x.split(_PIECE)])
+
+    def pvalues(self, seed: int, rows: int | None = None) -> Mapping[str, float]:
+        """The battery (:func:`law_pvalues`) on fresh samples; another seed, another experiment."""
+        x = self.samples(seed, rows)
+        return law_pvalues(
+            x, self.specimen.target, self.s, self.sde, self._noise(seed, "battery"), self.tau
+        )
+
+    def verdict(self, seed: int) -> Verdict:
+        """Up to three stages, each with fresh noise and only if all before it reject.
+
+        The second has four times the rows.  The third, where there is one, has a finer grid and
+        the rows of the first.  The cell fails if all reject: at most :data:`ALPHA` squared of all
+        seeds, for a law within tau.
+        """
+        verdict = Verdict.of(self.pvalues(3 * seed))
+        if not verdict.passed:
+            verdict = Verdict.of(self.pvalues(3 * seed + 1, _AGAIN * self.specimen.rows), 2)
+        if not verdict.passed and self.finer is not None:
+            verdict = Verdict.of(self.finer.pvalues(3 * seed + 2), 3)
+        return verdict
+
+    def _noise(self, seed: int, part: str) -> SharedNoise:
+        """Independent noise for each part of each cell."""
+        name = f"{self.specimen.name}/{self.label}/{self.t}/{seed}/{part}"
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        return SharedNoise(int.from_bytes(digest, "little") >> 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a battery says as a whole.
+
+    Attributes:
+        statistic: the one with the smallest p-value.
+        pvalue: that p-value times the number of statistics (Bonferroni), at most 1.
+        stages: how many stages it took.
+    """
+
+    statistic: str
+    pvalue: float
+    stages: int = 1
+
+    @classmethod
+    def of(cls, pvalues: Mapping[str, float], stages: int = 1) -> Verdict:
+        """The verdict of one battery."""
+        worst = min(pvalues, key=lambda name: pvalues[name])
+        return cls(worst, min(1.0, len(pvalues) * pvalues[worst]), stages)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the p-value is at least :data:`ALPHA`."""
+        return self.pvalue >= ALPHA
+
+
+@cache
+def specimens() -> tuple[Specimen, ...]:
+    """The targets of the statistical tier: 2 to 64 dimensions, full, low-rank and no covariances.
+
+    The digits are a part of those of scikit-learn, and left out where it is not installed.
+    """
+    return tuple(_specimens())
+
+
+def _specimens() -> Iterator[Specimen]:
+    yield Specimen("eight gaussians", eight_gaussians(), 8192, 0.1**2)
+    yield Specimen("five in 8 dimensions", _five(), 4096, 0.05)
+    yield Specimen("points in 16 dimensions", Empirical(2.0 * _drawn(6, 16)), 4096, 0.0)
+    yield Specimen("low rank in 32 dimensions", _low_rank(), 2048, 0.0)
+    yield Specimen("ten in 64 dimensions", mixture_64(), 512, 0.01)
+    try:
+        images = digits().means[:256]
+    except MissingExtraError:
+        return
+    yield Specimen("256 digits", Empirical(images), 512, 0.0)
+
+
+def _five() -> GaussianMixture:
+    """Five modes with full covariances, of variances 0.05 to 1 in geometric steps."""
+    axes = torch.linalg.qr(_drawn(5, 8, 8))[0]
+    variances = torch.logspace(-1.30103, 0.0, 8, dtype=torch.float64)
+    return GaussianMixture((1, 2, 3, 4, 5), 2.0 * _drawn(5, 8), factors=axes * variances.sqrt())
+
+
+def _low_rank() -> GaussianMixture:
+    """Three discs of dimension 3, with no variance in the other 29 directions."""
+    factors = torch.linalg.qr(_drawn(3, 32, 3))[0]
+    return GaussianMixture((1, 2, 3), 1.5 * _drawn(3, 32), factors=factors, std=0.0)
+
+
+def _drawn(*shape: int) -> Tensor:
+    return SharedNoise(20).normal(torch.empty(shape, dtype=torch.float64))

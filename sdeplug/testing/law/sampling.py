@@ -1,0 +1,220 @@
+"""Tier 3, law by sampling: samples of every kind of target, against exact ones, with a declared
+rate of false alarms.
+
+Each cell applies the battery of :func:`sdeplug.testing.law_pvalues` in two independent stages of
+rate 1e-3, which makes 1e-6.  Since a right solver has a discretisation error, an error up to a
+bound tau is let pass, taken from the exact laws of tier 1: what is wrong in the limit is found
+there, what is not affine, loses modes or ties rows together is found here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sdeplug.compose import Corrected, OnGrid
+from sdeplug.grid import LogSNR
+from sdeplug.metrics import energy_distance, sliced_w2
+from sdeplug.noise import SharedNoise
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.sde import LinearSDE
+from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
+from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
+from sdeplug.testing.exact import Law, exact_spectrum, is_affine
+from sdeplug.testing.findings import Finding, NotApplicable, demand
+from sdeplug.testing.law.cells import Cell, Specimen, specimens
+
+_LEAST = 0.002  # tau of a solver without error
+_ADAPTIVE = 0.01  # of one that is accurate to a tolerance that is not known here
+_UNKNOWN = {1: 0.1}  # of a fixed-step solver that has no exact law, by order
+_UNKNOWN_OF_HIGHER_ORDERS = 0.03
+_WANTED = 0.06  # steps are refined until tau is no larger
+_LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
+_FACTOR = 3.0  # tau in units of the error for Gaussian data
+_STEPS = (64, 128, 256)
+_FINER = 4  # times as many steps, where the first ones are found too long
+_SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
+
+
+def check_law_by_sampling(solver: Solver, seed: int = 0) -> Finding:
+    """Its samples are those of p_eps, or of p_t for a corrector, on mixtures, discs and points."""
+    with single_thread():
+        cells = tuple(sampling_cells(solver))
+        if not cells:
+            raise NotApplicable(f"its floor, or the error of its grid, is above {_LARGEST:.0%}")
+        worst = 1.0
+        for cell in cells:
+            verdict = cell.verdict(seed)
+            demand(
+                verdict.passed,
+                f"{cell.specimen.name} on {cell.sde!r}, {cell.label}: the statistic "
+                f"'{verdict.statistic}' has p = {verdict.pvalue:.1e} in stage {verdict.stages}, "
+                f"with errors up to {cell.tau:.2%} let pass",
+            )
+            worst = min(worst, verdict.pvalue)
+        bounds = [cell.tau for cell in cells]
+        return Finding(
+            f"{len(cells)} targets, smallest p = {worst:.2g}, errors up to {min(bounds):.1%} ... "
+            f"{max(bounds):.1%} let pass; {_distances(cells[0], seed)}"
+        )
+
+
+def sampling_cells(solver: Solver) -> Iterator[Cell]:
+    """The cells that a solver is tested in; each can be asked again with any seed.
+
+    Raises:
+        NotApplicable: if the law of its output is not p_s, or it has no law of its own.
+    """
+    claims = solver.claims
+    if claims.floor == math.inf:
+        raise NotApplicable("it claims no consistency")
+    if isinstance(solver, Corrector):
+        yield from (cell for cell in _sweeps(solver) if cell.tau <= _LARGEST)
+        return
+    if jumps(solver):
+        raise NotApplicable("it ends in the law of the posterior mean, not in p_0")
+    if claims.order is None and claims.evaluations is not None and not isinstance(solver, OnGrid):
+        raise NotApplicable("it claims no order and is not adaptive: put it on its grid")
+    for specimen, sde, level in _settings(solver):
+        cell = _run(solver, specimen, sde, level)
+        if cell.tau <= _LARGEST:
+            yield cell
+
+
+def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]:
+    """All targets under one SDE, and the first one under the others and without noise."""
+    first, *others = sdes(solver)
+    for specimen in specimens():
+        yield specimen, first, 1.0
+    for sde in others:
+        yield specimens()[0], sde, 1.0
+    if not isinstance(solver, FlowIntegrator):
+        yield specimens()[0], first, 0.0
+
+
+def _sweeps(corrector: Corrector) -> Iterator[Cell]:
+    """Exact samples of p_t, moved about at t."""
+    tau = _LEAST + (corrector.claims.floor or 0.0)
+    for specimen in specimens():
+        for sde in sdes(corrector) if specimen is specimens()[0] else sdes(corrector)[:1]:
+            for t in _SWEEP_TIMES:
+                reverse = ReverseSDE(sde, specimen.target.score(sde))
+                carry = partial(_swept, corrector, reverse, t)
+                yield Cell(specimen, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
+
+
+def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -> Cell:
+    """A run from T to eps, on a grid as fine as it takes where the solver has none."""
+    reverse = ReverseSDE(sde, specimen.target.score(sde), level)
+
+    def cell(by: Integrator, tau: float, label: str) -> Cell:
+        label = f"stochasticity {level:g}{label}"
+        return Cell(specimen, sde, partial(_carried, by, reverse), sde.T, sde.eps, tau, label)
+
+    if solver.claims.order is None or isinstance(solver, OnGrid):
+        return cell(solver, equivalence_bound(solver, specimen, sde, level), "")
+    for steps in _STEPS:
+        by = OnGrid(solver, LogSNR(steps))
+        tau = equivalence_bound(by, specimen, sde, level)
+        if tau <= _WANTED:
+            break
+    tau = tau if tau <= _LARGEST else _LARGEST  # also where it is no number
+    finer = OnGrid(solver, LogSNR(_FINER * steps))
+    return replace(
+        cell(by, tau, f", {steps} steps"),
+        finer=cell(finer, tau, f", {_FINER * steps} steps"),
+    )
+
+
+def equivalence_bound(
+    solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float = 1.0
+) -> float:
+    """The relative error tau that is let pass, from what the solver does to Gaussian data.
+
+    Three times the largest error of an exact standard deviation (tier 1), over variances from
+    the narrowest direction of a component to the widest of the whole, at least 0.2 %; and the
+    floor that the solver claims.  A corrector adds its floor to what its predictor has.
+
+    Args:
+        solver: an integrator that is run from T to eps as it is.
+        specimen: the target.
+        sde: the forward SDE.
+        level: stochasticity of the reverse SDE.
+    """
+    floor, alone = solver.claims.floor or 0.0, _predictor(solver)
+    order = alone.claims.order
+    if (order is not None or isinstance(alone, OnGrid)) and is_affine(alone):
+        return floor + max(_LEAST, _FACTOR * _error(alone, specimen, sde, level))
+    if order is None:
+        return floor + _ADAPTIVE
+    return floor + _UNKNOWN.get(math.ceil(order), _UNKNOWN_OF_HIGHER_ORDERS)
+
+
+def _predictor(solver: Integrator) -> Integrator:
+    """A predictor-corrector without its corrector, on the same grid."""
+    if isinstance(solver, OnGrid):
+        return replace(solver, integrator=_predictor(solver.integrator))
+    return _predictor(solver.integrator) if isinstance(solver, Corrected) else solver
+
+
+def _error(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -> float:
+    """Largest relative error of a standard deviation for Gaussian data, at eps."""
+    variances = _variances(specimen, sde)
+
+    def law(t: float) -> Law:
+        marginal = sde.at(t)
+        diagonal = marginal.alpha**2 * variances + marginal.sigma**2
+        return Law(torch.zeros_like(variances), torch.diag(diagonal))
+
+    def score(x: Tensor, t: Tensor) -> Tensor:
+        return -x / law(float(t[0])).covariance.diagonal()
+
+    carry = partial(_carried, solver, ReverseSDE(sde, score, level))
+    actual, wanted = exact_spectrum(carry, law(sde.T)).covariance, law(sde.eps).covariance
+    return float(((actual.diagonal() / wanted.diagonal()).sqrt() - 1.0).abs().max())
+
+
+def _variances(specimen: Specimen, sde: LinearSDE) -> Tensor:
+    """The narrowest variance, and eight in geometric steps from there to the widest."""
+    end = sde.at(sde.eps)
+    start = max(specimen.narrowest, (end.sigma / end.alpha) ** 2)
+    ends = math.log10(start), math.log10(specimen.widest)
+    steps = torch.logspace(*ends, 8, dtype=torch.float64)
+    return torch.cat((steps.new_tensor([specimen.narrowest]), steps))
+
+
+def _carried(by: Integrator, reverse: ReverseSDE, x: Tensor, run: Run) -> Tensor:
+    """x carried from T to eps."""
+    return by.integrate(reverse, x, reverse.forward.T, reverse.forward.eps, run)
+
+
+def _swept(corrector: Corrector, reverse: ReverseSDE, t: float, x: Tensor, run: Run) -> Tensor:
+    """x moved about at t."""
+    for _ in range(_SWEEPS):
+        x = corrector.correct(reverse, x, t, run)
+    return x
+
+
+def _distances(cell: Cell, seed: int) -> str:
+    """How far the samples of a cell are from exact ones, beside how far those are from others."""
+    x, target = cell.samples(3 * seed), cell.specimen.target
+    exact, other = (
+        target.sample(len(x), noise=SharedNoise(k), t=cell.s, sde=cell.sde, dtype=x.dtype)
+        for k in (2 * seed + 1, 2 * seed + 2)
+    )
+    w2, floor = (sliced_w2(each, exact, SharedNoise(seed)) for each in (x, other))
+    energy, least = (energy_distance(each, exact) for each in (x, other))
+    return (
+        f"on {cell.specimen.name} sliced W2 {w2:.2g} (floor {floor:.2g}), energy distance "
+        f"{energy:.1g} (floor {least:.1g})"
+    )
+
+
+CHECKS = (check_law_by_sampling,)
+"""The checks of this module."""

@@ -1,0 +1,335 @@
+"""Philox, noise sources and Brownian paths.  Statistical tests have fixed seeds, and a false-alarm
+rate of FALSE_ALARM were the seeds drawn afresh."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from common import FALSE_ALARM, normal
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from sdeplug.errors import ArgumentError
+from sdeplug.noise import BrownianBridge, NoiseSource, PerSampleNoise, SharedNoise, Silence, philox
+
+IDS = st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5)
+WORDS = st.integers(0, 2**32 - 1)
+UNIT = st.floats(0.0, 1.0)
+
+
+def like(rows: int, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.zeros(rows, *(shape or (3,)), dtype=dtype)
+
+
+def assert_normal(values: torch.Tensor) -> None:
+    """Kolmogorov-Smirnov and the first four moments; the level is shared among the five."""
+    flat = values.flatten().numpy()
+    assert stats.kstest(flat, "norm").pvalue > FALSE_ALARM / 5
+    limit = stats.norm.isf(FALSE_ALARM / 10)
+    wanted = {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}  # E z^k and its variance
+    for power, (mean, variance) in wanted.items():
+        assert abs((flat**power).mean() - mean) < limit * math.sqrt(variance / len(flat))
+
+
+def assert_uncorrelated(a: torch.Tensor, b: torch.Tensor) -> None:
+    """Correlation of values and of squares, as N(0, 1/n)."""
+    limit = stats.norm.isf(FALSE_ALARM / 4)
+    for x, y in ((a, b), (a.square(), b.square())):
+        r = torch.corrcoef(torch.stack((x.flatten(), y.flatten())))[0, 1]
+        assert abs(float(r)) * math.sqrt(x.numel()) < limit
+
+
+def philox_in_integers(counter: tuple[int, ...], key: int) -> list[int]:
+    """Salmon et al., figure 5, in Python's integers."""
+    c, k = list(counter), [key % 2**32, key >> 32]
+    for _ in range(10):
+        first, second = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
+        c = [
+            (second >> 32) ^ c[1] ^ k[0],
+            second % 2**32,
+            (first >> 32) ^ c[3] ^ k[1],
+            first % 2**32,
+        ]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return c
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "wanted"),
+    [
+        ("00000000 00000000 00000000 00000000", 0, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        ("ffffffff ffffffff ffffffff ffffffff", 2**64 - 1, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        (
+            "243f6a88 85a308d3 13198a2e 03707344",
+            0x299F31D0A4093822,
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
+    ],
+)
+def test_philox_gives_the_published_answers(counter, key, wanted):
+    words = torch.tensor([int(word, 16) for word in counter.split()])
+    assert " ".join(f"{word:08x}" for word in philox.philox(words, key).tolist()) == wanted
+
+
+@given(
+    st.lists(st.tuples(WORDS, WORDS, WORDS, WORDS), min_size=1, max_size=4),
+    st.integers(0, 2**64 - 1),
+)
+def test_philox_equals_integer_arithmetic(counters, key):
+    words = philox.philox(torch.tensor(counters).T, key)
+    assert words.T.tolist() == [philox_in_integers(counter, key) for counter in counters]
+
+
+def test_normals_are_normal_and_uncorrelated():
+    rows, draws = torch.arange(200).unsqueeze(1), torch.arange(50)
+    values = philox.normals(12345, rows, draws, 10)
+    assert values.shape == (200, 50, 10)
+    assert_normal(values)
+    assert_uncorrelated(values[1:], values[:-1])
+    assert_uncorrelated(values[:, 1:], values[:, :-1])
+    assert_uncorrelated(values[..., 1:], values[..., :-1])
+    assert_uncorrelated(values, philox.normals(12346, rows, draws, 10))
+
+
+@given(IDS, st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9))
+def test_a_normal_depends_on_its_place_alone(ids, draw, few, more):
+    rows, draws = torch.tensor(ids), torch.tensor(draw)
+    many = philox.normals(7, rows, draws, few + more)
+    assert torch.equal(many[:, :few], philox.normals(7, rows, draws, few))
+    assert torch.equal(many[-1:], philox.normals(7, rows[-1:], draws, few + more))
+
+
+def test_extreme_words_give_finite_numbers(monkeypatch):
+    for word in (0, 2**32 - 1):
+        monkeypatch.setattr(philox, "philox", lambda counter, key, word=word: counter * 0 + word)
+        values = philox.normals(0, torch.arange(2), torch.tensor(0), 4)
+        assert values.isfinite().all()
+        assert values.abs().max() < 6.8
+
+
+SOURCES = [SharedNoise(3), PerSampleNoise(3, range(4)), Silence()]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_noise_is_like_the_state(source, dtype):
+    x = like(4, 2, 3, dtype=dtype)
+    path = source.brownian(x, 1.0, 0.5)
+    for noise in (
+        source.normal(x),
+        path.increment(0.9, 0.6),
+        source.walk(x, 1.0).ahead(np.full(4, 0.7)),
+    ):
+        assert (noise.shape, noise.dtype) == (x.shape, x.dtype)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda each: type(each).__name__)
+def test_the_global_generator_is_left_alone(source):
+    before = torch.random.get_rng_state()
+    source.normal(like(4))
+    source.brownian(like(4), 1.0, 0.0).increment(0.3, 0.2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("make", [SharedNoise, lambda seed: PerSampleNoise(seed, range(4))])
+def test_a_source_repeats_itself_and_is_fresh_each_time(make):
+    first, again, other = make(3), make(3), make(4)
+    draws = [first.normal(like(4)) for _ in range(3)]
+    assert all(torch.equal(draw, again.normal(like(4))) for draw in draws)
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(draws, 2))
+    assert not torch.equal(draws[0], other.normal(like(4)))
+    paths = [first.brownian(like(4), 1.0, 0.0).increment(0.7, 0.1) for _ in range(2)]
+    assert torch.equal(paths[0], again.brownian(like(4), 1.0, 0.0).increment(0.7, 0.1))
+    assert not torch.equal(*paths)
+    assert not torch.equal(paths[0], other.brownian(like(4), 1.0, 0.0).increment(0.7, 0.1))
+
+
+@given(
+    st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5),
+    st.integers(0, 2**63 - 1),
+    st.data(),
+)
+def test_a_row_depends_on_its_id_alone(ids, seed, data):
+    chosen = data.draw(st.lists(st.integers(0, len(ids) - 1), min_size=1, max_size=5))
+    whole = PerSampleNoise(seed, ids)
+    part = PerSampleNoise(seed, [ids[i] for i in chosen])
+    for _ in range(2):
+        assert torch.equal(whole.normal(like(len(ids)))[chosen], part.normal(like(len(chosen))))
+    all_rows = whole.brownian(like(len(ids)), 1.0, 0.2).increment(0.9, 0.3)
+    assert torch.equal(
+        all_rows[chosen], part.brownian(like(len(chosen)), 1.0, 0.2).increment(0.9, 0.3)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_row_does_not_depend_on_the_dtype(dtype):
+    narrow = PerSampleNoise(0, range(4)).normal(like(4, dtype=dtype))
+    assert torch.equal(narrow, PerSampleNoise(0, range(4)).normal(like(4)).to(dtype))
+
+
+def test_per_sample_noise_is_normal_and_uncorrelated_between_rows_draws_and_seeds():
+    source = PerSampleNoise(5, range(1000))
+    first, second = source.normal(like(1000, 100)), source.normal(like(1000, 100))
+    assert_normal(torch.cat((first, second)))
+    assert_uncorrelated(first, second)
+    assert_uncorrelated(first[1:], first[:-1])
+    assert_uncorrelated(first, PerSampleNoise(6, range(1000)).normal(like(1000, 100)))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "0", None])
+def test_wrong_seeds_are_refused(seed):
+    with pytest.raises(ArgumentError, match="seed = "):
+        SharedNoise(seed)
+    with pytest.raises(ArgumentError, match="seed = "):
+        PerSampleNoise(seed, [0])
+    with pytest.raises(ArgumentError, match="ids = "):
+        PerSampleNoise(0, [0, seed])
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1, np.int64(3)])
+def test_every_whole_number_in_range_is_a_seed(seed):
+    assert SharedNoise(seed).normal(like(2)).isfinite().all()
+    assert PerSampleNoise(seed, [seed]).normal(like(1)).isfinite().all()
+    assert repr(SharedNoise(3)) == "SharedNoise(seed=3)"
+    assert repr(PerSampleNoise(3, [1])) == "PerSampleNoise(seed=3, ids=(1,))"
+
+
+def test_the_number_of_ids_is_that_of_the_rows():
+    with pytest.raises(ArgumentError, match="ids"):
+        PerSampleNoise(0, [])
+    source = PerSampleNoise(0, [1, 2])
+    for call in (source.normal, lambda x: source.brownian(x, 1.0, 0.0).increment(0.5, 0.1)):
+        with pytest.raises(ArgumentError, match=r"ids = '2 numbers'.*\(3, 3\)"):
+            call(like(3))
+    with pytest.raises(ArgumentError, match="ids"):
+        PerSampleNoise(0, [1]).normal(torch.tensor(0.0))
+
+
+def test_silence_is_zero():
+    assert not Silence().normal(like(2) + 1.0).any()
+    assert not Silence().brownian(like(2), 1.0, 0.0).increment(0.9, 0.1).any()
+
+
+class Ones(NoiseSource):
+    """The smallest source that a user can write."""
+
+    def normal(self, like):
+        return torch.ones_like(like)
+
+
+def test_a_source_of_normals_has_paths_too():
+    path = Ones().brownian(like(4), 1.0, 0.0)
+    assert bool((path.increment(0.5, 1.0) == 0.5**0.5).all())
+
+
+def path(t: float = 1.0, s: float = 0.0, rows: int = 3) -> BrownianBridge:
+    return BrownianBridge(like(rows), t, s, PerSampleNoise(99, range(rows)).normal)
+
+
+@given(UNIT, UNIT, UNIT)
+def test_increments_add_up(u, v, w):
+    one = path()
+    whole, parts = one.increment(u, w), one.increment(u, v) + one.increment(v, w)
+    torch.testing.assert_close(parts, whole, rtol=0.0, atol=1e-14)
+    assert not one.increment(u, u).any()
+    assert torch.equal(one.increment(u, v), -one.increment(v, u))
+
+
+@given(st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=6), st.data())
+def test_an_answer_stays_what_it_was(spans, data):
+    one = path()
+    answers = [one.increment(*span) for span in spans]
+    for i in data.draw(st.permutations(range(len(spans)))):
+        torch.testing.assert_close(one.increment(*spans[i]), answers[i], rtol=0.0, atol=1e-14)
+
+
+class Units:
+    """Unit vectors in place of normals, so that a path is the row of weights of its draws."""
+
+    def __init__(self) -> None:
+        self.draws = 0
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        noise = torch.zeros_like(x)
+        noise[:, self.draws] = 1.0
+        self.draws += 1
+        return noise
+
+
+@given(
+    start=st.floats(0.0, 10.0),
+    length=st.floats(1e-3, 10.0),
+    fractions=st.lists(UNIT, min_size=1, max_size=6),
+)
+def test_the_law_is_exact_in_whatever_order_it_is_asked(start, length, fractions):
+    end = start + length
+    times = [min(start + length * each, end) for each in fractions]
+    one = BrownianBridge(like(1, 60), end, start, Units())
+    for u in times:
+        one.increment(u, end)
+    known = sorted({end, *times}, reverse=True)
+    spans = list(itertools.pairwise(known))
+    weights = torch.stack([one.increment(a, b)[0] for a, b in spans] or [like(1, 60)[0]])
+    wanted = torch.tensor([a - b for a, b in spans] or [0.0], dtype=torch.float64)
+    close = {"rtol": 1e-9, "atol": 1e-12 * length}
+    torch.testing.assert_close(weights @ weights.T, wanted.diag(), **close)
+
+
+def test_a_new_time_costs_one_draw_and_a_known_one_none():
+    units = Units()
+    one = BrownianBridge(like(2, 20), 1.0, 0.0, units)
+    for u, draws in ((0.5, 1), (0.75, 2), (0.5, 2), (0.0, 3), (0.75, 3), (1.0, 3)):
+        one.increment(u, 1.0)
+        assert units.draws == draws
+
+
+def test_what_is_forgotten_costs_no_memory_and_is_refused():
+    one, now = path(), 1.0
+    for _ in range(50):
+        one.increment(0.8 * now, now)
+        tried = one.increment(0.9 * now, now)
+        one.forget(0.9 * now)
+        now *= 0.9
+        assert len(one._increments) <= 2
+    assert tried.isfinite().all()
+    ahead = one.increment(0.5 * now, now)
+    one.forget(now)
+    assert torch.equal(one.increment(0.5 * now, now), ahead)
+    with pytest.raises(ArgumentError, match="forgotten"):
+        one.increment(2.0 * now, now)
+
+
+def test_increments_are_normal_independent_and_of_the_right_variance():
+    times = [1.0, 0.83, 0.5, 0.49, 0.1, 0.0]
+    one = PerSampleNoise(1, range(5000)).brownian(like(5000, 2), 1.0, 0.0)
+    unit = [one.increment(u, v) / math.sqrt(u - v) for u, v in itertools.pairwise(times)]
+    for each in unit:
+        assert_normal(each)
+    for a, b in itertools.combinations(unit, 2):
+        assert_uncorrelated(a, b)
+    assert_uncorrelated(unit[0][:, 0], unit[0][:, 1])
+    assert_uncorrelated(unit[0][1:], unit[0][:-1])
+
+
+@pytest.mark.parametrize("u", [1.1, 0.49, math.nan])
+def test_a_path_is_asked_only_inside_its_span(u):
+    one = path(1.0, 0.5)
+    for ends in ((u, 0.7), (0.7, u)):
+        with pytest.raises(ArgumentError, match=r"\[0\.5, 1\.0\]"):
+            one.increment(*ends)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(("t", "s"), [(0.5, 0.5), (0.4, 0.5), (math.nan, 0.5)])
+def test_a_path_needs_a_span(source, t, s):
+    with pytest.raises(ArgumentError, match=r"s = 0\.5"):
+        source.brownian(like(4), t, s)
+
+
+def test_the_state_itself_does_not_matter():
+    assert torch.equal(SharedNoise(1).normal(normal(2, 3)), SharedNoise(1).normal(like(2)))

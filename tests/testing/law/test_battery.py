@@ -1,0 +1,215 @@
+"""The battery: false alarms as declared, and defects found."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from sdeplug import VPSDE, SharedNoise
+from sdeplug.targets import Empirical, Gaussian, GaussianMixture, eight_gaussians
+from sdeplug.testing import law_pvalues
+from sdeplug.testing.law import nulls, specimens
+
+SDE = VPSDE()
+FALSE_ALARM = 1e-6  # of each binomial bound below, were its seeds drawn afresh
+
+
+def exact(target: GaussianMixture, rows: int, seed: int, t: float = 1e-3) -> Tensor:
+    noise = SharedNoise(2 * seed)
+    return target.sample(rows, noise=noise, t=t, sde=SDE, dtype=torch.float64)
+
+
+def battery(x: Tensor, target: GaussianMixture, seed: int = 0, t: float = 1e-3, tau: float = 0.0):
+    return law_pvalues(x, target, t, SDE, SharedNoise(2 * seed + 1), tau)
+
+
+def overlapping() -> GaussianMixture:
+    """Three modes on top of each other in three dimensions."""
+    means = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.2], [-0.2, 0.4, 0.0]])
+    factors = torch.diag_embed(torch.tensor([[0.5, 0.2, 0.1], [0.3, 0.3, 0.3], [0.1, 0.5, 0.9]]))
+    return GaussianMixture((1, 2, 3), means, factors=factors)
+
+
+def too_many(alarms: int, trials: int, rate: float) -> bool:
+    from scipy import stats
+
+    return bool(stats.binom.sf(alarms - 1, trials, rate) < FALSE_ALARM)
+
+
+def too_few(alarms: int, trials: int, rate: float) -> bool:
+    from scipy import stats
+
+    return bool(stats.binom.cdf(alarms, trials, rate) < FALSE_ALARM)
+
+
+UNIFORM = ("mean", "mode means", "energy", "covariance", "radius", "halves", "dilation")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "t"),
+    [
+        (eight_gaussians(), 1e-3),
+        (overlapping(), 0.1),
+        (Empirical(((-1.0, 0.5, 0.0), (0.5, 1.0, -1.0))), 0.3),
+        (Gaussian((1.0, -1.0), ((1.0, 0.3), (0.3, 0.5))), 1e-3),
+    ],
+    ids=["separate modes", "overlapping modes", "points", "one mode"],
+)
+def test_false_alarms_of_each_statistic_are_as_declared(target, t):
+    trials = 600
+    found = [battery(exact(target, 400, seed, t), target, seed, t) for seed in range(trials)]
+    for name in found[0]:
+        for rate in (0.1, 0.01):
+            alarms = sum(each[name] < rate for each in found)
+            assert not too_many(alarms, trials, rate), (name, rate, alarms)
+            if name in UNIFORM:
+                assert not too_few(alarms, trials, rate), (name, rate, alarms)
+    rejected = sum(len(each) * min(each.values()) < 0.01 for each in found)
+    assert not too_many(rejected, trials, 0.01)
+
+
+def test_a_small_number_of_experiments_for_every_day():
+    target, trials = overlapping(), 60
+    found = [battery(exact(target, 300, seed, 0.1), target, seed, 0.1) for seed in range(trials)]
+    for name in found[0]:
+        assert not too_many(sum(each[name] < 0.1 for each in found), trials, 0.1), name
+
+
+def test_the_same_seeds_give_the_same_numbers():
+    target = eight_gaussians()
+    first, again = (battery(exact(target, 500, 3), target, 3) for _ in range(2))
+    assert first == again
+
+
+def moved(x: Tensor, target: GaussianMixture, defect: str) -> Tensor:
+    """Exact samples with a defect."""
+    labels = target.responsibilities(x, 1e-3, SDE).argmax(1)
+    means = SDE.at(1e-3).alpha * target.means.flatten(1)[labels]
+    noise = SharedNoise(77).normal(x)
+    match defect:
+        case "every mode 5 % too wide in variance":
+            return means + math.sqrt(1.05) * (x - means)
+        case "the whole 1 % too wide in variance":
+            center = target.moments(1e-3, SDE)[0]
+            return center + math.sqrt(1.01) * (x - center)
+        case "shift":
+            return x + 0.01 * math.sqrt(float(target.covariance.trace()))
+        case "2 % of the mass in another mode":
+            rich, poor = int(target.weights.argmax()), int(target.weights.argmin())
+            poor = poor if poor != rich else rich + 1
+            move = (labels == rich) & (SharedNoise(5).normal(x[:, 0]) > 1.0)
+            other = means - means[labels == rich][0] + means[labels == poor][0]
+            return torch.where(move[:, None], x - means + other, x)
+        case "a mode is missing":
+            away = labels == 0
+            return torch.where(away[:, None], x.roll(1, 0) + 1e-9, x)[~(away & away.roll(1, 0))]
+        case "neighbours":
+            y = (x - means).roll(1, 0)
+            return means + math.sqrt(0.99) * (x - means) + 0.1 * y
+        case "antithetic halves":
+            half = len(x) // 2
+            twin = x.clone()
+            twin[half:] = means[half:] - (x - means)[:half]
+            return twin
+        case "duplicates":
+            return torch.cat((x[:-1], x[:1]))
+        case "uniform in each mode":
+            widths = (x - means).std(0) * math.sqrt(12.0)
+            return means + widths * (torch.special.ndtr(noise) - 0.5)
+        case "one number is infinite":
+            return torch.where(torch.arange(len(x))[:, None] == 7, math.inf, x)
+    raise AssertionError(defect)
+
+
+@pytest.mark.parametrize(
+    ("defect", "by"),
+    [
+        ("every mode 5 % too wide in variance", "energy"),
+        ("the whole 1 % too wide in variance", "dilation"),
+        ("shift", "mean"),
+        ("2 % of the mass in another mode", "labels"),
+        ("2 % of the mass in another mode", "responsibilities"),
+        ("a mode is missing", "labels"),
+        ("a mode is missing", "slices"),
+        ("neighbours", "neighbours"),
+        ("antithetic halves", "halves"),
+        ("duplicates", "duplicates"),
+        ("uniform in each mode", "coordinates"),
+        ("uniform in each mode", "radius"),
+        ("one number is infinite", "finite"),
+    ],
+)
+def test_a_defect_is_found_by_the_statistic_that_is_meant_for_it(defect, by):
+    target = eight_gaussians()
+    x = exact(target, 16384, 1)
+    assert len(battery(x, target)) * min(battery(x, target).values()) > 1e-3
+    assert battery(moved(x, target, defect), target)[by] < 1e-3
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        "every mode 5 % too wide in variance",
+        "the whole 1 % too wide in variance",
+        "2 % of the mass in another mode",
+        "neighbours",
+        "duplicates",
+    ],
+)
+def test_defects_are_found_in_64_dimensions(defect):
+    target = next(each.target for each in specimens() if each.name == "ten in 64 dimensions")
+    found = battery(moved(exact(target, 4096, 1), target, defect), target)
+    assert len(found) * min(found.values()) < 1e-3
+
+
+def test_a_bound_lets_errors_inside_it_pass_and_none_far_outside():
+    target = eight_gaussians()
+    x = exact(target, 8192, 2)
+    labels = target.responsibilities(x, 1e-3, SDE).argmax(1)
+    means = SDE.at(1e-3).alpha * target.means[labels]
+    spread = (x - means).std()
+    for factor, shift in ((1.05, 0.0), (0.95, 0.0), (1.0, 0.035)):
+        wrong = means + factor * (x - means) + shift * spread
+        found = battery(wrong, target)
+        assert len(found) * min(found.values()) < 1e-3
+        passed = battery(wrong, target, tau=0.05)
+        assert len(passed) * min(passed.values()) > 0.01
+        worse = means + (1.0 + 4.0 * (factor - 1.0)) * (x - means) + 4.0 * shift * spread
+        failed = battery(worse, target, tau=0.05)
+        assert len(failed) * min(failed.values()) < 1e-3
+
+
+def test_statistics_of_a_single_gaussian_leave_out_what_speaks_of_components():
+    target = Gaussian((0.0, 0.0), std=1.0)
+    found = battery(exact(target, 500, 0), target)
+    assert set(found) == {
+        "mean", "energy", "covariance", "radius", "coordinates", "neighbours", "halves", "slices",
+        "duplicates",
+    }  # fmt: skip
+
+
+def test_tail_of_anderson_darling():
+    # Critical values of Stephens 1974, for a distribution that is known.
+    for z, tail in ((1.933, 0.10), (2.492, 0.05), (3.070, 0.025), (3.857, 0.01)):
+        assert nulls._ad_tail(z) == pytest.approx(tail, rel=0.03)
+    tails = [nulls._ad_tail(0.05 * k) for k in range(400)]
+    assert all(early >= late for early, late in pairwise(tails))
+    assert tails[0] == 1.0
+    assert 0.0 < tails[-1] < 1e-8
+
+
+def test_bartlett_is_a_sum_of_independent_squares():
+    trials, total = 300, []
+    for seed in range(trials):
+        rows = SharedNoise(seed).normal(torch.empty(40, 3, dtype=torch.float64))
+        squared, freedom = nulls.bartlett(rows)
+        assert freedom == 6
+        total.append(squared)
+    # Mean 6, standard deviation sqrt(12 / 300); 4.9 of them are 1e-6.
+    assert abs(sum(total) / trials - 6.0) < 4.9 * math.sqrt(12.0 / trials)
+    assert nulls.bartlett(torch.zeros(10, 2, dtype=torch.float64))[0] == math.inf
