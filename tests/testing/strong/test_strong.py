@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from test_testing_exact import Claiming, Wrong
+from wrong import Claiming, Wrong
 
 from sdeplug import VESDE, VPSDE, Claims, Integrator, LogSNR, ReverseSDE, Run, SharedNoise
 from sdeplug.testing import CheckFailed, NotApplicable
