@@ -10,47 +10,47 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from sdeplug.compare.plots import plot, samples_plot
+from sdeplug.compare.results import Results
 from sdeplug.compare.sheet import Sheet
-from sdeplug.compare.sheets import DIVERSITY, title
+from sdeplug.compare.sheets import DIVERSITY, table, title, trilemma
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from sdeplug.compare.comparison import Comparison
 
-
-def page(comparison: Comparison) -> str:
+def page(results: Results) -> str:
     """The page: verdicts, pictures, tables, settings, versions, the command."""
-    metrics = list(comparison.metrics)
-    axes = comparison.settings["score_errors"]
-    sheets = [comparison.table()]
+    metrics = list(results.metrics)
+    axes = results.settings["score_errors"]
+    sheets = [table(results, times=True)]
     if any(name in DIVERSITY for name in metrics):
-        sheets += [_for(comparison, error) for error in axes]
+        sheets += [_for(results, error) for error in axes]
     template = (files("sdeplug.compare") / "compare.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
-        title=title(comparison),
+        title=title(results),
         metric=metrics[0],
-        verdicts=_verdicts(comparison),
-        plots=[(name, _inline(comparison.plot(name))) for name in metrics[:1]],
-        samples=[(error, _inline(comparison.samples_plot(error))) for error in axes],
+        verdicts=_verdicts(results),
+        plots=[(name, _inline(plot(results, name))) for name in metrics[:1]],
+        samples=[(error, _inline(samples_plot(results, error))) for error in axes],
         sheets=sheets,
-        notes=comparison.notes,
-        settings={key: json.dumps(value) for key, value in comparison.settings.items()},
-        versions=comparison.versions,
-        command=comparison.command,
+        notes=results.notes,
+        settings={key: json.dumps(value) for key, value in results.settings.items()},
+        versions=results.versions,
+        command=results.command,
     )
 
 
-def _verdicts(comparison: Comparison) -> list[tuple[str, int, str, str, str]]:
+def _verdicts(results: Results) -> list[tuple[str, int, str, str, str]]:
     """The best at each budget: score, budget, solver, value, floor."""
-    name = comparison.metric()
+    name = results.metric()
     found = []
-    for error in comparison.settings["score_errors"]:
-        spent = [row.nfe for row in comparison.at(error) if row.values]
-        for budget in comparison.settings["nfe"]:
+    for error in results.settings["score_errors"]:
+        spent = [row.nfe for row in results.at(error) if row.values]
+        for budget in results.settings["nfe"]:
             if spent and min(spent) <= budget:
-                row = comparison.best(budget, score_error=error)
+                row = results.best(budget, score_error=error)
                 score = "exact" if error == 0.0 else f"error {error:g}"
                 found.append(
                     (score, budget, row.solver, str(row.values[name]), str(row.floor[name]))
@@ -58,8 +58,8 @@ def _verdicts(comparison: Comparison) -> list[tuple[str, int, str, str, str]]:
     return found
 
 
-def _for(comparison: Comparison, error: float) -> Sheet:
-    sheet = comparison.trilemma(error)
+def _for(results: Results, error: float) -> Sheet:
+    sheet = trilemma(results, error)
     score = "exact score" if error == 0.0 else f"score error {error:g}"
     return Sheet(f"{sheet.title} ({score})", sheet.columns, sheet.rows)
 

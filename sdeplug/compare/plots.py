@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from sdeplug.compare.results import Results
 from sdeplug.compare.rows import Row, pareto
 from sdeplug.compare.sheets import spent
 from sdeplug.errors import MissingExtraError
@@ -22,9 +22,6 @@ try:
 except ImportError as error:
     raise MissingExtraError("a picture", "matplotlib", "plots") from error
 
-if TYPE_CHECKING:
-    from sdeplug.compare.comparison import Comparison
-
 _PALETTE = (
     "#0a7e8c", "#d1495b", "#edae49", "#66a182", "#6f4c9b", "#2e5eaa", "#b5653a", "#8a8d91",
     "#c23b8f", "#4f9d2f", "#15426b", "#a08c2c",
@@ -37,15 +34,15 @@ _COSTS: tuple[tuple[str, Callable[[Row], float]], ...] = (
 )
 
 
-def plot(comparison: Comparison, metric: str) -> Figure:
+def plot(results: Results, metric: str) -> Figure:
     """Panels: an axis of the score in each row, evaluations left and seconds right."""
-    axes = comparison.settings["score_errors"]
+    axes = results.settings["score_errors"]
     figure = blank_figure(10.0, 3.2 * len(axes) + 1.0)
     panels = figure.subplots(len(axes), 2, sharey="row", squeeze=False)
     for line, score_error in zip(panels, axes, strict=True):
-        rows = [row for row in comparison.at(score_error) if metric in row.values]
+        rows = [row for row in results.at(score_error) if metric in row.values]
         for panel, (words, cost) in zip(line, _COSTS, strict=True):
-            _panel(panel, rows, metric, cost, comparison.metrics[metric])
+            _panel(panel, rows, metric, cost, results.metrics[metric])
             panel.set_xlabel(words, fontsize=9, color=INK)
         what = "exact score" if score_error == 0.0 else f"score error {score_error:g}"
         line[0].set_ylabel(metric, fontsize=9, color=INK)
@@ -58,17 +55,17 @@ def plot(comparison: Comparison, metric: str) -> Figure:
     return figure
 
 
-def samples_plot(comparison: Comparison, score_error: float | None) -> Figure:
+def samples_plot(results: Results, score_error: float | None) -> Figure:
     """A line of panels for each solver, exact draws in a line of their own."""
-    rows = [row for row in comparison.at(score_error) if row.picture]
-    shape = comparison.settings["shape"]
+    rows = [row for row in results.at(score_error) if row.picture]
+    shape = results.settings["shape"]
     solvers = list(dict.fromkeys(row.solver for row in rows))
     columns = max((sum(row.solver == name for row in rows) for name in solvers), default=1)
     figure = blank_figure(1.9 * columns, 2.0 * (len(solvers) + 1))
     panels = figure.subplots(len(solvers) + 1, columns, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
-    exact = Row("", "", None, 0.0, "", 0.0, 0.0, 0.0, {}, {}, picture=comparison.picture)
+    exact = Row("", "", None, 0.0, "", 0.0, 0.0, 0.0, {}, {}, picture=results.picture)
     limit = _limit(exact, shape)
     _shown(panels[0][0], exact, shape, limit, "exact draws")
     for line, name in zip(panels[1:], solvers, strict=True):

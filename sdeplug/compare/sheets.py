@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from sdeplug.compare.results import Results
 from sdeplug.compare.rows import Row
 from sdeplug.compare.sheet import Sheet
 from sdeplug.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from sdeplug.compare.comparison import Comparison
 
 QUALITY, DIVERSITY = ("frechet", "precision", "density"), ("recall", "coverage")
 """The metrics of the generative trilemma (Xiao et al., arXiv 2112.07804)."""
 
 
-def table(comparison: Comparison, times: bool) -> Sheet:
+def table(results: Results, times: bool) -> Sheet:
     """All rows, with the floor below those of one law."""
-    metrics = list(comparison.metrics)
-    axes = comparison.settings["score_errors"]
-    exact = any(row.exact is not None for row in comparison.rows)
+    metrics = list(results.metrics)
+    axes = results.settings["score_errors"]
+    exact = any(row.exact is not None for row in results.rows)
     columns = ["solver", *(["score error"] if len(axes) > 1 else []), "budget", "NFE"]
     columns += [*(["seconds", "overhead"] if times else []), *metrics]
     columns += ["exact law"] if exact else []
     lines = []
-    for row in comparison.rows:
+    for row in results.rows:
         line = [row.solver, *([f"{row.score_error:g}"] if len(axes) > 1 else [])]
         line += ["-" if row.budget is None else str(row.budget), spent(row)]
         line += [f"{row.seconds:.3f}", f"{row.overhead:.3f}"] if times else []
@@ -33,22 +30,22 @@ def table(comparison: Comparison, times: bool) -> Sheet:
         line += [_percent(row.exact)] if exact else []
         lines.append(tuple(line))
     blank = len(columns) - len(metrics) - exact - 1
-    for label, row in _one_for_each_law(comparison.rows):
+    for label, row in _one_for_each_law(results.rows):
         values = [str(row.floor[name]) for name in metrics]
         lines.append((label, *[""] * blank, *values, *[""] * exact))
-    return Sheet(title(comparison), tuple(columns), tuple(lines))
+    return Sheet(title(results), tuple(columns), tuple(lines))
 
 
-def trilemma(comparison: Comparison, score_error: float | None) -> Sheet:
+def trilemma(results: Results, score_error: float | None) -> Sheet:
     """Quality, diversity, speed."""
-    measured = [name for name in (*QUALITY, *DIVERSITY) if name in comparison.metrics]
+    measured = [name for name in (*QUALITY, *DIVERSITY) if name in results.metrics]
     if not any(n in QUALITY for n in measured) or not any(n in DIVERSITY for n in measured):
         raise ArgumentError(
-            "metrics", list(comparison.metrics), "some of quality and some of diversity",
+            "metrics", list(results.metrics), "some of quality and some of diversity",
             f"Quality: {', '.join(QUALITY)}. Diversity: {', '.join(DIVERSITY)}. These are "
             "measured for a target of images when no metrics are named.",
         )  # fmt: skip
-    rows = comparison.at(score_error)
+    rows = results.at(score_error)
     lines = [
         (row.solver, *_values(row, measured), spent(row), f"{row.seconds:.3f}") for row in rows
     ]
@@ -64,9 +61,9 @@ def spent(row: Row) -> str:
     return f"{row.nfe:.0f}" if row.nfe == round(row.nfe) else f"{row.nfe:.1f}"
 
 
-def title(comparison: Comparison) -> str:
+def title(results: Results) -> str:
     """What was compared on, in a line."""
-    settings = comparison.settings
+    settings = results.settings
     sde = settings["sde"]
     name = sde["name"] if isinstance(sde, dict) else sde
     count = len(settings["seeds"])
