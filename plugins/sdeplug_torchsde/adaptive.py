@@ -17,8 +17,8 @@ from torch import Tensor
 
 from sdeplug import Claims, Integrator, ReverseSDE, Run, option
 from sdeplug_torchsde.clock import Clock
+from sdeplug_torchsde.memory import Memory
 from sdeplug_torchsde.method import HEUN, SRK_ADDITIVE, Method
-from sdeplug_torchsde.problem import Memory
 from sdeplug_torchsde.solving import Call
 from sdeplug_torchsde.watch import Limits
 

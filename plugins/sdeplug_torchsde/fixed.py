@@ -26,6 +26,7 @@ from torch import Tensor
 
 from sdeplug import Claims, Integrator, ReverseSDE, Run, option
 from sdeplug_torchsde.clock import Clock
+from sdeplug_torchsde.memory import Memory
 from sdeplug_torchsde.method import (
     EULER,
     HEUN,
@@ -36,7 +37,6 @@ from sdeplug_torchsde.method import (
     SRK_ADDITIVE,
     Method,
 )
-from sdeplug_torchsde.problem import Memory
 from sdeplug_torchsde.solving import Call
 from sdeplug_torchsde.watch import Ledger, Watch
 

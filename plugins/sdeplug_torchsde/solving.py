@@ -7,9 +7,10 @@ from torch import Tensor
 
 from sdeplug import NonFiniteError, ReverseSDE
 from sdeplug_torchsde.area import AreaPath
+from sdeplug_torchsde.memory import Memory
 from sdeplug_torchsde.method import Method
 from sdeplug_torchsde.motion import Motion, OfPath, Source, Still
-from sdeplug_torchsde.problem import Memory, Problem
+from sdeplug_torchsde.problem import Problem
 from sdeplug_torchsde.watch import Watch
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from torch import Tensor
 
 from sdeplug import Run, StepError
 from sdeplug_torchsde.clock import Clock
-
-if TYPE_CHECKING:
-    from sdeplug_torchsde.problem import Memory
+from sdeplug_torchsde.memory import Memory
 
 
 class Watch:

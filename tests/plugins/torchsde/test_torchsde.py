@@ -59,7 +59,8 @@ from sdeplug_torchsde import (
 )
 from sdeplug_torchsde.adaptive import _Adaptive
 from sdeplug_torchsde.clock import Clock
-from sdeplug_torchsde.problem import Memory, Multiple
+from sdeplug_torchsde.memory import Memory
+from sdeplug_torchsde.problem import Multiple
 
 close = torch.testing.assert_close
 FIXED = [Euler, Milstein, SRK, Heun, Midpoint, LogODE, ReversibleHeun]
