@@ -16,8 +16,8 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
-from sdeplug.score import ScoreModel
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.score import ScoreModel, checked
 from sdeplug.sde import ForwardSDE, LinearSDE, expand
 
 Time = float | Tensor
@@ -82,7 +82,7 @@ class ReverseSDE:
 
         Raises:
             ArgumentError: for a time outside [0, T].
-            ScoreModelError: if the model returns anything but a tensor like x.
+            ScoreModelError: if the model returns anything but a tensor of the shape of x.
         """
         first, last = _ends(t)
         if not 0.0 <= first <= last <= self.forward.T:
@@ -95,18 +95,7 @@ class ReverseSDE:
             times = t.reshape(-1).to(x.device, dtype)
         else:
             times = x.new_full(x.shape[:1], t, dtype=dtype)
-        score = self.score_model(x, times)
-        if not isinstance(score, Tensor):
-            raise ScoreModelError(
-                f"the score model returned {type(score).__name__}: must be a tensor like x."
-            )
-        if score.shape != x.shape or score.dtype != x.dtype or score.device != x.device:
-            raise ScoreModelError(
-                f"the score model returned shape {tuple(score.shape)}, {score.dtype} on "
-                f"{score.device} for x of shape {tuple(x.shape)}, {x.dtype} on {x.device}: "
-                "must be the same. InDtype(model, dtype) runs a model in another dtype."
-            )
-        return score
+        return checked(self.score_model(x, times), x).to(x.dtype)
 
     def drift(self, x: Tensor, t: Time) -> Tensor:
         """f - (1 + l^2)/2 g^2 score at one time, or at one for each row: ``(B, *D)``."""

@@ -84,7 +84,7 @@ def test_the_model_gets_one_time_a_row_in_float32_at_least(dtype, time):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (X.float(), r"shape \(3, 2\), torch\.float32 .* x of shape \(3, 2\), torch\.float64"),
+        (X.long(), r"shape \(3, 2\), torch\.int64 .* x of shape \(3, 2\), torch\.float64"),
         (X[:2], r"shape \(2, 2\)"),
         (X.sum(1), r"shape \(3,\)"),
         (X.unsqueeze(0), r"shape \(1, 3, 2\)"),
@@ -97,6 +97,12 @@ def test_what_is_no_score_is_refused(output, message):
     for ask in (reverse.score, reverse.drift, reverse.flow, reverse.denoised):
         with pytest.raises(ScoreModelError, match=message):
             ask(X, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_a_score_of_another_dtype_becomes_that_of_the_state(dtype):
+    score = ReverseSDE(VPSDE(), lambda x, t: -x.to(dtype)).score(X, 0.5)
+    assert torch.equal(score, -X.to(dtype).double())
 
 
 @pytest.mark.parametrize("t", [-0.1, 1.0001, math.nan, math.inf])

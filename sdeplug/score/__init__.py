@@ -1,5 +1,6 @@
 """Score models: the protocol, other parametrisations, dtypes, counting."""
 
+from sdeplug.score.checked import checked as checked
 from sdeplug.score.counted import Counted as Counted
 from sdeplug.score.in_dtype import InDtype as InDtype
 from sdeplug.score.model import ScoreModel as ScoreModel

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sdeplug.errors import PairingError
+from sdeplug.score.checked import checked
 from sdeplug.sde import LinearSDE, expand
 
 
@@ -31,15 +33,32 @@ class _Reparametrised(ABC):
     Attributes:
         network: callable (x, t) -> ``(B, *D)``; x of shape ``(B, *D)``, t of shape ``(B,)``.
         sde: the linear SDE that the network was trained for.
+
+    Raises:
+        PairingError: if a part is not what it should be.
     """
 
     network: Callable[[Tensor, Tensor], Tensor]
     sde: LinearSDE
 
+    def __post_init__(self) -> None:
+        order = f"The order is {type(self).__name__}(network, sde)."
+        if not isinstance(self.sde, LinearSDE):
+            raise PairingError(
+                f"sde = {self.sde!r}: must be a LinearSDE, such as VPSDE(), the one that the "
+                f"network was trained for. {order}"
+            )
+        if not callable(self.network):
+            raise PairingError(f"network = {self.network!r}: must be a callable (x, t). {order}")
+
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """The score: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
-        wide = t.to(torch.float64)
-        return self._score(x, self.network(x, t), wide)
+        """The score: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``.
+
+        Raises:
+            ScoreModelError: if the network returns anything but a tensor of the shape of x.
+        """
+        output = checked(self.network(x, t), x, type(self).__name__)
+        return self._score(x, output, t.to(torch.float64)).to(x.dtype)
 
     @abstractmethod
     def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor: ...

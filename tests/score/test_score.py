@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from sdeplug.errors import PairingError, ScoreModelError
+from sdeplug.reverse import ReverseSDE
 from sdeplug.score import (
     Counted,
     FromDenoiser,
@@ -64,6 +68,76 @@ def test_every_form_gives_the_exact_score(any_sde, form, dtype, fractions, rank)
     # Rounding of x and of the network's output is divided by sigma^2 at the worst.
     errors = (score.double() - exact.in_float64(x, t)) * sigma**2 / (spread + alpha * exact.mean)
     assert float(errors.abs().max()) < 20 * torch.finfo(dtype).eps
+
+
+IMAGES = normal(4, 3, 5, 5)
+NOT_LIKE_X = {
+    "one channel for three": (lambda x, t: x[:, :1], r"shape \(4, 1, 5, 5\)"),
+    "the first row only": (lambda x, t: x[:1], r"shape \(1, 3, 5, 5\)"),
+    "one number a row": (lambda x, t: x.mean((1, 2, 3)), r"shape \(4,\)"),
+    "no batch": (lambda x, t: x[0], r"shape \(3, 5, 5\)"),
+    "whole numbers": (lambda x, t: x.long(), r"torch\.int64"),
+    "learned variances": (lambda x, t: torch.cat((x, x), 1), r"network\(x, t\)\[:, :3\]"),
+    "an object with .sample": (
+        lambda x, t: SimpleNamespace(sample=x),
+        r"returned SimpleNamespace: .* network\(x, t\)\.sample",
+    ),
+    "a tuple": (lambda x, t: (x, t), r"returned tuple: .* network\(x, t\)\[0\]"),
+    "a dictionary": (lambda x, t: {"eps": x}, r"returned dict: .* network\(x, t\)\['eps'\]"),
+    "a law with a method sample": (lambda x, t: torch.distributions.Normal(x, 1.0), "Normal: "),
+    "nothing": (lambda x, t: None, "returned NoneType: must be a tensor like x"),
+}
+
+
+@pytest.mark.parametrize(("network", "message"), NOT_LIKE_X.values(), ids=NOT_LIKE_X)
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_network_returns_is_checked_before_it_is_used(form, network, message):
+    with pytest.raises(ScoreModelError, match=message) as caught:
+        form(network, VPSDE())(IMAGES, torch.full((4,), 0.5))
+    assert str(caught.value).startswith(f"the network of {form.__name__} returned ")
+
+
+@pytest.mark.parametrize(("network", "message"), NOT_LIKE_X.values(), ids=NOT_LIKE_X)
+def test_a_bare_score_gets_the_same_message(network, message):
+    with pytest.raises(ScoreModelError, match=message.replace("network", "score_model")) as caught:
+        ReverseSDE(VPSDE(), network).score(IMAGES, 0.5)
+    assert str(caught.value).startswith("the score model returned ")
+
+
+def test_the_cure_that_is_named_works():
+    """What the message writes, put in its place."""
+    sde, t = VPSDE(), torch.full((4,), 0.5)
+    for name, (network, _) in NOT_LIKE_X.items():
+        with pytest.raises(ScoreModelError) as caught:
+            FromNoise(network, sde)(IMAGES, t)
+        cure = re.search(r"FromNoise\(.*, sde\)", str(caught.value))
+        assert (cure is None) == (name not in CURED)
+        if cure:
+            fixed = eval(cure.group(), {"FromNoise": FromNoise, "network": network, "sde": sde})
+            assert torch.equal(fixed(IMAGES, t), FromNoise(lambda x, t: x, sde)(IMAGES, t))
+
+
+CURED = ("learned variances", "an object with .sample", "a tuple", "a dictionary")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("returned", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_score_has_the_dtype_of_x_whatever_that_of_the_network(form, returned, dtype):
+    x = IMAGES.to(dtype)
+    score = form(lambda x, t: x.to(returned), VPSDE())(x, torch.full((4,), 0.5))
+    assert (score.shape, score.dtype) == (x.shape, dtype)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_parts_in_the_wrong_places_are_refused_at_once(form):
+    order = rf"The order is {form.__name__}\(network, sde\)"
+    with pytest.raises(PairingError, match=order):
+        form(VPSDE(), lambda x, t: x)
+    with pytest.raises(PairingError, match="sde = 'vp': must be a LinearSDE.*" + order):
+        form(lambda x, t: x, "vp")
+    with pytest.raises(PairingError, match="network = None.*" + order):
+        form(None, VPSDE())
 
 
 def test_the_network_gets_what_the_solver_gave():
