@@ -25,7 +25,7 @@ from overhead import Line, table
 from rich.console import Console
 
 from sdeplug import VPSDE, targets
-from sdeplug.compare import Comparison, compare
+from sdeplug.compare import Comparison, Work, compare
 from sdeplug.compare.contenders import default_solvers
 
 
@@ -40,7 +40,7 @@ def whole(quick: bool) -> Iterator[Line]:
     for _ in range(2):
         begin = time.perf_counter()
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            results.append(default(seeds, executor=pool).to_json(times=False))
+            results.append(default(seeds, work=Work(pool)).to_json(times=False))
         took = time.perf_counter() - begin
     yield Line(f"default comparison, {seeds} seeds, two processes", took, "s", 60.0)
     yield Line("numbers that differ in a second run", float(results[0] != results[1]), "", 0.0)
@@ -51,7 +51,7 @@ def parts(quick: bool) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as folder:
         default(1, samples=100, nfe=(10,))  # what is imported and tabulated once
         begin = time.perf_counter()
-        default(1 if quick else 3, resume=folder)
+        default(1 if quick else 3, work=Work(resume=folder))
         total = time.perf_counter() - begin
         cells = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
     runs, metrics = (sum(cell[key] for cell in cells) for key in ("seconds", "measuring"))

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from sdeplug import VESDE, VPSDE, Corrector, Integrator, solver, targets
-from sdeplug.compare import Contender, compare
+from sdeplug.compare import Conditions, Contender, Work, compare
 from sdeplug.registry import registry
 
 TARGETS = {
@@ -80,7 +80,8 @@ def main() -> None:
             make, metric, samples = TARGETS[name]
             result = compare(
                 solvers, make(), SDES[sde], nfe=(options.nfe,), seeds=1, metrics=(metric,),
-                samples=samples, score_errors=(0.0,), executor=pool, resume=options.resume,
+                samples=samples, conditions=Conditions(score_errors=(0.0,)),
+                work=Work(pool, options.resume),
             )  # fmt: skip
             cells = {row.solver: _cell(row, metric) for row in result.rows}
             cells["exact draws"] = f"{result.rows[0].floor[metric].mean:.2g}"

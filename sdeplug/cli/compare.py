@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sdeplug.cli.terminal import console
-from sdeplug.compare import Comparison, Contender, compare
+from sdeplug.compare import Comparison, Conditions, Contender, Work, compare
 from sdeplug.compare.contenders import default_solvers
 from sdeplug.errors import ArgumentError
 from sdeplug.registry import named, named_grid, target
@@ -152,14 +152,14 @@ def _compared(request: Request, output: Output) -> Comparison:
             forward,
             nfe=numbers("--nfe", request.nfe, int),
             seeds=request.seeds,
-            metrics={text: named("metrics", text) for text in request.metrics} or None,
-            grid=named_grid(request.grid, 1),
             samples=request.samples,
-            score_errors=numbers("--score-error", request.score_errors, float),
-            stochasticity=levels[0] if len(levels) == 1 else 1.0,
-            executor=executor,
-            resume=output.resume,
-            on_cell=show,
+            metrics={text: named("metrics", text) for text in request.metrics} or None,
+            conditions=Conditions(
+                named_grid(request.grid, 1),
+                numbers("--score-error", request.score_errors, float),
+                levels[0] if len(levels) == 1 else 1.0,
+            ),
+            work=Work(executor, output.resume, show),
         )
 
 

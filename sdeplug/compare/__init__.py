@@ -5,19 +5,23 @@ perturbed ones, and gives a :class:`Comparison`: a table, pictures, a page, plai
 """
 
 from sdeplug.compare.comparison import Comparison
+from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.contenders import DEFAULT_SOLVERS, Contender
 from sdeplug.compare.entry import compare
 from sdeplug.compare.perturbed import PerturbedScore
 from sdeplug.compare.rows import Estimate, Row
 from sdeplug.compare.sheet import Sheet
+from sdeplug.compare.work import Work
 
 __all__ = [
     "DEFAULT_SOLVERS",
     "Comparison",
+    "Conditions",
     "Contender",
     "Estimate",
     "PerturbedScore",
     "Row",
     "Sheet",
+    "Work",
     "compare",
 ]

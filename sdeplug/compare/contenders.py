@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sdeplug.compare.setting import checked_grid
+from sdeplug.compare.conditions import checked_grid
 from sdeplug.errors import PairingError
 from sdeplug.grid import TimeGrid
 from sdeplug.pipeline import Pipeline

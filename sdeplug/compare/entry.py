@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from pathlib import Path
 
 from sdeplug.compare.comparison import Comparison
+from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.contenders import Contender
 from sdeplug.compare.plan import Plan
 from sdeplug.compare.setting import Metrics, Setting, checked_target, is_image, metrics_of
 from sdeplug.compare.versions import versions
-from sdeplug.compare.work import OnCell, Store, run_all
-from sdeplug.errors import ArgumentError
-from sdeplug.grid import LogSNR, TimeGrid
+from sdeplug.compare.work import Work, run_all
+from sdeplug.errors import ArgumentError, argument_type
 from sdeplug.pipeline import Pipeline
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
@@ -31,14 +29,10 @@ def compare(
     *,
     nfe: Sequence[int] = (10, 20, 50, 100),
     seeds: int | Sequence[int] = 3,
-    metrics: Metrics = None,
-    grid: TimeGrid | None = None,
     samples: int | None = None,
-    score_errors: Sequence[float] = (0.0, 0.1),
-    stochasticity: float = 1.0,
-    executor: Executor | None = None,
-    resume: Path | str | None = None,
-    on_cell: OnCell | None = None,
+    metrics: Metrics = None,
+    conditions: Conditions = Conditions(),
+    work: Work = Work(),
 ) -> Comparison:
     """Run solvers at equal budgets of score evaluations, and measure their samples.
 
@@ -56,17 +50,11 @@ def compare(
         sde: the forward SDE.
         nfe: budgets of score evaluations, rising.
         seeds: how many repetitions, or the seed of each; all solvers get the same randomness.
+        samples: how many in a run; None: 20,000, or 2,000 images.
         metrics: names, metrics, or metrics by name; the first one ranks.  None: those that suit
             the target.
-        grid: where fixed steps end, with any number of steps, which is replaced; None: ``LogSNR``.
-        samples: how many in a run; None: 20,000, or 2,000 images.
-        score_errors: relative sizes of a smooth error of the score (:class:`PerturbedScore`), one
-            axis of the comparison for each; 0 is the exact score.
-        stochasticity: of the reverse SDE, for solvers that bring none of their own.
-        executor: where the runs go: any executor, such as a process pool or that of a Dask
-            client; None: one after the other.  The numbers are the same to the bit.
-        resume: folder where finished runs are kept, and found by the next call.
-        on_cell: called with the number of finished runs and that of all.
+        conditions: the grid, the sizes of the error of the score, the stochasticity.
+        work: an executor, a folder to resume from, who is told of progress.
 
     Raises:
         SdeplugError: for anything that does not fit, before anything is run.
@@ -74,21 +62,21 @@ def compare(
     checked_target(target)
     if samples is None:
         samples = _IMAGES if is_image(target) else _POINTS
-    setting = Setting(
-        target, sde, tuple(nfe), _seeds(seeds), metrics_of(metrics, target),
-        LogSNR(1) if grid is None else grid, samples, tuple(score_errors), stochasticity,
-    )  # fmt: skip
+    suited = metrics_of(metrics, target)
+    setting = Setting(target, sde, tuple(nfe), _seeds(seeds), suited, samples, conditions)
     if not isinstance(solvers, Mapping) or not solvers:
         raise ArgumentError("solvers", solvers, "a mapping of at least one label to a solver")
-    store = None if resume is None else Store(Path(resume))
+    if not isinstance(work, Work):
+        argument_type("work", work, "a Work", "Work(executor=pool) is one.")
     contenders = {
         label: each if isinstance(each, Contender) else Contender(each)
         for label, each in solvers.items()
     }
     plan = Plan(setting, contenders)
-    outcomes = run_all(plan.jobs, executor, store, on_cell)
+    outcomes = run_all(plan.jobs, work)
+    rows = plan.rows(outcomes)
     return Comparison(
-        rows=plan.rows(outcomes),
+        rows=rows,
         settings=setting.to_spec(),
         versions=versions(),
         command=_command(solvers, setting),
@@ -111,8 +99,7 @@ def _command(solvers: Mapping[str, Solver], setting: Setting) -> str:
     metrics = ", ".join(f"{name!r}: {each!r}" for name, each in setting.metrics)
     return (
         f"compare(\n    {{\n{entries}    }},\n    {setting.target!r},\n    {setting.sde!r},\n"
-        f"    nfe={setting.nfe!r},\n    seeds={setting.seeds!r},\n    metrics={{{metrics}}},\n"
-        f"    grid={setting.grid!r},\n    samples={setting.samples!r},\n"
-        f"    score_errors={setting.score_errors!r},\n"
-        f"    stochasticity={setting.stochasticity!r},\n)"
+        f"    nfe={setting.nfe!r},\n    seeds={setting.seeds!r},\n"
+        f"    samples={setting.samples!r},\n    metrics={{{metrics}}},\n"
+        f"    conditions={setting.conditions!r},\n)"
     )

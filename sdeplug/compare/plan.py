@@ -54,13 +54,13 @@ class Plan:
             for n, law in enumerate(self.laws)
         }
         rows, runs = [], list(outcomes[count:])
-        number = len(self.entrants) * len(self.setting.score_errors)
+        number = len(self.entrants) * len(self.setting.conditions.score_errors)
         for n in range(number):
             error, entrant = divmod(n, len(self.entrants))
             rows.append(
                 _row(
                     self.entrants[entrant],
-                    self.setting.score_errors[error],
+                    self.setting.conditions.score_errors[error],
                     runs[n::number],
                     floors[_end(self.entrants[entrant])],
                 )
@@ -88,7 +88,7 @@ class Plan:
                 self._keep(seed),
             )
             for seed in s.seeds
-            for error in s.score_errors
+            for error in s.conditions.score_errors
             for entrant in self.entrants
         ]  # fmt: skip
 

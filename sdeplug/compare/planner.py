@@ -10,8 +10,9 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from sdeplug.compare.conditions import with_steps
 from sdeplug.compare.contenders import Contender, Entrant, Factory
-from sdeplug.compare.setting import Setting, with_steps
+from sdeplug.compare.setting import Setting
 from sdeplug.compose import OnGrid
 from sdeplug.errors import PairingError
 from sdeplug.metrics import Truth, stream
@@ -76,7 +77,7 @@ class Planner:
 
     def _pipeline(self, by: Integrator) -> Pipeline:
         setting, level = self.setting, self.contender.stochasticity
-        level = setting.stochasticity if level is None else level
+        level = setting.conditions.stochasticity if level is None else level
         reverse = ReverseSDE(setting.sde, setting.target.score(setting.sde), level)
         return Pipeline(reverse, (Leg(setting.sde.eps, by),))
 
@@ -88,7 +89,8 @@ class Planner:
 
     def _on_grid(self, by: Integrator, budget: int) -> Integrator | None:
         """As many steps of the grid as the budget has; None if not even one."""
-        grid, each = self.contender.grid or self.setting.grid, by.claims.evaluations
+        grid = self.contender.grid or self.setting.conditions.grid
+        each = by.claims.evaluations
         if each is None:  # the first steps of a multistep method, for one, cost more
             return self._most(lambda steps: OnGrid(by, with_steps(grid, steps)), budget)
         steps = budget // max(each, 1)

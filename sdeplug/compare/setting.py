@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
+from sdeplug.compare.conditions import Conditions
 from sdeplug.errors import ArgumentError, PairingError, PluginError, argument_type
-from sdeplug.grid import TimeGrid
 from sdeplug.metrics import BUILTIN, Metric
 from sdeplug.registry import metric, registry, to_spec
-from sdeplug.reverse import checked_level
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Target
 
@@ -28,10 +27,8 @@ class Setting:
         nfe: budgets of score evaluations.
         seeds: one repetition for each.
         metrics: names and metrics; the first one ranks.
-        grid: where fixed steps end; the number of steps is replaced.
         samples: how many in a run.
-        score_errors: sizes of the error of the score; 0 is the exact score.
-        stochasticity: of the reverse SDE, where a solver brings none.
+        conditions: grid, sizes of the error of the score, stochasticity.
     """
 
     target: Target
@@ -39,10 +36,8 @@ class Setting:
     nfe: tuple[int, ...]
     seeds: tuple[int, ...]
     metrics: tuple[tuple[str, Metric], ...]
-    grid: TimeGrid
     samples: int
-    score_errors: tuple[float, ...]
-    stochasticity: float
+    conditions: Conditions
 
     def __post_init__(self) -> None:
         checked_target(self.target)
@@ -50,12 +45,10 @@ class Setting:
             raise PairingError(f"sde = {self.sde!r}: must be a LinearSDE, such as VPSDE().")
         _rising("nfe", self.nfe, 1)
         _rising("seeds", sorted(self.seeds), 0)
-        if not self.score_errors or any(not 0.0 <= each < 10.0 for each in self.score_errors):
-            raise ArgumentError("score_errors", self.score_errors, "sizes from 0 to 10")
         if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
             raise ArgumentError("samples", self.samples, "a whole number of at least 2")
-        checked_level(self.stochasticity)
-        checked_grid(self.grid)
+        if not isinstance(self.conditions, Conditions):
+            argument_type("conditions", self.conditions, "a Conditions", "Conditions() is one.")
 
     def to_spec(self) -> dict[str, Any]:
         """Plain data, for the file and the page."""
@@ -73,10 +66,10 @@ class Setting:
                 }
                 for name, each in self.metrics
             ],
-            "grid": plain(self.grid),
+            "grid": plain(self.conditions.grid),
             "samples": self.samples,
-            "score_errors": list(self.score_errors),
-            "stochasticity": self.stochasticity,
+            "score_errors": list(self.conditions.score_errors),
+            "stochasticity": self.conditions.stochasticity,
         }
 
 
@@ -112,18 +105,6 @@ def checked_target(target: Target) -> None:
 def is_image(target: Target) -> bool:
     """Whether a sample is (channels, height, width)."""
     return len(target.shape) == 3
-
-
-def with_steps(grid: TimeGrid, steps: int) -> TimeGrid:
-    """The same grid with so many steps."""
-    changed: TimeGrid = replace(grid, steps=steps)  # type: ignore[type-var]
-    return changed
-
-
-def checked_grid(grid: TimeGrid) -> None:
-    """Refuse a grid whose number of steps cannot be set."""
-    if not isinstance(grid, TimeGrid) or "steps" not in {each.name for each in fields(grid)}:  # type: ignore[arg-type]
-        raise ArgumentError("grid", grid, "a grid with a number of steps, such as LogSNR(1)")
 
 
 def plain(value: object) -> Any:

@@ -14,7 +14,7 @@ import torch
 
 from sdeplug.compare.cells import Cell, Floor, Outcome
 from sdeplug.compare.identity import keys
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, argument_type
 
 Job = Cell | Floor
 OnCell = Callable[[int, int], None]
@@ -24,21 +24,54 @@ Keep = Callable[[int, Outcome], None]
 
 
 @dataclass(frozen=True)
+class Work:
+    """How the runs of a comparison are done; none of it changes a number. ::
+
+        compare(solvers, target, sde, work=Work(executor=pool, resume="cells"))
+
+    Attributes:
+        executor: where the runs go: any executor, such as a process pool or that of a Dask
+            client; None: here, one after the other.  The numbers are the same to the bit.
+        resume: folder where finished runs are kept, and found by the next call.
+        on_cell: called with the number of finished runs and that of all.
+
+    Raises:
+        ArgumentError: if the executor has no ``submit``, ``resume`` is a file, or ``on_cell``
+            cannot be called.
+    """
+
+    executor: Executor | None = None
+    resume: Path | str | None = None
+    on_cell: OnCell | None = None
+
+    def __post_init__(self) -> None:
+        if self.executor is not None and not callable(getattr(self.executor, "submit", None)):
+            argument_type("executor", self.executor, "an Executor", "ProcessPoolExecutor() is one.")
+        if self.on_cell is not None and not callable(self.on_cell):
+            argument_type("on_cell", self.on_cell, "a function of two numbers")
+        if self.resume is not None:
+            if not isinstance(self.resume, (str, os.PathLike)):
+                argument_type("resume", self.resume, "the path of a folder")
+            if Path(self.resume).exists() and not Path(self.resume).is_dir():
+                raise ArgumentError("resume", str(self.resume), "a folder")
+
+    @property
+    def store(self) -> Store | None:
+        """Where finished runs are kept, if anywhere."""
+        return None if self.resume is None else Store(Path(self.resume))
+
+
+@dataclass(frozen=True)
 class Store:
     """Finished cells in a folder, a file for each.
 
     Attributes:
         folder: where; it is made when it is not there.
-
-    Raises:
-        ArgumentError: if the folder is a file.
     """
 
     folder: Path
 
     def __post_init__(self) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ArgumentError("resume", str(self.folder), "a folder")
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Outcome | None:
@@ -59,20 +92,15 @@ class Store:
         return self.folder / f"{name}.json"
 
 
-def run_all(
-    jobs: Sequence[Job],
-    executor: Executor | None = None,
-    store: Store | None = None,
-    on_cell: OnCell | None = None,
-) -> list[Outcome]:
+def run_all(jobs: Sequence[Job], work: Work) -> list[Outcome]:
     """Outcomes of all cells, in their order.
 
     Args:
         jobs: the cells.
-        executor: where they run; None: here, one after the other.
-        store: where finished cells are looked for and kept.
-        on_cell: called after each cell, and once at the start.
+        work: where they run, where finished ones are looked for and kept, and who is told: once
+            at the start, and after each.
     """
+    store = work.store
     names = keys(jobs) if store else []
     outcomes = {n: o for n, name in enumerate(names) if store and (o := store.get(name))}
     missing = [n for n in range(len(jobs)) if n not in outcomes]
@@ -81,10 +109,10 @@ def run_all(
         if store:
             store.put(names[n], outcome)
 
-    report = on_cell or _silent
+    report = work.on_cell or _silent
     report(len(outcomes), len(jobs))
     with _one_thread():
-        for n, outcome in _finished(jobs, missing, executor, keep):
+        for n, outcome in _finished(jobs, missing, work.executor, keep):
             outcomes[n] = outcome
             report(len(outcomes), len(jobs))
     return [outcomes[n] for n in range(len(jobs))]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import multiprocessing
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import pytest
@@ -19,10 +20,12 @@ import sdeplug as sp
 from sdeplug import VESDE, VPSDE, Leg, LogSNR, OnGrid, Pipeline, ReverseSDE, option, solver
 from sdeplug.compare import (
     Comparison,
+    Conditions,
     Contender,
     Estimate,
     PerturbedScore,
     Row,
+    Work,
     compare,
 )
 from sdeplug.compare.contenders import default_solvers
@@ -38,8 +41,17 @@ HEUN, EM, ANCESTRAL = map(solver, ("ode/heun", "song/euler-maruyama", "song/ance
 
 
 def small(solvers, target=RING, sde=VP, **options) -> Comparison:
+    """A quick comparison; what belongs to its conditions or its work is put there."""
     options = {"nfe": (4, 8), "seeds": 2, "samples": 200, "score_errors": (0.0,), **options}
-    return compare(solvers, target, sde, **options)
+    return compare(solvers, target, sde, **grouped(options))
+
+
+def grouped(options):
+    for name, cls in (("conditions", Conditions), ("work", Work)):
+        own = {each.name for each in fields(cls)} & set(options)
+        if own:
+            options[name] = cls(**{each: options.pop(each) for each in own})
+    return options
 
 
 def numbers(comparison: Comparison) -> str:
@@ -181,6 +193,20 @@ def test_a_contender_has_its_own_grid_and_stochasticity():
     assert seen == [(t, level) for grid, level in wanted for t in grid.times(VP.T, VP.eps, VP)[:-1]]
 
 
+def test_a_comparison_takes_six_settings_beside_the_problem():
+    parameters = inspect.signature(compare).parameters
+    assert list(parameters)[:3] == ["solvers", "target", "sde"]
+    assert len(parameters) <= 3 + 6
+    for wrong in ({"conditions": (0.0,)}, {"work": 2}):
+        with pytest.raises(ArgumentError, match=next(iter(wrong))):
+            compare({"em": EM}, RING, VP, **wrong)
+
+
+def test_one_size_of_the_error_needs_no_brackets():
+    assert Conditions(score_errors=0.2) == Conditions(score_errors=[0.2])
+    assert Conditions(score_errors=0.2).score_errors == (0.2,)
+
+
 # Common random numbers
 
 
@@ -316,7 +342,7 @@ def test_with_an_error_of_the_score_noise_wins_and_without_it_the_flow_does():
         "flow": OnGrid(solver("ode/heun"), LogSNR(32)),
         "noise": OnGrid(solver("song/ancestral"), LogSNR(64)),
     }
-    result = compare(solvers, RING, VP, seeds=5, samples=2000, score_errors=(0.0, 0.1))
+    result = compare(solvers, RING, VP, seeds=5, samples=2000)
     flow, noise, flow_off, noise_off = (row.values["mode-moments"] for row in result.rows)
     assert flow.mean < 0.8 * noise.mean
     spoiled, kept = (result.at(0.1)[n].values["sliced-w2"] for n in (0, 1))
@@ -510,6 +536,11 @@ def test_a_run_that_diverges_is_a_row_without_values():
         ({"samples": 1}, ArgumentError, "samples"),
         ({"score_errors": ()}, ArgumentError, "score_errors"),
         ({"score_errors": (-0.1,)}, ArgumentError, "score_errors"),
+        ({"score_errors": "all"}, ArgumentError, "score_errors"),
+        ({"score_errors": (math.nan,)}, ArgumentError, "score_errors"),
+        ({"executor": 2}, ArgumentError, "an Executor"),
+        ({"on_cell": "bar"}, ArgumentError, "on_cell"),
+        ({"resume": 3}, ArgumentError, "path of a folder"),
         ({"stochasticity": -1.0}, ArgumentError, "stochasticity"),
         ({"grid": sp.At((0.5,))}, ArgumentError, "number of steps"),
         ({"metrics": ()}, ArgumentError, "at least one"),
@@ -523,7 +554,7 @@ def test_wrong_arguments_are_refused_before_anything_runs(change, error, said):
     Recorder.seen.clear()
     arguments = {"solvers": {"rec": Recorder()}, "target": RING, "sde": VP, **change}
     with pytest.raises(error, match=said):
-        compare(**arguments)
+        compare(**grouped(arguments))
     assert Recorder.seen == []
 
 

@@ -12,7 +12,7 @@ import pytest
 import sdeplug as sp
 from sdeplug import VPSDE, solver
 from sdeplug.cli.main import main
-from sdeplug.compare import Comparison, compare
+from sdeplug.compare import Comparison, Conditions, Work, compare
 from sdeplug.errors import ArgumentError
 
 VP = VPSDE()
@@ -182,8 +182,8 @@ def test_the_command_gives_what_the_function_gives(sdeplug, tmp_path):
         },
         sp.targets.two_modes(),
         sp.VESDE(sigma_max=10.0),
-        nfe=(4, 8), seeds=2, samples=100, score_errors=(0.0,), grid=sp.Karras(1, rho=5.0),
-        metrics={"sliced-w2:directions=5": SlicedW2(5)}, resume=tmp_path / "cells",
+        nfe=(4, 8), seeds=2, samples=100, metrics={"sliced-w2:directions=5": SlicedW2(5)},
+        conditions=Conditions(sp.Karras(1, rho=5.0), (0.0,)), work=Work(resume=tmp_path / "cells"),
     )  # fmt: skip
     assert found.rows == wanted.rows
     assert found.settings["target"] == "two-modes"
