@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError
-from sdeplug.score import ScoreModel, checked
+from sdeplug.score import ScoreModel, check_pair, checked
 from sdeplug.sde import ForwardSDE, LinearSDE, expand
 
 Time = float | Tensor
@@ -34,7 +34,7 @@ class ReverseSDE:
         stochasticity: l >= 0, a number or a function of time; the marginals do not depend on it.
 
     Raises:
-        PairingError: if a part is not what it should be.
+        PairingError: if a part is not what it should be, or the score is that of another SDE.
         ArgumentError: if the SDE is unsound or the stochasticity negative.
     """
 
@@ -56,6 +56,7 @@ class ReverseSDE:
         if not callable(self.stochasticity):
             checked_level(self.stochasticity)
         self.forward.validate()
+        check_pair(self.forward, self.score_model)
 
     @overload
     def level(self, t: float) -> float: ...

@@ -31,6 +31,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 TIERS = "strategies findings bench contract exact weak strong law doors mutants".split()
 MAY_IMPORT_PLUGGY = {"registry"}
 MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric")}
+MAY_TAKE_KEYWORDS |= {("score", "__init__")}  # Bound: they are the network's
 MORE_DOORS = {"sdeplug_pytest": {"testing"}}  # a plugin of pytest, not of sdeplug
 MAY_IMPORT_THE_FRONT_DOOR = {"cli"}
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
 from sdeplug.reverse import ReverseSDE
-from sdeplug.sde import VPSDE
+from sdeplug.score import Bound, Chunked, Counted, FromNoise, InDtype
+from sdeplug.sde import VESDE, VPSDE, LinearSDE
+from sdeplug.targets import two_modes
 
 X = normal(3, 2)
 
@@ -126,6 +128,41 @@ def test_parts_in_the_wrong_places_are_refused_at_once():
         ReverseSDE(score, VPSDE())
     with pytest.raises(PairingError, match="score_model = 'net'"):
         ReverseSDE(VPSDE(), "net")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda score: score,
+        Counted,
+        lambda score: InDtype(score, torch.float32),
+        lambda score: Chunked(Counted(InDtype(Bound(score), torch.float32)), 8),
+    ],
+)
+def test_the_score_of_another_sde_is_refused(wrap):
+    """It gave samples of size 5e15, in silence."""
+    message = r"score_model is a score under VPSDE\(.*forward = .*: must be the same SDE"
+    for other in (VESDE(), VPSDE(beta_max=10.0), Cubic()):
+        with pytest.raises(PairingError, match=message):
+            ReverseSDE(other, wrap(two_modes().score(VPSDE())))
+        with pytest.raises(PairingError, match=message):
+            ReverseSDE(other, wrap(FromNoise(lambda x, t: x, VPSDE())))
+
+
+def test_an_sde_of_the_same_law_is_the_same():
+    """Where sampling ends does not matter, nor the class: alpha and sigma do."""
+
+    class Mine(LinearSDE):  # no dataclass: two of them are never equal
+        def log_alpha(self, t):
+            return VPSDE().log_alpha(t)
+
+        def sigma(self, t):
+            return VPSDE().sigma(t)
+
+    score = two_modes().score(VPSDE())
+    for same in (VPSDE(), VPSDE(eps=1e-5), Mine()):
+        assert ReverseSDE(same, score).score_model is score
+    assert ReverseSDE(Mine(), two_modes().score(Mine()))
 
 
 def test_a_reverse_sde_is_a_value():

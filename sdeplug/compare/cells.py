@@ -20,7 +20,7 @@ from sdeplug.errors import NonFiniteError
 from sdeplug.metrics import Metric, Truth, stream
 from sdeplug.pipeline import Pipeline
 from sdeplug.run import Run
-from sdeplug.score import ScoreModel
+from sdeplug.score import ScoreModel, Wrapper
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Gaussian, Target
 from sdeplug.testing import Affinity, affinity, exact_law, marginal_law, relative_error
@@ -141,16 +141,16 @@ class Cell:
 
 
 @dataclass(eq=False)
-class _Timed:
+class _Timed(Wrapper):
     """A score model that adds up its time."""
 
     score_model: ScoreModel
     seconds: float = field(default=0.0, init=False)
     rows: int = field(default=0, init=False)
 
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+    def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         begin = time.perf_counter()
-        score = self.score_model(x, t)
+        score = model(x, t)
         self.seconds += time.perf_counter() - begin
         self.rows += len(x)
         return score

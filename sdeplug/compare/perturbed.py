@@ -13,7 +13,7 @@ error of the predicted noise, whose own size is about 1.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sdeplug.metrics import stream
 from sdeplug.options import Configured, option
-from sdeplug.score import ScoreModel
+from sdeplug.score import ScoreModel, check_pair, error_of, for_rows
 from sdeplug.sde import LinearSDE, expand
 
 
@@ -48,6 +48,20 @@ class PerturbedScore(Configured):
     length: float = option(1.0, help="reach of the field, in deviations of p_t", gt=0.0)
     span: float = option(1.0, help="reach in time, in nats of log-SNR", gt=0.0)
     features: int = option(32, help="number of random Fourier features", ge=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_pair(self.sde, self.score_model)
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the noise that it predicts, where that of the model is known."""
+        known = error_of(self.score_model)
+        return None if known is None else math.hypot(known, self.size)
+
+    def for_rows(self, rows: Tensor) -> PerturbedScore:
+        """The same around the model for some rows of its batch."""
+        return replace(self, score_model=for_rows(self.score_model, rows))
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The score with its error: x of shape ``(B, *D)``, t of shape ``(B,)``."""

@@ -19,7 +19,7 @@ from sdeplug.metrics import Truth, stream
 from sdeplug.options import options_of
 from sdeplug.pipeline import Leg, Pipeline
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score import ScoreModel
+from sdeplug.score import ScoreModel, Wrapper
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 
@@ -171,18 +171,18 @@ class _OverBudget(Exception):
 
 
 @dataclass(eq=False)
-class _Meter:
+class _Meter(Wrapper):
     """A score model that stops the run past a number of evaluated rows."""
 
     score_model: ScoreModel
     limit: int
     rows: int = 0
 
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+    def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         self.rows += len(x)
         if self.rows >= self.limit:
             raise _OverBudget
-        return self.score_model(x, t)
+        return model(x, t)
 
 
 def _hopeless(setting: Setting) -> int:

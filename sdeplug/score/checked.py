@@ -65,6 +65,11 @@ def _reshaped(output: Tensor, x: Tensor, wrapper: str) -> str:
             "Twice the channels are those of a network that has learned variances, too: take the "
             f"first half, {_written(f'[:, :{channels}]', wrapper)}."
         )
+    if output.shape[1:] == x.shape[1:] and len(output) > len(x):
+        return (
+            "Rows that have arrived may leave the batch: what the network holds for each row is "
+            "bound, so that it leaves too, Bound(network, labels=labels)."
+        )
     return ""
 
 

@@ -7,22 +7,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdeplug.score.model import ScoreModel
+from sdeplug.errors import PairingError
+from sdeplug.score.model import ScoreModel, error_of
+from sdeplug.score.wrapper import Wrapper
 
 
 @dataclass(frozen=True)
-class InDtype:
+class InDtype(Wrapper):
     """A score model that runs in another dtype than the state: half precision, for example.
+
+    The model gets x in ``dtype`` and t in ``time``; its output is cast back to the dtype of x.
 
     Attributes:
         score_model: the model to run.
-        dtype: dtype in which it gets x; its output is cast back to the dtype of x.  Time keeps
-            its dtype, since half precision cannot tell near times apart.
+        dtype: dtype in which it gets x.
+        time: dtype in which it gets t.  None: ``dtype``, but at least float32, since half
+            precision cannot tell near times apart.  A network with a layer of its own for t, and
+            no embedding in float32 before it, needs ``time=dtype``.
+
+    Raises:
+        PairingError: if a part is not what it should be.
     """
 
     score_model: ScoreModel
     dtype: torch.dtype
+    time: torch.dtype | None = None
 
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """The score: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
-        return self.score_model(x.to(self.dtype), t).to(x.dtype)
+    def __post_init__(self) -> None:
+        if not callable(self.score_model):
+            raise PairingError(
+                f"score_model = {self.score_model!r}: must be a callable (x, t) -> score. "
+                "The order is InDtype(score_model, dtype)."
+            )
+        for name, dtype in (("dtype", self.dtype), ("time", self.time)):
+            known = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+            if not known and not (name == "time" and dtype is None):
+                raise PairingError(
+                    f"{name} = {dtype!r}: must be a floating-point dtype, such as torch.float16."
+                )
+
+    @property
+    def error(self) -> float | None:
+        """That of the model inside; unknown in half precision, which rounds x."""
+        return None if self.dtype.itemsize < 4 else error_of(self.score_model)
+
+    def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
+        """The score by way of the model in its dtype, in the dtype of x."""
+        time = self.time or torch.promote_types(self.dtype, torch.float32)
+        return model(x.to(self.dtype), t.to(time)).to(x.dtype)

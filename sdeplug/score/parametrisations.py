@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from sdeplug.errors import PairingError
 from sdeplug.score.checked import checked
+from sdeplug.score.model import error_of, for_rows
 from sdeplug.sde import LinearSDE, expand
 
 
@@ -59,6 +60,15 @@ class _Reparametrised(ABC):
         """
         output = checked(self.network(x, t), x, type(self).__name__)
         return self._score(x, output, t.to(torch.float64)).to(x.dtype)
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the noise that the network predicts, where it says so."""
+        return error_of(self.network)
+
+    def for_rows(self, rows: Tensor) -> _Reparametrised:
+        """The same of the network for some rows of its batch: int64, shape ``(R,)``."""
+        return replace(self, network=for_rows(self.network, rows))
 
     @abstractmethod
     def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor: ...

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -193,10 +194,12 @@ class DiffusedScore:
     Attributes:
         target: the data law.
         sde: the SDE that turns data into noise.
+        error: 0.0, since it is exact.
     """
 
     target: Target
     sde: LinearSDE
+    error: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         _linear(self.sde)

@@ -21,7 +21,6 @@ from sdeplug.score import (
     FromFlow,
     FromNoise,
     FromVelocity,
-    InDtype,
     ScoreModel,
 )
 from sdeplug.sde import VPSDE, LinearSDE, expand
@@ -151,19 +150,6 @@ def test_the_network_gets_what_the_solver_gave():
     FromNoise(network, VPSDE())(x, t)
     assert seen[0][0] is x
     assert seen[0][1] is t
-
-
-def test_in_dtype_changes_x_alone():
-    seen = []
-
-    def model(x: Tensor, t: Tensor) -> Tensor:
-        seen.append((x.dtype, t.dtype))
-        return 3 * x
-
-    x = normal(3, 2)
-    out = InDtype(model, torch.float16)(x, torch.zeros(3, dtype=torch.float64))
-    assert seen == [(torch.float16, torch.float64)]
-    assert torch.equal(out, (3 * x.half()).double())
 
 
 def test_counted_counts_calls_and_rows():

@@ -17,11 +17,14 @@ from sdeplug import (
     VESDE,
     VPSDE,
     ArgumentError,
+    Bound,
     BrownianWalk,
+    Chunked,
     Corrected,
     CosineVPSDE,
     Counted,
     Denoise,
+    InDtype,
     Leg,
     LogSNR,
     NoiseSource,
@@ -30,6 +33,7 @@ from sdeplug import (
     Pipeline,
     ReverseSDE,
     Run,
+    SdeplugError,
     SharedNoise,
     Silence,
     StepError,
@@ -382,3 +386,37 @@ def test_a_score_may_tell_rows_apart_by_their_place(by):
     one = Pipeline(ReverseSDE(SDE, alone), (Leg(0.01, by()),))
     got = one.sample((1, 2), seed=[3], dtype=torch.float64)
     torch.testing.assert_close(out.x[3:4], got.x, rtol=1e-10, atol=1e-10)
+
+
+def labelled(x, t, labels):
+    """The score of N(label, 1/4), times what it takes for rows to arrive apart."""
+    now = SDE.at(0.5)  # any score will do
+    return -(x - labels[:, None]) / (now.alpha + t[:, None])
+
+
+LABELS = torch.linspace(-1.0, 1.0, 8, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("by", [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler])
+def test_labels_that_are_bound_leave_with_their_rows(by):
+    def sampled(score, options):
+        pipeline = Pipeline(ReverseSDE(SDE, score), (Leg(0.01, by(**options)),))
+        return pipeline.sample((8, 2), seed=list(range(8)), dtype=torch.float64)
+
+    bound = Bound(labelled, labels=LABELS)
+    want = sampled(bound, {"whole_batch": True})
+    for score in (bound, Chunked(Counted(InDtype(bound, torch.float64)), 3)):
+        got = sampled(score, {})
+        torch.testing.assert_close(got.x, want.x, rtol=1e-10, atol=1e-10)
+        assert int(got.nfe_by_row.sum()) < int(want.nfe_by_row.sum())
+
+
+@pytest.mark.parametrize("by", [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_labels_that_are_not_bound_are_one_clear_error(by, hidden):
+    """A function that closes over labels, or over a Bound, has rows that nobody knows of."""
+    bound = Bound(labelled, labels=LABELS)
+    score = (lambda x, t: bound(x, t)) if hidden else (lambda x, t: labelled(x, t, LABELS))
+    pipeline = Pipeline(ReverseSDE(SDE, score), (Leg(0.01, by()),))
+    with pytest.raises(SdeplugError, match=r"FromNoise\(Bound\(network"):
+        pipeline.sample((8, 2), seed=0, dtype=torch.float64)

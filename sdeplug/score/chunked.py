@@ -1,0 +1,52 @@
+"""A score model that is asked for a part of the batch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.score.checked import checked
+from sdeplug.score.model import ScoreModel, for_rows
+from sdeplug.score.wrapper import Wrapper
+
+
+@dataclass(frozen=True)
+class Chunked(Wrapper):
+    """A score model that gets at most ``size`` rows at a time: for a batch too large for it.
+
+    A pipeline counts one evaluation for the whole batch, however many chunks it takes.
+
+    Attributes:
+        score_model: the model to ask.
+        size: the largest number of rows that it gets.
+
+    Raises:
+        PairingError: if the model is none.
+        ArgumentError: if the size is not a whole number of at least 1.
+    """
+
+    score_model: ScoreModel
+    size: int
+
+    def __post_init__(self) -> None:
+        if not callable(self.score_model):
+            raise PairingError(
+                f"score_model = {self.score_model!r}: must be a callable (x, t) -> score. "
+                "The order is Chunked(score_model, size)."
+            )
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ArgumentError("size", self.size, "a whole number of rows, at least 1")
+
+    def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
+        """The score by way of the model, chunk by chunk."""
+        if len(x) <= self.size:
+            return model(x, t)
+        chunks = torch.arange(len(x), device="cpu").split(self.size)
+        scores = []
+        for rows in chunks:
+            some = slice(int(rows[0]), int(rows[-1]) + 1)
+            scores.append(checked(for_rows(model, rows)(x[some], t[some]), x[some]))
+        return torch.cat(scores)
