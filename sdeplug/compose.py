@@ -49,7 +49,12 @@ class OnGrid(Integrator):
         return replace(step, evaluations=counted, needs=needs)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
-        """Carry x from t to s over the grid; reports the times in between."""
+        """Carry x from t to s over the grid; reports the times in between.
+
+        A linear SDE is followed from its horizon at most: beyond it there is nothing to see.
+        """
+        if isinstance(reverse.forward, LinearSDE):
+            x, t = reverse.forward.from_horizon(x, t, s)
         times = checked_times(self.grid, t, s, reverse.forward)
         reverse.forward.prepare(times)
         integrator = _noiseless_into(self.integrator, s) if self.noiseless_last else self.integrator

@@ -37,7 +37,8 @@ class _OwnGrid(Integrator):
     rho: float
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
-        """All steps from t to s; reports the times of the grid in between."""
+        """All steps from t to s, or from the horizon; reports the times of the grid in between."""
+        x, t = reverse.linear.from_horizon(x, t, s)
         times = (t, s) if self.steps == 1 else self._grid.times(t, s, reverse.linear)
         reverse.linear.prepare(times)
         for late, early in pairwise(times):

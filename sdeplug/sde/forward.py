@@ -18,6 +18,8 @@ from sdeplug.errors import ArgumentError
 from sdeplug.noise import NoiseSource
 from sdeplug.options import Configured
 
+_WIDTH = 40  # characters that a value has in a representation
+
 
 class ForwardSDE(Configured, ABC):
     """dx = f(x, t) dt + g(t) dw on 0 <= t <= T.
@@ -29,6 +31,13 @@ class ForwardSDE(Configured, ABC):
 
     T: float = 1.0
     eps: float = 1e-3
+
+    def __repr__(self) -> str:
+        """The class with T, eps and what the instance holds; a dataclass writes its own."""
+        held = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        parts = {**held, "T": self.T, "eps": self.eps}
+        told = ", ".join(f"{name}={_brief(value)}" for name, value in parts.items())
+        return f"{type(self).__name__}({told})"
 
     @abstractmethod
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
@@ -80,6 +89,23 @@ class ForwardSDE(Configured, ABC):
         """Called with all times of a grid before they are used; a place to tabulate."""
 
 
+def _brief(value: object) -> str:
+    """A value on a part of a line: tensors by their shape."""
+    if isinstance(value, Tensor) and value.ndim:
+        return f"<tensor of shape {tuple(value.shape)}>"
+    text = repr(value)
+    return text if len(text) <= _WIDTH and "\n" not in text else f"<{type(value).__name__}>"
+
+
 def expand(t: Tensor, x: Tensor) -> Tensor:
     """Give t of shape ``(B,)`` or ``()`` the rank of x, so that it multiplies row by row."""
     return t.reshape(t.shape + (1,) * (x.ndim - t.ndim)) if t.ndim else t
+
+
+def in_float32(x: Tensor) -> Tensor:
+    """x as it is computed with: half precision in float32, float32 and float64 as they are.
+
+    The coefficients of a schedule, and the squares of large states, are beyond float16, and
+    bfloat16 cannot tell a state from what a short step makes of it.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))

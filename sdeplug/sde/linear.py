@@ -23,10 +23,13 @@ from torch import Tensor
 from sdeplug.errors import ArgumentError
 from sdeplug.noise import NoiseSource
 from sdeplug.sde.derivative import derivative
-from sdeplug.sde.forward import ForwardSDE, expand
+from sdeplug.sde.elementwise import elementwise
+from sdeplug.sde.forward import ForwardSDE, expand, in_float32
 
 _NEAR_ZERO = 1e-12  # derivatives at t = 0 are taken here, in units of T: sigma may go as sqrt(t)
 _MEMO_SIZE = 16384
+_BLIND = -2.0 * math.log(1e5)  # log-SNR
+_FUNCTIONS_OF_TIME = {"log_alpha", "sigma", "alpha", "drift_rate", "diffusion", "log_snr"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,15 @@ class LinearSDE(ForwardSDE):
         class Linear(LinearSDE):
             def log_alpha(self, t): return torch.log1p(-t / 2)
             def sigma(self, t): return t
+
+    All functions of time take a number as well, which counts as a float64 tensor of shape
+    ``()``; one of your own may return a number for all times: ``return 0.0``.
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in _FUNCTIONS_OF_TIME & vars(cls).keys():
+            setattr(cls, name, elementwise(vars(cls)[name]))
 
     @abstractmethod
     def log_alpha(self, t: Tensor) -> Tensor:
@@ -66,10 +77,17 @@ class LinearSDE(ForwardSDE):
     def sigma(self, t: Tensor) -> Tensor:
         """sigma, elementwise: any shape, float64 in gives float64 out."""
 
+    @elementwise
+    def alpha(self, t: Tensor) -> Tensor:
+        """alpha, elementwise: the factor of x_0 in the mean of x_t."""
+        return self.log_alpha(t).exp()
+
+    @elementwise
     def drift_rate(self, t: Tensor) -> Tensor:
         """a = d log alpha / dt, elementwise; by automatic differentiation unless overridden."""
         return derivative(self.log_alpha, self._off_zero(t))
 
+    @elementwise
     def diffusion(self, t: Tensor) -> Tensor:
         """g, elementwise, from g^2 = d sigma^2/dt - 2 a sigma^2; by automatic differentiation
         unless overridden."""
@@ -78,6 +96,7 @@ class LinearSDE(ForwardSDE):
         g2 = 2.0 * sigma * (derivative(self.sigma, t) - self.drift_rate(t) * sigma)
         return g2.clamp(min=0.0).sqrt()
 
+    @elementwise
     def log_snr(self, t: Tensor) -> Tensor:
         """log(alpha^2 / sigma^2), elementwise, in nats; falls with t."""
         return 2.0 * (self.log_alpha(t) - self.sigma(t).log())
@@ -137,6 +156,27 @@ class LinearSDE(ForwardSDE):
             low, high = torch.where(above, middle, low), torch.where(above, high, middle)
         return 0.5 * (low + high)
 
+    @cached_property
+    def horizon(self) -> float:
+        """The time from which on no data can be seen: sigma / alpha = 1e5 there, or T if less.
+
+        What x_t still says of x_0 is then less than what the start of any sampler leaves out, and
+        less than what a network, or a state in float32, resolves.
+        """
+        if self.at(self.T).log_snr >= _BLIND:
+            return self.T
+        return float(self.time_at(torch.tensor(_BLIND, dtype=torch.float64, device="cpu")))
+
+    def from_horizon(self, x: Tensor, t: float, s: float) -> tuple[Tensor, float]:
+        """x and its time t, moved to the horizon where a span from t down to s crosses it.
+
+        Beyond it x / sigma stands still along the probability flow: steps there would find
+        nothing, and multiply their rounding by the ratio of the alphas at their ends.
+        """
+        if not s < self.horizon < t:
+            return x, t
+        return x * (self.at(self.horizon).sigma / self.at(t).sigma), self.horizon
+
     def transition(self, s: float, t: float) -> tuple[float, float]:
         """(scale, variance) of p(x_t | x_s) = N(scale x_s, variance I) for s <= t."""
         early, late = self.at(s), self.at(t)
@@ -145,13 +185,15 @@ class LinearSDE(ForwardSDE):
 
     def perturb(self, x0: Tensor, t: Tensor, noise: NoiseSource) -> Tensor:
         """Draw x_t given x_0: x0 of shape ``(B, *D)``, t of shape ``(B,)`` or ``()``."""
-        wide = t.to(torch.float64)
-        alpha = expand(self.log_alpha(wide).exp().to(x0.dtype), x0)
-        return alpha * x0 + expand(self.sigma(wide).to(x0.dtype), x0) * noise.normal(x0)
+        times, x = t.to(torch.float64), in_float32(x0)
+        alpha, sigma = (expand(each(times).to(x.dtype), x) for each in (self.alpha, self.sigma))
+        return (alpha * x + sigma * noise.normal(x)).to(x0.dtype)
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
         """a(t) x."""
-        return expand(self.drift_rate(t.to(torch.float64)).to(x.dtype), x) * x
+        wide = in_float32(x)
+        rate = expand(self.drift_rate(t.to(torch.float64)).to(wide.dtype), x)
+        return (rate * wide).to(x.dtype)
 
     def drift_at(self, x: Tensor, t: float) -> Tensor:
         """a(t) x at one time for the whole batch: ``(B, *D)``."""
@@ -172,8 +214,8 @@ class LinearSDE(ForwardSDE):
         return self.prior_std * noise.normal(torch.empty(tuple(shape), dtype=dtype, device=device))
 
     def prior_log_prob(self, x: Tensor) -> Tensor:
-        """log N(x; 0, prior_std^2 I): shape ``(B,)``, in nats."""
-        z = x.flatten(1) / self.prior_std
+        """log N(x; 0, prior_std^2 I): shape ``(B,)``, in nats; float32 at least."""
+        z = in_float32(x).flatten(1) / self.prior_std
         normaliser = z.shape[1] * (0.5 * math.log(2.0 * math.pi) + math.log(self.prior_std))
         return -0.5 * z.square().sum(1) - normaliser
 
@@ -222,7 +264,7 @@ class LinearSDE(ForwardSDE):
     def _table(self, t: Tensor) -> Tensor:
         """The columns of :class:`Marginal` at times t of shape (N,): float64, (N, 5)."""
         functions = (self.sigma, self.drift_rate, self.diffusion, self.log_snr)
-        columns = (self.log_alpha(t).exp(), *(function(t) for function in functions))
+        columns = (self.alpha(t), *(function(t) for function in functions))
         return torch.stack(torch.broadcast_tensors(*columns), dim=1).detach()
 
     def _off_zero(self, t: Tensor) -> Tensor:
