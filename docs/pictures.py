@@ -24,7 +24,7 @@ from PIL import Image
 from solver_table import bundled, error
 
 import sdeplug as sp
-from sdeplug.cli import demo
+from sdeplug.cli.work import demo
 
 IMAGES = Path(__file__).resolve().parent / "images"
 

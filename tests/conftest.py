@@ -15,3 +15,11 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session", params=SDES, ids=lambda sde: type(sde).__name__)
 def any_sde(request):
     return request.param
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """The names that a command remembers are not those of the person who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

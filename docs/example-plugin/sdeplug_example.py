@@ -22,7 +22,7 @@ from sdeplug import Claims, Integrator, LinearSDE, ReverseSDE, Run, hookimpl, op
 class ExponentialMidpoint(Integrator):
     """Two-stage exponential step for any stochasticity: weak order 2 at two evaluations."""
 
-    # An option is a typed field: it is checked when the object is built, shown by `sdeplug solvers`
+    # An option is a typed field: it is checked when the object is built, shown by `sdeplug list`
     # and set by solver("example/exponential-midpoint", fraction=0.7).  Below 1, since the score
     # at the end of a step may not exist: the last one may end at time 0.
     fraction: float = option(0.5, help="where in the step D is taken again", gt=0.0, le=0.9)

@@ -1,1 +1,1 @@
-"""The command line: one file a command."""
+"""The command line: the words of each command in a file here, what it does in ``work``."""

@@ -1,109 +1,25 @@
-"""The ``check`` command: checks with progress, and the report as table, JSON and picture."""
+"""The words of ``sdeplug check``."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+import click
 
-from sdeplug.cli.tables import report_table
-from sdeplug.cli.terminal import console
-from sdeplug.errors import ArgumentError
-from sdeplug.registry import named
-from sdeplug.testing import Report, Result, check_solver
-from sdeplug.testing.doors import selected
+from sdeplug.cli.words import NAMED, Command, File, Name
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is asked for.
+@click.command(cls=Command)
+@click.argument("solver", metavar=NAMED, type=Name("solvers"))
+@click.option("--fast", is_flag=True, help="Only the checks that are free of noise.")
+@click.option("--json", type=File(), metavar="FILE", help="Write the report as JSON.")
+@click.option("--picture", type=File(), metavar="FILE",
+              help="Draw the observed orders, and the laws that are wrong.")  # fmt: skip
+def check(solver: str, fast: bool, json: Path | None, picture: Path | None) -> int:
+    """Check the promises of a solver.
 
-    Attributes:
-        solver: the solver, as ``NAME[:OPTION=VALUE,...]``.
-        fast: only the checks that are free of noise.
-        json: where to write the report, if anywhere.
-        picture: where to draw it, if anywhere.
+    Exit status 1 if one is not kept.
     """
+    from sdeplug.cli.work.check import Request, run
 
-    solver: str
-    fast: bool = False
-    json: Path | None = None
-    picture: Path | None = None
-
-
-def run(request: Request) -> bool:
-    """Check a solver and report; what cannot succeed is refused before the checks run.
-
-    Returns:
-        Whether all promises are kept.
-
-    Raises:
-        SdeplugError: for a name or option that is not allowed, a path that cannot be written,
-            or an extra that is missing.
-    """
-    solver = named("solvers", request.solver)
-    for flag, path in (("--json", request.json), ("--picture", request.picture)):
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            raise ArgumentError(flag, str(path), "a file in a folder that exists")
-    if request.picture is not None:
-        _demand_kind(request.picture)
-    with _no_folder_left():
-        report = _checked(solver, request.fast)
-    console().print(report_table(report))
-    if request.json is not None:
-        request.json.write_text(report.to_json() + "\n", encoding="utf-8")
-    if request.picture is not None:
-        from sdeplug.pictures import save
-
-        save(report.picture(), request.picture)
-    return report.passed
-
-
-def _checked(solver: Any, fast: bool) -> Report:
-    """The report; a bar on standard error tells how far it is, where a person looks on."""
-    screen = Console(stderr=True)
-    words = TextColumn("{task.description}")
-    columns = (words, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    checks = selected(fast)
-    with Progress(
-        *columns, console=screen, transient=True, disable=not screen.is_terminal
-    ) as progress:
-        task = progress.add_task(checks[0].__name__, total=len(checks))
-
-        def show(result: Result) -> None:
-            done = int(progress.tasks[task].completed) + 1
-            following = checks[done].__name__ if done < len(checks) else "done"
-            progress.update(task, advance=1, description=following)
-
-        return check_solver(solver, fast=fast, on_result=show)
-
-
-@contextmanager
-def _no_folder_left() -> Iterator[None]:
-    """Let hypothesis keep what it remembers out of the folder that the user is in."""
-    name = "HYPOTHESIS_STORAGE_DIRECTORY"
-    if name in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[name] = folder
-        try:
-            yield
-        finally:
-            del os.environ[name]
-
-
-def _demand_kind(path: Path) -> None:
-    """Refuse an ending that matplotlib does not know."""
-    from sdeplug.pictures import blank_figure
-
-    kinds = blank_figure(1.0, 1.0).canvas.get_supported_filetypes()
-    if path.suffix[1:] not in kinds:
-        raise ArgumentError("--picture", str(path), f"a file that ends in {', '.join(kinds)}")
+    return 0 if run(Request(solver, fast, json, picture)) else 1

@@ -26,8 +26,8 @@ from sdeplug.registry.discovery import (
     Kind,
     Origin,
     Source,
-    did_you_mean,
     discover,
+    near_names,
     versions,
 )
 from sdeplug.registry.loading import KINDS, Loaded, checked_name, core, load
@@ -215,8 +215,8 @@ class Registry:
     def _unknown(self, kind: Kind, name: str) -> NoReturn:
         entries = self._entries(kind)
         raise UnknownNameError(
-            f"no {kind[:-1]} is called {name!r}. {did_you_mean(name, entries)}"
-            f"Installed: {', '.join(entries) or 'none'}. {self._advice()}".rstrip()
+            f"no {kind[:-1]} is called {name!r}. {near_names(name, entries, kind)} "
+            f"{self._advice()}".rstrip()
         )
 
     def _advice(self) -> str:

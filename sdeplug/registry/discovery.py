@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning
 
 Kind = Literal["solvers", "sdes", "targets", "metrics"]
@@ -24,6 +22,7 @@ Kind = Literal["solvers", "sdes", "targets", "metrics"]
 GROUP = "sdeplug"
 BUNDLED = "sdeplug"
 CORE = "core"
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -233,6 +232,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}? " if near else ""
 
 
+def near_names(name: str, known: Iterable[str], kind: str) -> str:
+    """What to say of a name that is not there: near ones, or all if they are few; where all are.
+
+    Args:
+        name: what was asked for.
+        known: what there is.
+        kind: what ``sdeplug list`` calls it.
+    """
+    known = list(known)
+    few = f"There are {', '.join(known)}. " if 0 < len(known) <= _FEW else ""
+    return f"{did_you_mean(name, known) or few}`sdeplug list {kind}` shows all {len(known)}."
+
+
 def installed_version(distribution: str) -> str:
     """Version of an installed distribution, or ""."""
     try:
@@ -243,8 +255,8 @@ def installed_version(distribution: str) -> str:
 
 def versions() -> str:
     """The versions that a report of a failure should carry."""
-    sdeplug = installed_version(BUNDLED) or "(not installed)"
-    return f"[sdeplug {sdeplug}, Python {platform.python_version()}, torch {torch.__version__}]"
+    sdeplug, torch = (installed_version(name) or "(not installed)" for name in (BUNDLED, "torch"))
+    return f"[sdeplug {sdeplug}, Python {platform.python_version()}, torch {torch}]"
 
 
 def _outside() -> int:

@@ -1,52 +1,108 @@
-"""Values written as ``NAME[:OPTION=VALUE,...]``."""
+"""Values written as ``NAME[:OPTION=VALUE,...]``, and the names that can be written."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, UnknownNameError
 from sdeplug.grid import GRIDS, TimeGrid
-from sdeplug.options import build, parse_options
+from sdeplug.options import build, options_of, parse_options
 from sdeplug.registry.catalogue import registry
-from sdeplug.registry.discovery import Kind
+from sdeplug.registry.discovery import Kind, near_names
+from sdeplug.registry.remembered import Names, remember
+
+C = TypeVar("C")
+
+
+def all_names() -> Names:
+    """Full names by kind, those of the grids too; loads every plugin, and is remembered."""
+    known = registry()
+    listings = {
+        "solvers": known.solvers(),
+        "sdes": known.sdes(),
+        "targets": known.targets(),
+        "metrics": known.metrics(),
+        "grids": GRIDS,
+    }
+    names = {kind: tuple(listing) for kind, listing in listings.items()}
+    remember(names)
+    return names
 
 
 def named(kind: Kind, text: str) -> Any:
-    """Build a solver or SDE from text.
+    """Build a solver, SDE or metric from text.
 
     Args:
-        kind: ``"solvers"`` or ``"sdes"``.
+        kind: ``"solvers"``, ``"sdes"`` or ``"metrics"``.
         text: ``NAME[:OPTION=VALUE,...]``.
 
     Raises:
         UnknownNameError: for a name that no plugin offers.
-        ArgumentError: for an option that is not allowed.
+        ArgumentError: for an option that is not allowed; it names the option as it was written.
     """
     name, texts = split(text)
-    cls = registry().find(kind, name).obj
-    return build(cls, parse_options(cls, texts), name)
+    return _built(registry().find(kind, name).obj, texts, {}, name)
 
 
-def named_grid(text: str, steps: int) -> TimeGrid:
-    """Build a grid of ``steps`` steps from text; raises as :func:`named`."""
+def named_grid(text: str, steps: int | None) -> TimeGrid:
+    """Build a grid from text.
+
+    Args:
+        text: ``NAME[:OPTION=VALUE,...]``.
+        steps: its number of steps; None: as the text says, or 100.
+
+    Raises:
+        UnknownNameError: for a name that no grid has.
+        ArgumentError: for an option that is not allowed, or steps that are given twice or to a
+            grid that has points of its own.
+    """
     name, texts = split(text)
     if name not in GRIDS:
-        raise ArgumentError("--grid", name, f"one of {', '.join(GRIDS)}")
-    cls = GRIDS[name]
-    return build(cls, {"steps": steps, **parse_options(cls, texts)}, name)
+        near = near_names(name, GRIDS, "grids")
+        raise UnknownNameError(f"no grid is called {name!r}. {near}")
+    cls, given = GRIDS[name], {}
+    if all(each.name != "steps" for each in options_of(cls)):
+        if steps is not None:
+            raise ArgumentError("steps", steps, f"left out: {name} has points of its own")
+    elif "steps" not in texts:
+        given["steps"] = 100 if steps is None else steps
+    elif steps is not None:
+        raise ArgumentError("steps", steps, f"given once: {text!r} has them already")
+    return _built(cls, texts, given, name)
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:
     """Split ``NAME[:OPTION=VALUE,...]`` into the name and the texts of the options.
 
+    A value may be a list: what has no "=" belongs to the option before it.
+
     Raises:
-        ArgumentError: if an option has no value.
+        ArgumentError: if an option has no value, or is there twice.
     """
     name, _, rest = text.partition(":")
     texts: dict[str, str] = {}
+    key = ""
     for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals:
+        before, equals, value = part.partition("=")
+        if equals:
+            key = before.strip()
+            if key in texts:
+                raise ArgumentError(f"options of {name}", rest, f"given once: {key!r} is twice")
+            texts[key] = value.strip()
+        elif key:
+            texts[key] += f",{part.strip()}"
+        else:
             raise ArgumentError(f"options of {name}", part, "of the form OPTION=VALUE")
-        texts[key.strip()] = value.strip()
     return name, texts
+
+
+def _built(cls: type[C], texts: Mapping[str, str], given: Mapping[str, Any], name: str) -> C:
+    try:
+        return build(cls, {**given, **parse_options(cls, texts)}, name)
+    except ArgumentError as error:
+        if error.argument not in texts:
+            raise
+        raise ArgumentError(
+            f"{error.argument} of {name}", error.value, error.allowed, error.hint
+        ) from error

@@ -71,7 +71,7 @@ def bad_solver(monkeypatch):
 def test_help_names_every_command(sdeplug):
     status, out, _ = sdeplug("--help")
     assert status == 0
-    for command in ("solvers", "sample", "check", "compare", "new", "doctor", "demo"):
+    for command in ("list", "sample", "check", "compare", "new", "doctor", "demo"):
         assert f"\n  {command} " in out
         assert sdeplug(command, "--help")[0] == 0
 
@@ -83,8 +83,9 @@ def test_python_m_sdeplug_is_the_same_program():
     assert "sdeplug" in done.stdout
 
 
-def test_solvers_lists_all_with_options_and_origin(sdeplug):
-    status, out, _ = sdeplug("solvers")
+@pytest.mark.parametrize("words", [["solvers"], ["list", "solvers"], ["list"]])
+def test_list_shows_all_solvers_with_options_and_origin(sdeplug, words):
+    status, out, _ = sdeplug(*words)
     assert status == 0
     for name in ("song/euler-maruyama", "song/langevin", "ode/rk4", "snr=0.16"):
         assert name in out
@@ -148,7 +149,7 @@ def test_sample_from_a_file_gives_what_its_spec_says(sdeplug, tmp_path):
         (["sample", "--solver", "ode/heun:speed"], "OPTION=VALUE"),
         (["sample", "--solver", "ode/heun", "--corrector", "song/langevin:snr=-1"], "above 0"),
         (["sample", "--steps", "0"], "at least 1"),
-        (["sample", "--grid", "uniform"], "together with --solver"),
+        (["sample", "--grid", "uniform"], "brings its own grid"),
         (["sample", "--steps", "many"], "many"),
         (["sample", "--solver", "ode/heun", "--grid", "log"], "log-snr"),
         (["sample", "--sde", "vq"], "vp"),

@@ -15,8 +15,8 @@ import torch
 
 import sdeplug as sp
 from sdeplug import Claims, FlowIntegrator
-from sdeplug.cli import check
 from sdeplug.cli.main import main
+from sdeplug.cli.work import check
 from sdeplug.errors import ArgumentError, MissingExtraError, PairingError
 from sdeplug.testing import CHECKS, FAST, Outcome, Report, check_solver, parametrize_with_checks
 from sdeplug.testing.doors import CONTRACT, collecting

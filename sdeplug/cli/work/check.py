@@ -1,0 +1,93 @@
+"""The ``check`` command: checks with progress, and the report as table, JSON and picture."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sdeplug.cli.work.bar import Bar
+from sdeplug.cli.work.files import demand_picture, write, write_text
+from sdeplug.cli.work.tables import report_table
+from sdeplug.cli.work.terminal import console
+from sdeplug.registry import named
+from sdeplug.testing import Report, Result, check_solver
+from sdeplug.testing.doors import selected
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        solver: the solver, as ``NAME[:OPTION=VALUE,...]``.
+        fast: only the checks that are free of noise.
+        json: where to write the report, if anywhere.
+        picture: where to draw it, if anywhere.
+    """
+
+    solver: str
+    fast: bool = False
+    json: Path | None = None
+    picture: Path | None = None
+
+
+def run(request: Request) -> bool:
+    """Check a solver and report; what cannot succeed is refused before the checks run.
+
+    Returns:
+        Whether all promises are kept.
+
+    Raises:
+        SdeplugError: for a name or option that is not allowed, a path that cannot be written,
+            or an extra that is missing.
+    """
+    solver = named("solvers", request.solver)
+    if request.picture is not None:
+        demand_picture("picture", request.picture)
+    with _no_folder_left():
+        report = _checked(solver, request.fast)
+    console().print(report_table(report))
+    if request.json is not None:
+        write_text(request.json, report.to_json())
+    if request.picture is not None:
+        from sdeplug.pictures import save
+
+        figure = report.picture()
+        write(request.picture, lambda path: save(figure, path))
+    return report.passed
+
+
+def _checked(solver: Any, fast: bool) -> Report:
+    """The report; a bar tells how far it is."""
+    names = [check.__name__ for check in selected(fast)]
+    done = 0
+    with Bar(names[0]) as bar:
+
+        def show(result: Result) -> None:
+            nonlocal done
+            done += 1
+            bar.show(done, len(names))
+            bar.name(names[done] if done < len(names) else "done")
+
+        bar.show(0, len(names))
+        return check_solver(solver, fast=fast, on_result=show)
+
+
+@contextmanager
+def _no_folder_left() -> Iterator[None]:
+    """Let hypothesis keep what it remembers out of the folder that the user is in."""
+    name = "HYPOTHESIS_STORAGE_DIRECTORY"
+    if name in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            del os.environ[name]

@@ -1,0 +1,157 @@
+"""The ``list`` command: what has a name, as tables or as JSON."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich.table import Table
+
+from sdeplug.cli.words import KINDS
+from sdeplug.cli.work.tables import failures_table, table
+from sdeplug.cli.work.terminal import console
+from sdeplug.errors import UnknownNameError
+from sdeplug.grid import GRIDS
+from sdeplug.options import Option, options_of
+from sdeplug.registry import all_names, did_you_mean, installed_version, registry
+from sdeplug.solvers import Claims, Corrector, FlowIntegrator
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that has a name.
+
+    Attributes:
+        kind: "solvers", "sdes", "targets", "metrics" or "grids".
+        name: full name.
+        obj: the class, or the function that builds it.
+        origin: distribution and version.
+    """
+
+    kind: str
+    name: str
+    obj: Any
+    origin: str
+
+    @property
+    def said(self) -> str:
+        """First line of its docstring, without the dot."""
+        return (inspect.getdoc(self.obj) or "").partition("\n")[0].rstrip(".")
+
+    def data(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        data: dict[str, Any] = {
+            "kind": self.kind,
+            "name": self.name,
+            "what": self.said,
+            "from": self.origin,
+        }
+        data["options"] = [_plain(option) for option in options_of(self.obj)]
+        return {**data, **(_promises(self.obj) if self.kind == "solvers" else {})}
+
+
+def run(kind: str | None, word: str | None, as_json: bool) -> None:
+    """Show the list.
+
+    Args:
+        kind: one of the kinds; None: all.
+        word: what names must contain; if none does, what is said of them; None: anything.
+        as_json: whether a program reads it.
+
+    Raises:
+        UnknownNameError: for a kind that is none, or if nothing is left.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UnknownNameError(
+            f"{kind!r} is no list. {did_you_mean(kind, KINDS)}There are: {', '.join(KINDS)}."
+        )
+    all_names()  # for the shell
+    items = _items(KINDS if kind is None else (kind,))
+    found = items if word is None else _with_word(items, word)
+    if not found:
+        near = did_you_mean(word or "", [*(each.name for each in items), *KINDS])
+        what = f"list {kind}" if kind else "list"
+        raise UnknownNameError(
+            f"no name and no description has {word!r} in it. {near}`sdeplug {what}` shows all."
+        )
+    if as_json:
+        click.echo(json.dumps([each.data() for each in found], indent=2))
+        return
+    for each in dict.fromkeys(item.kind for item in found):
+        console().print(_table(each, [item for item in found if item.kind == each]))
+    failures = failures_table()
+    if failures is not None:
+        console().print(failures)
+
+
+def _items(kinds: tuple[str, ...]) -> list[Item]:
+    known = registry()
+    listings: Mapping[str, Any] = {
+        "solvers": known.solvers,
+        "sdes": known.sdes,
+        "targets": known.targets,
+        "metrics": known.metrics,
+    }
+    core = f"sdeplug {installed_version('sdeplug')}".strip()
+    grids = [Item("grids", name, cls, core) for name, cls in GRIDS.items()]
+    plugins = [
+        Item(kind, name, entry.obj, entry.provenance)
+        for kind, listing in listings.items()
+        for name, entry in listing().items()
+    ]
+    return [each for each in (*plugins, *grids) if each.kind in kinds]
+
+
+def _with_word(items: list[Item], word: str) -> list[Item]:
+    word = word.lower()
+    named = [each for each in items if word in each.name]
+    return named or [each for each in items if word in each.said.lower()]
+
+
+def _table(kind: str, items: list[Item]) -> Table:
+    if kind != "solvers":
+        shown = table(kind.capitalize(), "name", "what", "options", "from")
+        for each in items:
+            shown.add_row(each.name, each.said, _options(each.obj), each.origin)
+        return shown
+    shown = table("Solvers", "name", "kind", "order", "evaluations", "options", "from")
+    for each in items:
+        words = _promises(each.obj)
+        order = "-" if words["order"] is None else f"{words['order']:g}"
+        cost = "varies" if words["evaluations"] is None else str(words["evaluations"])
+        if any(option.required for option in options_of(each.obj)):
+            order = cost = "?"
+        shown.add_row(each.name, words["role"], order, cost, _options(each.obj), each.origin)
+    return shown
+
+
+def _promises(cls: type) -> dict[str, Any]:
+    """Role, order and evaluations with the default options; None where one is required."""
+    role = "flow integrator" if issubclass(cls, FlowIntegrator) else "integrator"
+    role = "corrector" if issubclass(cls, Corrector) else role
+    if any(option.required for option in options_of(cls)):
+        return {"role": role, "order": None, "evaluations": None}
+    claims: Claims = cls().claims
+    return {"role": role, "order": claims.order, "evaluations": claims.evaluations}
+
+
+def _options(cls: type) -> str:
+    """Options and their defaults, as they are written."""
+    words = [f"{o.name}={'...' if o.required else o.default}" for o in options_of(cls)]
+    return ", ".join(words) or "-"
+
+
+def _plain(option: Option) -> dict[str, Any]:
+    data = {"name": option.name, "type": option.type_name, "help": option.help}
+    if option.required:
+        return data
+    default = option.default
+    plain = isinstance(default, _PLAIN) and default not in (math.inf, -math.inf)
+    return {**data, "default": default if plain else str(default)}

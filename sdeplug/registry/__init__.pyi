@@ -1,0 +1,27 @@
+"""Everything that has a name:
+hook specifications, discovery, loading, names, plain data, the scaffold of a plugin."""
+
+from .catalogue import Registry as Registry
+from .catalogue import metric as metric
+from .catalogue import registry as registry
+from .catalogue import sde as sde
+from .catalogue import solver as solver
+from .catalogue import target as target
+from .discovery import Entry as Entry
+from .discovery import did_you_mean as did_you_mean
+from .discovery import installed_version as installed_version
+from .hookspecs import hookimpl as hookimpl
+from .hookspecs import hookspec as hookspec
+from .remembered import Names as Names
+from .remembered import recall as recall
+from .remembered import remember as remember
+from .scaffold import write_plugin as write_plugin
+from .spec import Spec as Spec
+from .spec import from_spec as from_spec
+from .spec import read_spec as read_spec
+from .spec import to_spec as to_spec
+from .spec import write_spec as write_spec
+from .words import all_names as all_names
+from .words import named as named
+from .words import named_grid as named_grid
+from .words import split as split
