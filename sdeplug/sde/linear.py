@@ -173,7 +173,7 @@ class LinearSDE(ForwardSDE):
         Beyond it x / sigma stands still along the probability flow: steps there would find
         nothing, and multiply their rounding by the ratio of the alphas at their ends.
         """
-        if not s < self.horizon < t:
+        if not s < self.horizon < t <= self.T:
             return x, t
         return x * (self.at(self.horizon).sigma / self.at(t).sigma), self.horizon
 

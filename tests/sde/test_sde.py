@@ -178,7 +178,8 @@ def test_transitions_between_close_times_have_the_rate_of_the_diffusion(any_sde,
     variance = any_sde.transition(s, t)[1]
     assert variance > 0.0
     exact = (t - s) * any_sde.at(0.5 * (s + t)).diffusion ** 2
-    assert variance == pytest.approx(exact, rel=1e-4, abs=1e-14 * any_sde.at(t).sigma ** 2)
+    rounding = 1e-4 + 1e-15 * t / (t - s)  # of the angle of a schedule, close to its pole
+    assert variance == pytest.approx(exact, rel=rounding, abs=1e-14 * any_sde.at(t).sigma ** 2)
 
 
 @given(FRACTIONS)
