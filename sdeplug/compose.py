@@ -7,6 +7,7 @@ sampler of Song et al., arXiv 2011.13456, algorithm 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,7 +15,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError
-from sdeplug.grid import TimeGrid, checked_times
+from sdeplug.grid import Karras, LogSNR, TimeGrid, Uniform, checked_times
 from sdeplug.noise import BrownianPath, BrownianWalk, NoiseSource, Silence
 from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
@@ -47,6 +48,11 @@ class OnGrid(Integrator):
         counted = None if steps is None or each is None else steps * each
         needs = _narrower((self.integrator, step.needs), (self.grid, self.grid.needs))
         return replace(step, evaluations=counted, needs=needs)
+
+    @property
+    def needs_grid(self) -> bool:
+        """False: it has one."""
+        return False
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x from t to s over the grid; reports the times in between.
@@ -103,6 +109,11 @@ class Corrected(Integrator):
             needs=_narrower((self.integrator, predictor.needs), (self.corrector, corrector.needs)),
         )
 
+    @property
+    def needs_grid(self) -> bool:
+        """Whether its predictor does."""
+        return self.integrator.needs_grid
+
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """One predictor step with its sweeps."""
         return self.begin(reverse, run)(x, t, s)
@@ -143,6 +154,29 @@ class Denoise(Integrator):
         if s != 0.0:
             raise ArgumentError("s", s, "0", "Denoise() jumps to the data: write Leg(0.0, ...).")
         return reverse.denoised(x, t)
+
+
+STEPS = 100
+"""Steps of the grid that a solver of single steps gets where nobody gives it one."""
+
+
+def stepped(by: Integrator, forward: ForwardSDE, to: float) -> Integrator:
+    """The integrator as a whole leg: one of single steps runs on a grid of 100 of them.
+
+    Equal steps in log-SNR; towards a time without noise, where that ends nowhere, those of
+    Karras et al.; equal steps in time for a forward SDE that is not linear.
+
+    Args:
+        by: any integrator; one that makes its own steps is returned as it is.
+        forward: the forward SDE.
+        to: time at which the leg ends.
+    """
+    if not by.needs_grid:
+        return by
+    if not isinstance(forward, LinearSDE):
+        return OnGrid(by, Uniform(STEPS))
+    noisy = math.isfinite(forward.at(to).log_snr)
+    return OnGrid(by, LogSNR(STEPS) if noisy else Karras(STEPS))
 
 
 _Needing = tuple[object, type[ForwardSDE]]

@@ -20,9 +20,14 @@ from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
+
 from sdeplug.errors import ArgumentError
+from sdeplug.values import listed, plain
 
 C = TypeVar("C")
+
+_DECLARED = ("help", "ge", "gt", "le", "lt")
 
 
 def option(
@@ -32,6 +37,7 @@ def option(
     ge: float | None = None,
     gt: float | None = None,
     le: float | None = None,
+    lt: float | None = None,
 ) -> Any:
     """Declare one option of a frozen dataclass: a field with bounds and a help text.
 
@@ -41,8 +47,10 @@ def option(
         ge: the value must be at least this.
         gt: the value must be above this.
         le: the value must be at most this.
+        lt: the value must be below this.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "ge": ge, "gt": gt, "le": le})
+    bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+    return dataclasses.field(default=default, metadata={"help": help, **bounds})
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Option:
         ge: least allowed value, or None.
         gt: value that must be exceeded, or None.
         le: greatest allowed value, or None.
+        lt: value that must not be reached, or None.
     """
 
     name: str
@@ -66,6 +75,7 @@ class Option:
     ge: float | None = None
     gt: float | None = None
     le: float | None = None
+    lt: float | None = None
 
     @property
     def required(self) -> bool:
@@ -80,15 +90,19 @@ class Option:
     @property
     def allowed(self) -> str:
         """What is allowed, as a noun phrase."""
-        bounds = [
-            f"{word} {bound:g}"
-            for word, bound in (("at least", self.ge), ("above", self.gt), ("at most", self.le))
-            if bound is not None
-        ]
+        limits = (
+            ("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt),
+        )  # fmt: skip
+        bounds = [f"{word} {bound:g}" for word, bound in limits if bound is not None]
         return f"of type {self.type_name}" + (f", {' and '.join(bounds)}" if bounds else "")
 
-    def check(self, value: object) -> None:
-        """Raise :class:`ArgumentError` unless ``value`` has the type and is within bounds."""
+    def checked(self, value: object) -> object:
+        """The value as the type has it: numbers of numpy and torch as Python's, lists as tuples.
+
+        Raises:
+            ArgumentError: unless it has the type and is within bounds.
+        """
+        value = _taken(value, self.type)
         if not _conforms(value, self.type):
             raise ArgumentError(self.name, value, self.allowed, self._hint())
         for number in _numbers(value):
@@ -97,8 +111,10 @@ class Option:
                 or (self.ge is not None and number < self.ge)
                 or (self.gt is not None and not number > self.gt)
                 or (self.le is not None and number > self.le)
+                or (self.lt is not None and not number < self.lt)
             ):
                 raise ArgumentError(self.name, value, self.allowed, self._hint())
+        return value
 
     def parse(self, text: str) -> Any:
         """Read a value of this option from a piece of text, as given on a command line.
@@ -120,7 +136,10 @@ class Configured:
 
     def __post_init__(self) -> None:
         for each in options_of(type(self)):
-            each.check(getattr(self, each.name))
+            given = getattr(self, each.name)
+            value = each.checked(given)
+            if value is not given:
+                object.__setattr__(self, each.name, value)
 
 
 def options_of(cls: type) -> tuple[Option, ...]:
@@ -138,7 +157,7 @@ def _options_of(cls: Any) -> tuple[Option, ...]:
             name=field.name,
             type=hints[field.name],
             default=_default_of(field),
-            **{k: field.metadata[k] for k in ("help", "ge", "gt", "le") if k in field.metadata},
+            **{key: field.metadata[key] for key in _DECLARED if key in field.metadata},
         )
         for field in dataclasses.fields(cls)
         if field.init
@@ -195,6 +214,19 @@ def members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return typing.get_args(annotation)
     return (annotation,)
+
+
+def _taken(value: object, annotation: Any) -> object:
+    """The value with what is plainly meant by it: a Python number for one of numpy or torch."""
+    if _conforms(value, annotation) and not isinstance(value, (np.generic, tuple)):
+        return value
+    for member in members(annotation):
+        if member in (int, float, bool):
+            value = plain(value)
+        elif typing.get_origin(member) is tuple and isinstance(listed(value), (list, tuple)):
+            item = typing.get_args(member)[0]
+            value = tuple(_taken(each, item) for each in listed(value))  # type: ignore[attr-defined]
+    return value
 
 
 def _conforms(value: object, annotation: Any) -> bool:

@@ -19,6 +19,7 @@ from torch import Tensor
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.score import ScoreModel, check_pair, checked
 from sdeplug.sde import ForwardSDE, LinearSDE, expand
+from sdeplug.values import number
 
 Time = float | Tensor
 """One time for the whole batch, or a tensor of B times, one for each row."""
@@ -54,7 +55,7 @@ class ReverseSDE:
                 "as target.score(sde) or FromNoise(network, sde)."
             )
         if not callable(self.stochasticity):
-            checked_level(self.stochasticity)
+            object.__setattr__(self, "stochasticity", checked_level(self.stochasticity))
         self.forward.validate()
         check_pair(self.forward, self.score_model)
 
@@ -170,11 +171,12 @@ def checked_level(level: float) -> float:
     Raises:
         ArgumentError: if it is anything else.
     """
-    if isinstance(level, bool) or not isinstance(level, (int, float)):
+    found = number(level)
+    if found is None:
         raise ArgumentError("stochasticity", level, "a number of at least 0, or a function of t")
-    if not 0.0 <= level < math.inf:
+    if not 0.0 <= found < math.inf:
         raise ArgumentError(
             "stochasticity", level, "a finite number of at least 0",
             "1 is the reverse SDE, 0 the probability flow.",
         )  # fmt: skip
-    return level
+    return found

@@ -95,6 +95,15 @@ class Integrator(_Claiming):
 
         return advance
 
+    @property
+    def needs_grid(self) -> bool:
+        """Whether it takes a single step from t to s, so that a whole leg of it needs a grid.
+
+        True for every solver with an order, which is what it gains by shorter steps.  One that
+        has an order and divides the span by itself says False.
+        """
+        return self.claims.order is not None
+
 
 class FlowIntegrator(Integrator):
     """Solves any dy/dt = field(y, t), down or up in time; as an integrator, the probability flow.

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +35,7 @@ OPTIONS = {each.name: each for each in options_of(Sample)}
 
 def accepts(name: str, value: object) -> bool:
     try:
-        OPTIONS[name].check(value)
+        OPTIONS[name].checked(value)
     except ArgumentError:
         return False
     return True
@@ -47,7 +49,11 @@ def accepts(name: str, value: object) -> bool:
         ("name", ["", "x"], [1, None, b"x"]),
         ("flag", [True, False], [0, 1, "true", None]),
         ("limit", [None, 0, 3], [-1, 0.0, False]),
-        ("points", [(), (0.0, 1), (3.0,)], [[1.0], (-1.0,), (1.0, math.nan), (True,), ("1",), 1.0]),
+        (
+            "points",
+            [(), (0.0, 1), (3.0,), [1.0]],
+            [[-1.0], (-1.0,), (1.0, math.nan), (True,), ("1",), 1.0],
+        ),
         ("rule", [0, 0.5, math.sqrt], [-1.0, "x", None, math.nan]),
         ("mixed", [1, 1.5, "x"], [None, True, ()]),
         ("anything", [None, 1, object()], []),
@@ -167,3 +173,68 @@ def test_unknown_names_pass_the_parser_and_fail_in_build():
     assert texts == {"steps": 3, "wrong": "1"}
     with pytest.raises(ArgumentError, match="wrong"):
         build(Sample, texts)
+
+
+@dataclass(frozen=True)
+class Numbers(Configured):
+    count: int = option(1, help="count", ge=1)
+    share: float = option(0.5, help="share", ge=0.0, lt=1.0)
+    flag: bool = option(False, help="flag")
+    limit: float | None = option(None, help="limit")
+    points: tuple[float, ...] = option((), help="points")
+    pair: tuple[tuple[int, ...], ...] = option((), help="tuples")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("count", np.int64(5), 5),
+        ("count", torch.tensor(5), 5),
+        ("share", np.float64(0.25), 0.25),
+        ("share", np.float32(0.25), 0.25),
+        ("share", np.array(0.25), 0.25),
+        ("share", torch.tensor(0.25), 0.25),
+        ("share", np.int64(0), 0),
+        ("flag", np.bool_(True), True),
+        ("limit", np.float32(0.5), 0.5),
+        ("points", [1.0, np.float32(0.5)], (1.0, 0.5)),
+        ("points", np.array([1.0, 0.5]), (1.0, 0.5)),
+        ("points", torch.tensor([1.0, 0.5]), (1.0, 0.5)),
+        ("points", (np.float64(1.0),), (1.0,)),
+        ("pair", [[1, 2], np.array([3])], ((1, 2), (3,))),
+    ],
+)
+def test_numbers_of_numpy_and_torch_become_those_of_python(name, value, wanted):
+    made = Numbers(**{name: value})
+    assert getattr(made, name) == wanted
+    assert repr(made) == repr(Numbers(**{name: wanted}))
+    assert hash(made) == hash(Numbers(**{name: wanted}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", np.float64(2.0)),
+        ("count", np.int64(0)),
+        ("count", np.bool_(True)),
+        ("count", torch.tensor([2])),
+        ("count", np.array([2])),
+        ("share", np.float32(1.0)),
+        ("share", np.float64("nan")),
+        ("flag", np.int64(1)),
+        ("points", np.array(1.0)),
+        ("points", np.array([[1.0]])),
+        ("points", "12"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_wherever_they_come_from(name, value):
+    with pytest.raises(ArgumentError, match=f"{name} = "):
+        Numbers(**{name: value})
+
+
+def test_a_bound_may_lie_outside():
+    share = options_of(Numbers)[1]
+    assert share.allowed == "of type float, at least 0 and below 1"
+    assert Numbers(share=0.999)
+    with pytest.raises(ArgumentError, match=r"share = 1\.0: must be .*below 1"):
+        Numbers(share=1.0)

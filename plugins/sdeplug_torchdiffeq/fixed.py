@@ -24,6 +24,11 @@ class FixedSteps(ByTorchdiffeq):
     adaptive: ClassVar[bool] = False
 
     @property
+    def needs_grid(self) -> bool:
+        """Whether the number of steps was left as it is."""
+        return self.steps == type(self).steps
+
+    @property
     def budget(self) -> int:
         """As many as there are."""
         return self.steps

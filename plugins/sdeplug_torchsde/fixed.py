@@ -59,6 +59,11 @@ class _Fixed(Integrator):
             evaluations=self.steps * method.evaluations + method.extra,
         )
 
+    @property
+    def needs_grid(self) -> bool:
+        """Whether the number of steps was left at one."""
+        return self.steps == 1
+
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in equal steps; reports the times between, where it knows them."""
         watch = Watch(run, Clock.counting(t, s, self.steps))

@@ -15,9 +15,10 @@ from sdeplug.compare.contenders import Contender, Entrant, Factory
 from sdeplug.compare.setting import Setting
 from sdeplug.compose import OnGrid
 from sdeplug.errors import PairingError
+from sdeplug.grid import Uniform
 from sdeplug.metrics import Truth, stream
 from sdeplug.options import options_of
-from sdeplug.pipeline import Leg, Pipeline
+from sdeplug.pipeline import Leg, Pipeline, last_time
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel, Wrapper
 from sdeplug.sde import LinearSDE
@@ -79,7 +80,9 @@ class Planner:
         setting, level = self.setting, self.contender.stochasticity
         level = setting.conditions.stochasticity if level is None else level
         reverse = ReverseSDE(setting.sde, setting.target.score(setting.sde), level)
-        return Pipeline(reverse, (Leg(setting.sde.eps, by),))
+        # What a factory makes has the budget that it was asked for: one step stays one step.
+        whole = OnGrid(by, Uniform(1)) if by.needs_grid else by
+        return Pipeline(reverse, (Leg(last_time(setting.sde), whole),))
 
     def _made(self, factory: Factory, budget: int) -> Integrator:
         made = factory(budget)

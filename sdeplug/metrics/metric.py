@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
@@ -85,8 +84,7 @@ class Metric(Configured, ABC):
 
 def stream(seed: int, word: str) -> NoiseSource:
     """A source of noise for one purpose: a pure function of the seed and a word for the purpose."""
-    digest = hashlib.blake2b(f"{word} {seed}".encode(), digest_size=8).digest()
-    return SharedNoise(int.from_bytes(digest, "little") >> 1)
+    return SharedNoise(seed).stream(word)
 
 
 @lru_cache(maxsize=8)  # the solvers of one seed are measured against the same draws

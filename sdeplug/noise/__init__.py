@@ -6,4 +6,5 @@ from sdeplug.noise.sources import NoiseSource as NoiseSource
 from sdeplug.noise.sources import PerSampleNoise as PerSampleNoise
 from sdeplug.noise.sources import SharedNoise as SharedNoise
 from sdeplug.noise.sources import Silence as Silence
+from sdeplug.noise.sources import checked_seed as checked_seed
 from sdeplug.noise.walk import BrownianWalk as BrownianWalk

@@ -2,6 +2,9 @@
 
 A solver draws from ``run.noise`` and never from a global generator.  What a source promises is
 that the same source, built the same way and asked the same questions, gives the same answers.
+
+A seed is one stream: what it has given is never given again.  Each purpose beside a run from the
+prior has a stream of its own, derived from the seed and a word for the purpose by hashing.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from sdeplug.errors import ArgumentError
 from sdeplug.noise.brownian import BrownianBridge, BrownianPath
 from sdeplug.noise.philox import normals
 from sdeplug.noise.walk import BrownianWalk
+from sdeplug.values import plain
 
 _WORD = 2**63
 
@@ -63,6 +67,17 @@ class NoiseSource(ABC):
         """
         return BrownianWalk(like, t, self.normal)
 
+    def stream(self, purpose: str) -> NoiseSource:
+        """The stream for one purpose, independent of this source and of those for others.
+
+        Asked for twice, it is the same stream, which goes on where it was.  A source without a
+        seed has no way to derive one: it is its own stream for every purpose.
+
+        Args:
+            purpose: a word for it.
+        """
+        return self
+
 
 class SharedNoise(NoiseSource):
     """One generator for the whole batch: fast; a row depends on the shape of the batch.
@@ -75,8 +90,9 @@ class SharedNoise(NoiseSource):
     """
 
     def __init__(self, seed: int) -> None:
-        self.seed = _checked_seed("seed", seed)
+        self.seed = checked_seed("seed", seed)
         self._generators: dict[torch.device, torch.Generator] = {}
+        self._streams: dict[str, SharedNoise] = {}
 
     def __repr__(self) -> str:
         return f"SharedNoise(seed={self.seed})"
@@ -88,6 +104,12 @@ class SharedNoise(NoiseSource):
             generator = torch.Generator(like.device).manual_seed(self.seed)
             self._generators[like.device] = generator
         return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+    def stream(self, purpose: str) -> SharedNoise:
+        """The stream for one purpose: a source with a seed of its own, derived by hashing."""
+        if purpose not in self._streams:
+            self._streams[purpose] = SharedNoise(_derived(self.seed, purpose))
+        return self._streams[purpose]
 
 
 class PerSampleNoise(NoiseSource):
@@ -106,12 +128,13 @@ class PerSampleNoise(NoiseSource):
     """
 
     def __init__(self, seed: int, ids: Sequence[int]) -> None:
-        self.seed = _checked_seed("seed", seed)
-        self.ids = tuple(_checked_seed("ids", each) for each in ids)
+        self.seed = checked_seed("seed", seed)
+        self.ids = tuple(checked_seed("ids", each) for each in ids)
         if not self.ids:
             raise ArgumentError("ids", ids, "one whole number for each row of the batch")
         self._key = _key(f"rows of {self.seed}".encode())
         self._draws = 0
+        self._streams: dict[str, PerSampleNoise] = {}
 
     def __repr__(self) -> str:
         return f"PerSampleNoise(seed={self.seed}, ids={self.ids})"
@@ -127,6 +150,12 @@ class PerSampleNoise(NoiseSource):
         self._draws += 1
         values = normals(self._key, rows, draw, like[0].numel())
         return values.to(like.dtype).reshape(like.shape)
+
+    def stream(self, purpose: str) -> PerSampleNoise:
+        """The stream for one purpose: the same ids, under another seed."""
+        if purpose not in self._streams:
+            self._streams[purpose] = PerSampleNoise(_derived(self.seed, purpose), self.ids)
+        return self._streams[purpose]
 
     def _rows(self, like: Tensor) -> Tensor:
         if like.ndim == 0 or len(like) != len(self.ids):
@@ -147,11 +176,21 @@ class Silence(NoiseSource):
         return torch.zeros_like(like)
 
 
+def _derived(seed: int, purpose: str) -> int:
+    return _key(f"{purpose} {seed}".encode()) >> 1
+
+
 def _key(material: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(material, digest_size=8).digest(), "little")
 
 
-def _checked_seed(argument: str, seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < _WORD:
+def checked_seed(argument: str, seed: object) -> int:
+    """A seed: a whole number from 0 to 2^63 - 1, of Python, numpy or torch.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    found = plain(seed)
+    if isinstance(found, bool) or not isinstance(found, Integral) or not 0 <= int(found) < _WORD:
         raise ArgumentError(argument, seed, "a whole number from 0 to 2**63 - 1")
-    return int(seed)
+    return int(found)

@@ -4,4 +4,6 @@ from sdeplug.pipeline.leg import Leg as Leg
 from sdeplug.pipeline.leg import Samples as Samples
 from sdeplug.pipeline.pipeline import Pipeline as Pipeline
 from sdeplug.pipeline.sampling import DEFAULT as DEFAULT
+from sdeplug.pipeline.sampling import last_time as last_time
 from sdeplug.pipeline.sampling import sample as sample
+from sdeplug.pipeline.sampling import whole_run as whole_run

@@ -10,6 +10,7 @@ from torch import Tensor
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.reverse import checked_level
 from sdeplug.solvers import Corrector, Integrator
+from sdeplug.values import number
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class Leg:
                 else "solver(name) builds one."
             )
             raise PairingError(f"by = {self.by!r}: must be an Integrator. {hint}")
-        if isinstance(self.to, bool) or not isinstance(self.to, (int, float)):
+        to = number(self.to)
+        if to is None:
             raise ArgumentError("to", self.to, "a time", "The order is Leg(to, by).")
-        if not 0.0 <= self.to < math.inf:
+        if not 0.0 <= to < math.inf:
             raise ArgumentError("to", self.to, "a time of at least 0")
+        object.__setattr__(self, "to", to)
         if self.stochasticity is not None:
-            checked_level(self.stochasticity)
+            object.__setattr__(self, "stochasticity", checked_level(self.stochasticity))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdeplug.compose import Denoise
-from sdeplug.errors import ArgumentError, PairingError, argument_type
-from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise
+from sdeplug.compose import Denoise, stepped
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.noise import NoiseSource
+from sdeplug.pipeline import arguments
+from sdeplug.pipeline.arguments import Seed
 from sdeplug.pipeline.course import Course
 from sdeplug.pipeline.leg import Leg, Samples
 from sdeplug.registry import Spec, from_spec, to_spec
@@ -28,7 +30,9 @@ class Pipeline:
 
     Attributes:
         reverse: the reverse SDE.
-        legs: the legs, in the order of falling time.
+        legs: the legs, in the order of falling time, or a single one.  A solver of single steps
+            runs on a grid of 100 of them (:func:`sdeplug.compose.stepped`); who wants one step
+            writes ``OnGrid(solver, Uniform(1))``.
 
     Raises:
         ArgumentError: if there is no leg, or the times do not fall strictly inside [0, T], or
@@ -42,40 +46,47 @@ class Pipeline:
     def __post_init__(self) -> None:
         if not isinstance(self.reverse, ReverseSDE):
             raise PairingError(f"reverse = {self.reverse!r}: must be a ReverseSDE.")
-        object.__setattr__(self, "legs", tuple(self.legs))
-        if not self.legs:
-            raise ArgumentError("legs", self.legs, "at least one Leg(to, by)")
-        previous = self.reverse.forward.T
-        for number, leg in enumerate(self.legs):
+        forward = self.reverse.forward
+        legs = (self.legs,) if isinstance(self.legs, Leg) else tuple(self.legs)
+        if not legs:
+            raise ArgumentError("legs", legs, "at least one Leg(to, by)")
+        previous = forward.T
+        for number, leg in enumerate(legs):
             self._check(leg, number, previous)
             previous = leg.to
+        legs = tuple(replace(leg, by=stepped(leg.by, forward, leg.to)) for leg in legs)
+        object.__setattr__(self, "legs", legs)
 
-    @torch.no_grad()
     def sample(
         self,
-        shape: Sequence[int],
+        shape: Sequence[int] | None = None,
         *,
-        seed: int | Sequence[int] = 0,
+        seed: Seed = 0,
         noise: NoiseSource | None = None,
         x: Tensor | None = None,
         t: float | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | str = torch.float32,
         device: torch.device | str = "cpu",
-        observers: Sequence[Observer] = (),
+        observers: Observer | Sequence[Observer] = (),
+        grad: bool = False,
     ) -> Samples:
         """Run all legs.
 
         Args:
-            shape: shape ``(B, *D)`` of the samples.
+            shape: shape ``(B, *D)`` of the samples; may be left out with ``x``.
             seed: one number for :class:`SharedNoise`, or one for each sample, so that a sample
-                does not depend on its batch (:class:`PerSampleNoise`).
-            noise: another source of noise; then no seed is given.
-            x: state to start from, of the given shape, instead of a draw from the prior; it
-                keeps its own dtype and device.
+                does not depend on its batch (:class:`PerSampleNoise`).  A run from ``x`` has
+                a stream of its own for each seed and ``t``: it draws nothing again that a run
+                from the prior, or :meth:`LinearSDE.perturb`, has drawn with the same seed.
+            noise: another source of noise, used as it is; then no seed is given.
+            x: state to start from, instead of a draw from the prior; it keeps its own dtype
+                and device.
             t: time to start from, with ``x``; default T.
-            dtype: dtype of the samples.
+            dtype: dtype of the samples, or its name.
             device: device of the samples.
-            observers: who sees the states on the way.
+            observers: who sees the states on the way; one, or several.
+            grad: whether the samples keep the graph that leads back to ``x`` and to the
+                parameters of the score model; memory then grows with the steps.
 
         Raises:
             ArgumentError: for arguments that do not fit, before anything is computed.
@@ -84,21 +95,21 @@ class Pipeline:
             SolverError: if a solver returns something that is not a state.
             ScoreModelError: if the score model returns something that is not a score.
         """
-        size = _checked_shape(shape)
-        source = _source(seed, noise, size[0])
-        start = self.reverse.forward.T if t is None else t
-        if not self.legs[0].to < start <= self.reverse.forward.T:
-            allowed = f"a time with {self.legs[0].to} (first leg) < t <= T"
-            raise ArgumentError("t", t, f"{allowed} = {self.reverse.forward.T}")
-        if x is None:
-            if t is not None and t != self.reverse.forward.T:
-                raise ArgumentError("x", x, f"a state at t = {t}", "The prior is a state at T.")
-            if not dtype.is_floating_point:
-                raise ArgumentError("dtype", dtype, "a floating-point dtype")
-            x = self.reverse.forward.prior(size, source, dtype, device)
-        else:
-            _check_start(x, size)
-        return Course(self.reverse, self.legs, source, tuple(observers)).run(x, start)
+        forward, watching = self.reverse.forward, arguments.checked_observers(observers)
+        size = arguments.checked_shape(shape, x)
+        start = arguments.checked_time(t, self.legs[0].to, forward.T)
+        source = arguments.checked_source(seed, noise, size[0])
+        with torch.set_grad_enabled(grad):
+            if x is None:
+                if start != forward.T:
+                    raise ArgumentError("x", x, f"a state at t = {t}", "The prior is a state at T.")
+                x = forward.prior(
+                    size, source, arguments.checked_dtype(dtype), arguments.checked_device(device)
+                )
+            else:
+                x = arguments.checked_start(x, size)
+                source = source if noise is not None else source.stream(f"from t = {start!r}")
+            return Course(self.reverse, self.legs, source, watching).run(x, start)
 
     def to_spec(self) -> Spec:
         """The pipeline without its score model as plain data, for JSON and TOML.
@@ -162,39 +173,6 @@ class Pipeline:
             raise PairingError(
                 f"legs[{number}].by = {leg.by!r} needs a {needs.__name__}, not {forward!r}."
             )
-
-
-def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    size = tuple(shape) if isinstance(shape, Sequence) else ()
-    if len(size) < 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in size):
-        raise ArgumentError(
-            "shape", shape, "(B, *D): the number of samples, then the shape of one", "All above 0."
-        )
-    return size
-
-
-def _check_start(x: object, size: tuple[int, ...]) -> None:
-    allowed = f"a floating-point tensor of shape {size}"
-    if not isinstance(x, Tensor):
-        argument_type("x", x, allowed)
-    if tuple(x.shape) != size or not x.is_floating_point():
-        raise ArgumentError("x", f"{tuple(x.shape)} {x.dtype}", allowed)
-
-
-def _source(seed: int | Sequence[int], noise: NoiseSource | None, rows: int) -> NoiseSource:
-    if noise is not None:
-        if seed != 0:
-            raise ArgumentError("seed", seed, "left out when noise is given")
-        if not isinstance(noise, NoiseSource):
-            raise PairingError(f"noise = {noise!r}: must be a NoiseSource, as SharedNoise(seed).")
-        return noise
-    if not isinstance(seed, Sequence):
-        return SharedNoise(seed)
-    if len(seed) != rows:
-        raise ArgumentError(
-            "seed", f"{len(seed)} numbers", f"one number, or {rows}: one for each sample"
-        )
-    return PerSampleNoise(0, seed)
 
 
 def _checked_keys(what: str, spec: object, needed: set[str], optional: set[str]) -> None:

@@ -184,10 +184,14 @@ class LinearSDE(ForwardSDE):
         return late.alpha / early.alpha, variance
 
     def perturb(self, x0: Tensor, t: Tensor, noise: NoiseSource) -> Tensor:
-        """Draw x_t given x_0: x0 of shape ``(B, *D)``, t of shape ``(B,)`` or ``()``."""
+        """Draw x_t given x_0: x0 of shape ``(B, *D)``, t of shape ``(B,)`` or ``()``.
+
+        The numbers are those of ``noise.stream("perturb")``, so that a run with the same seed
+        does not draw them again.
+        """
         times, x = t.to(torch.float64), in_float32(x0)
         alpha, sigma = (expand(each(times).to(x.dtype), x) for each in (self.alpha, self.sigma))
-        return (alpha * x + sigma * noise.normal(x)).to(x0.dtype)
+        return (alpha * x + sigma * noise.stream("perturb").normal(x)).to(x0.dtype)
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
         """a(t) x."""

@@ -160,7 +160,11 @@ def test_shapes_and_dtypes_are_kept(any_sde, shape, dtype):
 def test_evaluations_are_counted_where_the_score_is_called(steps, sweeps, rows):
     counted = Counted(GaussianScore(SDE))
     pc = Corrected(EM, solver("song/annealed-langevin", steps=2), sweeps)
-    legs = (Leg(0.4, OnGrid(pc, Uniform(steps))), Leg(0.1, solver("ode/rk4")), Leg(0.0, Denoise()))
+    legs = (
+        Leg(0.4, OnGrid(pc, Uniform(steps))),
+        Leg(0.1, OnGrid(solver("ode/rk4"), Uniform(1))),
+        Leg(0.0, Denoise()),
+    )
     trace = []
     out = Pipeline(ReverseSDE(SDE, counted), legs).sample(
         (rows, 2), observers=(lambda event: trace.append(event.nfe),)
@@ -185,11 +189,12 @@ def test_a_run_may_start_elsewhere():
     x = normal(3, 2)
     before = x.clone()
     legs = (Leg(0.1, OnGrid(EM, Uniform(4))),)
-    out = Pipeline(REVERSE, legs).sample((3, 2), x=x, t=0.6, seed=2)
+    noise = SharedNoise(2)
+    out = Pipeline(REVERSE, legs).sample((3, 2), x=x, t=0.6, noise=noise)
     assert torch.equal(out.x, legs[0].by.integrate(REVERSE, x, 0.6, 0.1, Run(SharedNoise(2))))
     assert torch.equal(x, before)
     assert out.x.dtype == torch.float64  # that of x, not the default of dtype
-    whole = Pipeline(REVERSE, legs).sample((3, 2), x=x, seed=2)
+    whole = Pipeline(REVERSE, legs).sample(x=x, noise=SharedNoise(2))
     assert torch.equal(whole.x, legs[0].by.integrate(REVERSE, x, 1.0, 0.1, Run(SharedNoise(2))))
 
 
@@ -322,7 +327,7 @@ def test_a_solver_for_another_sde_is_refused():
         ((True, 2), {}, "shape"),
         ((2, 2), {"seed": -1}, "seed"),
         ((2, 2), {"seed": 1.5}, "seed"),
-        ((2, 2), {"seed": [1, -2]}, "ids"),
+        ((2, 2), {"seed": [1, -2]}, r"seed\[1\] = -2"),
         ((2, 2), {"seed": [1, 2, 3]}, r"seed = '3 numbers': must be one number, or 2"),
         ((2, 2), {"seed": []}, "seed = '0 numbers'"),
         ((2, 2), {"seed": 1, "noise": SharedNoise(0)}, "left out when noise is given"),

@@ -133,7 +133,7 @@ def test_a_spec_holds_what_differs_from_the_defaults():
         Corrected(solver("song/euler-maruyama"), solver("song/langevin", snr=0.1)), Uniform(9)
     )
     reverse = ReverseSDE(VPSDE(), GaussianScore(VPSDE()))
-    assert Pipeline(reverse, (Leg(0.5, by), Leg(0.1, solver("ode/heun"), 0.0))).to_spec() == {
+    assert Pipeline(reverse, (Leg(0.5, by), Leg(0.1, solver("auto"), 0.0))).to_spec() == {
         "sde": {"name": "core/vp"},
         "stochasticity": 1.0,
         "legs": [
@@ -149,7 +149,7 @@ def test_a_spec_holds_what_differs_from_the_defaults():
                     "grid": {"name": "uniform", "steps": 9},
                 },
             },
-            {"to": 0.1, "by": {"name": "ode/heun"}, "stochasticity": 0.0},
+            {"to": 0.1, "by": {"name": "exponential/auto"}, "stochasticity": 0.0},
         ],
     }
 
@@ -158,7 +158,7 @@ def test_short_names_and_left_out_keys_do():
     spec = {"sde": {"name": "vp"}, "legs": [{"to": 0.5, "by": {"name": "heun"}}]}
     built = Pipeline.from_spec(spec, GaussianScore)
     assert built.reverse == ReverseSDE(VPSDE(), GaussianScore(VPSDE()))
-    assert built.legs == (Leg(0.5, solver("ode/heun")),)
+    assert built.legs == (Leg(0.5, OnGrid(solver("ode/heun"), LogSNR(100))),)
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_perturb_is_alpha_x_plus_sigma_noise(any_sde):
     x = normal(3, 2, 2)
     t = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float32)
     x_t = any_sde.perturb(x, t, PerSampleNoise(0, range(3)))
-    noise = PerSampleNoise(0, range(3)).normal(x)
+    noise = PerSampleNoise(0, range(3)).stream("perturb").normal(x)
     for row in range(3):
         now = any_sde.at(float(t[row]))
         torch.testing.assert_close(x_t[row], now.alpha * x[row] + now.sigma * noise[row])

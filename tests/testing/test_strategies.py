@@ -55,7 +55,7 @@ def test_solvers_builds_allowed_values_of_every_configured_class(cls, data):
 @given(strategies.solvers(Many))
 def test_values_keep_to_type_and_bounds(solver):
     for each in options_of(Many):
-        each.check(getattr(solver, each.name))
+        each.checked(getattr(solver, each.name))
     assert solver.law is math.sin
 
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from sdeplug.cli.work.files import write
 from sdeplug.cli.work.place import Place
-from sdeplug.compose import Corrected, Denoise, OnGrid
+from sdeplug.compose import Corrected, OnGrid
 from sdeplug.errors import ArgumentError, MissingExtraError, RunError
 from sdeplug.observers import Progress
 from sdeplug.options import options_of
-from sdeplug.pipeline import DEFAULT, Leg, Pipeline, Samples
+from sdeplug.pipeline import DEFAULT, Pipeline, Samples, whole_run
 from sdeplug.registry import named, named_grid, read_spec, split, target
 from sdeplug.reverse import ReverseSDE
 from sdeplug.solvers import Integrator
@@ -50,11 +50,13 @@ class Parts:
             raise ArgumentError(
                 "stochasticity", self.stochasticity, f"left out: {self.solver} draws no noise"
             )
-        last = (Leg(0.0, Denoise()),) if self.denoise else ()
-        return Pipeline(reverse, (Leg(forward.eps, by), *last))
+        legs = whole_run(forward, by)
+        return Pipeline(reverse, legs if self.denoise else legs[:1])
 
     def _stepped(self, by: Integrator) -> Integrator:
-        """The solver with its steps: those of a grid, or its own."""
+        """The solver with its steps: those of a grid, or its own; unsaid, the pipeline's."""
+        if self.grid is self.steps is self.corrector is None:
+            return by
         own = _own_steps(by)
         if own is not None:
             return self._with_own_steps(by, own)
