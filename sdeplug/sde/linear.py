@@ -25,6 +25,7 @@ from sdeplug.noise import NoiseSource
 from sdeplug.sde.derivative import derivative
 from sdeplug.sde.elementwise import elementwise
 from sdeplug.sde.forward import ForwardSDE, expand, in_float32
+from sdeplug.sde.inverse import falling_inverse
 
 _NEAR_ZERO = 1e-12  # derivatives at t = 0 are taken here, in units of T: sigma may go as sqrt(t)
 _MEMO_SIZE = 16384
@@ -149,12 +150,11 @@ class LinearSDE(ForwardSDE):
         Args:
             log_snr: float64, any shape, in nats.
         """
-        low, high = torch.zeros_like(log_snr), torch.full_like(log_snr, self.T)
-        for _ in range(64):
-            middle = 0.5 * (low + high)
-            above = self.log_snr(middle) > log_snr
-            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-        return 0.5 * (low + high)
+
+        def slope(t: Tensor) -> Tensor:
+            return -(self.diffusion(t) / self.sigma(t)).square()
+
+        return falling_inverse(self.log_snr, slope, log_snr, self.T)
 
     @cached_property
     def horizon(self) -> float:

@@ -171,8 +171,8 @@ class Target(ABC):
                 "The data law is singular and sigma is 0 there; take a later time.",
             )  # fmt: skip
         wide = self._wide(x)
-        rows = wide.new_ones(len(wide))
-        return wide, alpha * rows, sigma * rows
+        ones = wide.new_ones(1)
+        return wide, (alpha * ones).expand(len(wide)), (sigma * ones).expand(len(wide))
 
     def _wide(self, x: Tensor) -> Tensor:
         """x in float64, after a check of its shape."""
@@ -223,15 +223,23 @@ class DiffusedScore:
         wide = self.target._wide(x)
         if t.shape not in ((), (len(x),)):
             raise ArgumentError("t", tuple(t.shape), f"of shape ({len(x)},), one time for each row")
-        times = t.to(wide.device, torch.float64).expand(len(x))
+        times = _in_common(t.to(wide.device, torch.float64))
         alpha = self.sde.log_alpha(times).exp().expand(len(x))
         sigma = self.sde.sigma(times).expand(len(x))
         if sigma.device.type == "cpu" and not bool((sigma > 0.0).all()):
+            none = times.expand(len(x))[~(sigma > 0.0)][0]
             raise ArgumentError(
-                "t", float(times[~(sigma > 0.0)][0]), "a time where sigma is above 0",
+                "t", float(none), "a time where sigma is above 0",
                 f"Stop at a later time, such as sde.eps = {self.sde.eps}.",
             )  # fmt: skip
         return self.target.score_at(wide, alpha, sigma).to(x.device, x.dtype)
+
+
+def _in_common(times: Tensor) -> Tensor:
+    """A single time where all rows have the same, for the cost of a look at them on a CPU."""
+    if times.device.type != "cpu" or times.requires_grad or times.numel() < 2:
+        return times
+    return times[:1] if bool((times == times[0]).all()) else times
 
 
 def _home(device: torch.device) -> torch.device:

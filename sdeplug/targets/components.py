@@ -12,6 +12,10 @@ Diffused to :math:`x = \alpha x_0 + \sigma \epsilon` it has variance
     \qquad
     \nabla \log N = -\frac{v}{\rho} + U \Big(\frac{\alpha^2 \lambda}{\rho\,\tau}\, p\Big).
 
+Both parts in p are squares of one q, scaled: :math:`|q|^2` is what p adds to the bracket, with the
+sign of whether the terms in rho are there.  What is no function of x is computed once where all
+rows have one noise level.
+
 r = 0 are round components, or point masses with f = 0; at r = d the terms in rho vanish and are
 left out.  Squares are expanded, so that no array of B x K x d numbers is needed; at r < d this
 leaves an error of about 1e-16 (spread of the means / sigma)^2 in a log-density.
@@ -32,6 +36,23 @@ BUDGET = 2**22
 _CACHE = 2**16  # and how many are worth having on a CPU, where what leaves the cache is slow
 
 _LOG_2PI = math.log(2.0 * math.pi)
+
+
+class Level(NamedTuple):
+    """What one noise level makes of the components; N is 1 for all rows, or one for each.
+
+    Attributes:
+        alpha: ``(N, 1)``.
+        scale: of p, as in q = scale p: tau^(-1/2) where the columns span the space, else
+            alpha (lambda / (rho tau))^(1/2); ``(N, K, r)``.
+        constant: what of log(weight x density) does not depend on x, ``(N, K)``.
+        rho: ``(N, K)``, or ``(N, 1)`` if it is the same for all.
+    """
+
+    alpha: Tensor
+    scale: Tensor
+    constant: Tensor
+    rho: Tensor
 
 
 class Components(NamedTuple):
@@ -88,19 +109,15 @@ class Components(NamedTuple):
 
     def score(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Gradient of the log-density: ``(B, d)``."""
-        return self._by_rows(self._score, self._width, x, alpha, sigma)
+        return self._by_level(self._score, x, alpha, sigma)
 
     def log_density(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Log-density in nats: ``(B,)``."""
-        return self._by_rows(
-            lambda *rows: self._joint(*rows)[0].logsumexp(1), self._width, x, alpha, sigma
-        )
+        return self._by_level(lambda *rows: self._joint(*rows).logsumexp(1), x, alpha, sigma)
 
     def responsibilities(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Probability of each component given x: ``(B, K)``."""
-        return self._by_rows(
-            lambda *rows: self._joint(*rows)[0].softmax(1), self._width, x, alpha, sigma
-        )
+        return self._by_level(lambda *rows: _softmax(self._joint(*rows)), x, alpha, sigma)
 
     def whiten(self, x: Tensor, index: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """C^(-1/2) (x - alpha m) of component ``index[i]`` for row i: ``(B, d)``."""
@@ -143,6 +160,17 @@ class Components(NamedTuple):
         """Likewise, where each row has a component of its own."""
         return max(self.basis[0].numel(), self.basis.shape[2])
 
+    def _by_level(
+        self, function: Callable[[Tensor, Level], Tensor], x: Tensor, alpha: Tensor, sigma: Tensor
+    ) -> Tensor:
+        """A function of rows and what their noise level makes of the components."""
+        if alpha.stride() == sigma.stride() == (0,):  # one number, expanded: one level for all
+            level = self._level(alpha[:1], sigma[:1])
+            return self._by_rows(lambda rows: function(rows, level), self._width, x)
+        return self._by_rows(
+            lambda rows, *at: function(rows, self._level(*at)), self._width, x, alpha, sigma
+        )
+
     @staticmethod
     def _by_rows(function: Callable[..., Tensor], width: int, *rows: Tensor) -> Tensor:
         size = BUDGET // width
@@ -154,34 +182,51 @@ class Components(NamedTuple):
         pieces = zip(*(torch.split(each, max(1, size)) for each in rows), strict=True)
         return torch.cat([function(*piece) for piece in pieces])
 
-    def _joint(
-        self, x: Tensor, alpha: Tensor, sigma: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """log(weight x density) ``(B, K)``, p ``(B, K, r)``, tau like p, rho ``(B, K or 1)``."""
-        count, rank, dim = self.basis.shape
-        x, alpha = x - alpha[:, None] * self.center, alpha[:, None]
-        rho = alpha.square() * self.floor + sigma.square()[:, None]
-        p = (x @ self.basis.flatten(0, 1).T).reshape(len(x), count, rank)
-        p = p - alpha[..., None] * self.offset
+    def _level(self, alpha: Tensor, sigma: Tensor) -> Level:
+        _, rank, dim = self.basis.shape
+        alpha, variance = alpha[:, None], sigma.square()[:, None]
+        rho = alpha.square() * self.floor + variance
         tau = rho[..., None] + alpha.square()[..., None] * self.spectrum
-        exponent = (p.square() / tau + tau.log()).sum(2) + dim * _LOG_2PI
-        if not self.full:
-            distance = x.square().sum(1, keepdim=True) + alpha.square() * self.norms
-            distance = distance - (2.0 * alpha * x) @ self.means.T - p.square().sum(2)
-            exponent = exponent + distance / rho + (dim - rank) * rho.log()
-        return self.log_weights - 0.5 * exponent, p, tau, rho
-
-    def _score(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        joint, p, tau, rho = self._joint(x, alpha, sigma)
-        share = joint.softmax(1)
-        columns = self.basis.flatten(0, 1)
+        constant = tau.log().sum(2) + dim * _LOG_2PI
         if self.full:
-            return -(share[..., None] * p / tau).flatten(1) @ columns
-        share, alpha = share / rho, alpha[:, None]
-        shrink = alpha.square()[..., None] * self.spectrum / tau
-        pull = alpha * (share @ self.means + share.sum(1, keepdim=True) * self.center)
-        pull = pull - share.sum(1, keepdim=True) * x
-        return pull + (share[..., None] * shrink * p).flatten(1) @ columns
+            return Level(alpha, tau.rsqrt(), self.log_weights - 0.5 * constant, rho)
+        constant = constant + (dim - rank) * rho.log() + alpha.square() * self.norms / rho
+        narrowing = alpha[..., None] * self.spectrum.sqrt() * (rho[..., None] * tau).rsqrt()
+        return Level(alpha, narrowing, self.log_weights - 0.5 * constant, rho)
+
+    def _joint(self, x: Tensor, level: Level) -> Tensor:
+        """log(weight x density): ``(B, K)``."""
+        x = x - level.alpha * self.center
+        found = self._relative(x, level, self._along(x, level))
+        return found if self.full else found - 0.5 * x.square().sum(1, keepdim=True) / level.rho
+
+    def _relative(self, x: Tensor, level: Level, q: Tensor) -> Tensor:
+        """The same for centred x, plus |x|^2 / (2 rho) where the columns do not span the space."""
+        if self.full:
+            return level.constant - 0.5 * q.square().sum(2)
+        found = torch.addcmul(level.constant, x @ self.means.T, level.alpha / level.rho)
+        return found + 0.5 * q.square().sum(2) if q.shape[2] else found
+
+    def _along(self, x: Tensor, level: Level) -> Tensor:
+        """q for centred x: ``(B, K, r)``."""
+        count, rank, _ = self.basis.shape
+        p = (x @ self.basis.flatten(0, 1).T).reshape(len(x), count, rank)
+        return (p - level.alpha[..., None] * self.offset) * level.scale
+
+    def _score(self, x: Tensor, level: Level) -> Tensor:
+        x = x - level.alpha * self.center
+        q = self._along(x, level)
+        logits, columns = self._relative(x, level, q), self.basis.flatten(0, 1)
+        if not self.full and level.rho.shape[1] > 1:  # else |x|^2 / (2 rho) is that of all
+            logits = logits - 0.5 * x.square().sum(1, keepdim=True) / level.rho
+        share = _softmax(logits)
+        if self.full:
+            return (share[..., None] * q * -level.scale).flatten(1) @ columns
+        pull = share / level.rho
+        pull = level.alpha * (pull @ self.means) - pull.sum(1, keepdim=True) * x
+        if not q.shape[2]:
+            return pull
+        return pull + (share[..., None] * q * level.scale).flatten(1) @ columns
 
     def _whiten(self, x: Tensor, index: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         columns, alpha = self.basis[index], alpha[:, None]
@@ -198,3 +243,9 @@ class Components(NamedTuple):
         x = self.center + self.means[index]
         x = x + torch.einsum("brd,br->bd", self.basis[index], self.spectrum[index].sqrt() * latent)
         return x + self.floor.expand(len(self.means))[index, None].sqrt() * white
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Softmax over the columns; for few of them torch's own takes twice as long."""
+    shares = (logits - logits.detach().amax(1, keepdim=True)).exp()
+    return shares / shares.sum(1, keepdim=True)

@@ -741,3 +741,28 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r'pip install "sdeplug\[images\]"'):
         digits.__wrapped__()
+
+
+@pytest.mark.parametrize("name", sorted(BUILTIN))
+def test_rows_that_share_a_time_are_scored_as_if_each_had_its_own(name: str) -> None:
+    target = BUILTIN[name]()
+    x = states(target, VPSDE(), torch.full((40,), 0.3))
+    times = torch.full((40,), 0.3, dtype=torch.float64)
+    alpha, sigma = VPSDE().log_alpha(times).exp(), VPSDE().sigma(times)
+    wide = x.double()
+    torch.testing.assert_close(
+        target.score(VPSDE())(wide, times), target.score_at(wide, alpha, sigma),
+        rtol=1e-9, atol=1e-9,
+    )  # fmt: skip
+    torch.testing.assert_close(
+        target.log_prob(wide, 0.3, VPSDE()), target.log_density(wide, alpha, sigma),
+        rtol=1e-9, atol=1e-9,
+    )  # fmt: skip
+
+
+def test_a_gradient_with_respect_to_shared_times_reaches_each_row() -> None:
+    times = torch.full((5,), 0.3, dtype=torch.float64, requires_grad=True)
+    x = torch.linspace(-1.0, 1.0, 10, dtype=torch.float64).reshape(5, 2)
+    eight_gaussians().score(VPSDE())(x, times).square().sum().backward()
+    assert times.grad is not None
+    assert bool((times.grad != 0.0).all())

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, LinearSDE, SubVPSDE
 from sdeplug.solvers import Corrector
 from sdeplug.testing.bench import Solver, by_row, jumps, span
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
+from sdeplug.testing.memory import remembered
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -117,7 +118,7 @@ def working(solver: Solver) -> tuple[LinearSDE, ...]:
     Raises:
         NotApplicable: if there is none.
     """
-    found = _once(_working, solver)
+    found = _working(solver)
     if not found:
         names = ", ".join(type(sde).__name__ for sde in SDES)
         raise NotApplicable(f"it works with none of {names}")
@@ -132,7 +133,7 @@ def calls(
     Raises:
         NotApplicable: if it works with none of :data:`SDES`, or not at the stochasticity.
     """
-    allowed = _once(_levels, solver)
+    allowed = _levels(solver)
     if level is not None and level not in allowed:
         raise NotApplicable(f"it refuses a stochasticity of {level:g}")
     levels = tuple(each for each in allowed if each > 0.0) if level is None else (level,)
@@ -222,11 +223,13 @@ def _told(error: Exception, value: object) -> CheckFailed:
     return told
 
 
+@remembered(64)
 def _working(solver: Solver) -> tuple[LinearSDE, ...]:
     fitting = (sde for sde in SDES if isinstance(sde, solver.claims.needs))
     return tuple(sde for sde in fitting if not _refuses(solver, Call.plain(solver, sde)))
 
 
+@remembered(64)
 def _levels(solver: Solver) -> tuple[float, ...]:
     """The stochasticities that it works at."""
     plain = Call.plain(solver, working(solver)[0])
@@ -247,20 +250,3 @@ def _refuses(solver: Solver, call: Call) -> bool:
     except Exception:  # for the checks to find
         return False
     return False
-
-
-def _once(function: Callable[[Solver], C], solver: Solver) -> C:
-    """The value of a function of a solver, remembered where the solver can be hashed."""
-    key = (function, solver)
-    try:
-        if key not in _MEMORY:
-            if len(_MEMORY) >= _REMEMBERED:
-                _MEMORY.clear()
-            _MEMORY[key] = function(solver)
-        return cast(C, _MEMORY[key])
-    except TypeError:  # that it cannot be hashed is for another check to say
-        return function(solver)
-
-
-_MEMORY: dict[object, object] = {}
-_REMEMBERED = 64

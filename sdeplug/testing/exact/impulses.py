@@ -64,7 +64,7 @@ class Impulses(NoiseSource):
         first = 1 + count * (1 + column)
         if first < len(noise):
             patterns = self.patterns.to(noise).reshape(-1, *noise.shape[1:])
-            noise[first : first + count] += weight * patterns
+            noise[first : first + count].add_(patterns, alpha=weight)
 
     def again(self) -> tuple[Impulses, int]:
         """A fresh source that knows which times were asked for, and how many columns it has."""

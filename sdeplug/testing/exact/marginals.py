@@ -39,6 +39,7 @@ from sdeplug.testing.exact.laws import (
 )
 from sdeplug.testing.exact.refine import Refined, coarse, refinements
 from sdeplug.testing.findings import Curve, Finding, NotApplicable, Spectrum, demand
+from sdeplug.testing.memory import remembered
 
 _LIMITS = {1: 5e-4, 2: 1e-4}  # by order; what a consistent solver's extrapolated error stays under
 _LIMIT_OF_HIGHER_ORDERS = 1e-5
@@ -76,21 +77,33 @@ class Setting:
             As :func:`relative_error`, the first entry of each half for the variance that is
             near singular.
         """
-        target = gaussian(_JUDGED_AND_TOLD)
-        start = marginal_law(target, self.sde, self.sde.T)
-        law = exact_spectrum(self._sampler(steps), start, self._columns(steps))
-        return relative_error(law, marginal_law(target, self.sde, self.end))
-
-    def _sampler(self, steps: int) -> Sampler:
-        reverse = ReverseSDE(self.sde, gaussian_score(self.sde, _JUDGED_AND_TOLD), self.level)
-        return partial(carried, self.refined(steps), reverse, self.end)
+        law = _law(self.refined(steps), self.sde, self.level, self.end, self._columns(steps))
+        return relative_error(law, marginal_law(gaussian(_JUDGED_AND_TOLD), self.sde, self.end))
 
     def _columns(self, steps: int) -> int:
         """How many draws it will make, if each step makes as many: a guess."""
         few, more = (
-            counted_columns(self._sampler(each), len(_JUDGED_AND_TOLD)) for each in (_FEW, _MORE)
+            _counted(self.refined(each), self.sde, self.level, self.end) for each in (_FEW, _MORE)
         )
         return few + (more - few) * (steps - _FEW) // (_MORE - _FEW)
+
+
+@remembered(64)
+def _law(by: Integrator, sde: LinearSDE, level: float, end: float, columns: int) -> Law:
+    """The exact law at the end when that at T is right."""
+    start = marginal_law(gaussian(_JUDGED_AND_TOLD), sde, sde.T)
+    return exact_spectrum(_sampler(by, sde, level, end), start, columns)
+
+
+@remembered(64)
+def _counted(by: Integrator, sde: LinearSDE, level: float, end: float) -> int:
+    """How many draws it makes."""
+    return counted_columns(_sampler(by, sde, level, end), len(_JUDGED_AND_TOLD))
+
+
+def _sampler(by: Integrator, sde: LinearSDE, level: float, end: float) -> Sampler:
+    reverse = ReverseSDE(sde, gaussian_score(sde, _JUDGED_AND_TOLD), level)
+    return partial(carried, by, reverse, end)
 
 
 def check_marginals(solver: Solver) -> Finding:

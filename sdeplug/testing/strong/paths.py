@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.compose import OnGrid
+from sdeplug.errors import PairingError
 from sdeplug.grid import LogSNR
 from sdeplug.noise import BrownianPath, NoiseSource
 from sdeplug.reverse import ReverseSDE
@@ -33,6 +33,7 @@ from sdeplug.solvers import Integrator
 from sdeplug.testing.bench import SPECTRUM, Solver, gaussian, gaussian_score, sdes
 from sdeplug.testing.exact import Impulses, is_affine, marginal_law, probes
 from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
+from sdeplug.testing.memory import remembered
 
 _STEPS = (32, 64, 128, 256)
 _SLACK = 0.15  # in the observed order
@@ -107,11 +108,14 @@ class Paths:
     def __post_init__(self) -> None:
         fine = list(LogSNR(_STEPS[-1]).times(self.sde.T, self.sde.eps, self.sde))
         grids = [fine[:: _STEPS[-1] // steps] for steps in _STEPS]
-        times = set(fine)
-        for grid in grids:
-            times |= self._run(grid, [])[1]
-        object.__setattr__(self, "cells", sorted(times))
-        object.__setattr__(self, "maps", [self._run(grid, self.cells)[0] for grid in grids])
+        cells = fine[::-1]
+        try:  # most ask for the increments over their steps
+            maps = [self._run(grid, cells)[0] for grid in grids]
+        except PairingError:
+            cells = sorted(set(fine).union(*(self._run(grid, [])[1] for grid in grids)))
+            maps = [self._run(grid, cells)[0] for grid in grids]
+        object.__setattr__(self, "cells", cells)
+        object.__setattr__(self, "maps", maps)
 
     def _run(self, times: list[float], cells: list[float]) -> tuple[_Linear, set[float]]:
         """The map of a run over a grid, and the times that it asks the path for."""
@@ -203,15 +207,7 @@ def check_strong_limit(solver: Solver) -> Finding:
     return _judged(solver, "the exact solution", lambda paths: (_STEPS, paths.exact()))
 
 
-def _paths(integrator: Integrator, sde: LinearSDE, level: float) -> Paths:
-    """The paths of an integrator, remembered where it can be a key: two checks ask for them."""
-    try:
-        return _remembered(integrator, sde, level)
-    except TypeError:  # it has an option that cannot be hashed, which another check tells of
-        return Paths(integrator, sde, level)
-
-
-_remembered = lru_cache(maxsize=4)(Paths)
+_paths = remembered(4)(Paths)  # two checks ask for them
 
 
 def _judged(solver: Solver, limit: str, measured: _Measured) -> Finding:
