@@ -1,12 +1,12 @@
 """Everything that has a name:
 hook specifications, discovery, loading, names, plain data, the scaffold of a plugin."""
 
+from .building import metric as metric
+from .building import sde as sde
+from .building import solver as solver
+from .building import target as target
 from .catalogue import Registry as Registry
-from .catalogue import metric as metric
 from .catalogue import registry as registry
-from .catalogue import sde as sde
-from .catalogue import solver as solver
-from .catalogue import target as target
 from .discovery import Entry as Entry
 from .discovery import did_you_mean as did_you_mean
 from .discovery import installed_version as installed_version

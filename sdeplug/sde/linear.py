@@ -116,11 +116,8 @@ class LinearSDE(ForwardSDE):
         Raises:
             ArgumentError: for other times, or if the schedule is not finite there.
         """
-        marginal = self._memo.get(t)
-        if marginal is None:
-            self.prepare((t,))
-            marginal = self._memo[t]
-        return marginal
+        known = self._memo.get(t)
+        return self._tabulated((float(t),))[0] if known is None else known
 
     def prepare(self, times: Sequence[float]) -> None:
         """Tabulate the schedule at many times in one vectorised pass.
@@ -129,20 +126,8 @@ class LinearSDE(ForwardSDE):
             ArgumentError: for times outside [0, T], or if the schedule is not finite there.
         """
         new = [float(t) for t in times if t not in self._memo]
-        if not new:
-            return
-        for t in new:
-            if not 0.0 <= t <= self.T:
-                raise ArgumentError("t", t, f"a time in [0, T] = [0, {self.T}]")
-        if len(self._memo) + len(new) > _MEMO_SIZE:
-            self._memo.clear()
-        table = self._table(torch.tensor(new, dtype=torch.float64, device="cpu"))
-        for t, row in zip(new, table.tolist(), strict=True):
-            if not all(map(math.isfinite, row[:4])):
-                raise ArgumentError(
-                    "t", t, "a time where the schedule is finite", f"It gives {Marginal(*row)}."
-                )
-            self._memo[t] = Marginal(*row)
+        if new:
+            self._tabulated(new)
 
     def time_at(self, log_snr: Tensor) -> Tensor:
         """The time in [0, T] at which the log-SNR has the given value; clamped to the ends.
@@ -264,6 +249,26 @@ class LinearSDE(ForwardSDE):
     @cached_property
     def _memo(self) -> dict[float, Marginal]:
         return {}
+
+    def _tabulated(self, times: Sequence[float]) -> list[Marginal]:
+        """Everything at new times, computed and remembered.
+
+        It returns what it computed and looks nothing up, since another thread may clear the memo.
+        """
+        for t in times:
+            if not 0.0 <= t <= self.T:
+                raise ArgumentError("t", t, f"a time in [0, T] = [0, {self.T}]")
+        table = self._table(torch.tensor(times, dtype=torch.float64, device="cpu"))
+        marginals = [Marginal(*row) for row in table.tolist()]
+        for t, each, row in zip(times, marginals, table.tolist(), strict=True):
+            if not all(map(math.isfinite, row[:4])):
+                raise ArgumentError(
+                    "t", t, "a time where the schedule is finite", f"It gives {each}."
+                )
+        if len(self._memo) + len(times) > _MEMO_SIZE:
+            self._memo.clear()
+        self._memo.update(zip(times, marginals, strict=True))
+        return marginals
 
     def _table(self, t: Tensor) -> Tensor:
         """The columns of :class:`Marginal` at times t of shape (N,): float64, (N, 5)."""

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from sdeplug import Integrator, LinearSDE, hookimpl
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError
-from sdeplug.registry import Registry, catalogue, sde, solver, target
+from sdeplug.registry import Registry, building, catalogue, sde, solver, target
 from sdeplug.sde import BUILTIN_SDES, VPSDE
 from sdeplug.targets import Target
 
-MODULE = catalogue
 BUNDLED = {  # the plugins of pyproject.toml, and the core
     "core", "adaptive", "exponential", "foreign", "ode", "song", "torchdiffeq", "torchsde"
 }  # fmt: skip
@@ -482,7 +481,7 @@ def test_a_name_is_a_str():
 def installed(site, monkeypatch):
     site.install("abc")
     registry = fresh()
-    monkeypatch.setattr(MODULE, "registry", lambda: registry)
+    monkeypatch.setattr(building, "registry", lambda: registry)
     return registry
 
 
@@ -571,7 +570,7 @@ def test_a_hook_may_ask_for_names(site, monkeypatch):
     )
     site.install("abc", code)
     registry = fresh()
-    monkeypatch.setattr(MODULE, "registry", lambda: registry)
+    monkeypatch.setattr(catalogue, "registry", lambda: registry)
     assert "abc/mine" in registry.solvers()
 
 
