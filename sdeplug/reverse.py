@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.score import ScoreModel, check_pair, checked
-from sdeplug.sde import ForwardSDE, LinearSDE, expand
+from sdeplug.sde import ForwardSDE, LinearSDE, expand, fitted
 from sdeplug.values import number
 
 Time = float | Tensor
@@ -106,12 +106,43 @@ class ReverseSDE:
     @overload
     def diffusion(self, t: float) -> float: ...
     @overload
-    def diffusion(self, t: Tensor) -> Tensor: ...
-    def diffusion(self, t: Time) -> Time:
-        """l g at one time; for times of shape ``(B,)`` one number for each row, float64."""
+    def diffusion(self, t: Tensor, x: Tensor | None = None) -> Tensor: ...
+    @overload
+    def diffusion(self, t: float, x: Tensor) -> float | Tensor: ...
+    def diffusion(self, t: Time, x: Tensor | None = None) -> Time:
+        """l g, what the noise is multiplied with.
+
+        Args:
+            t: one time, or a tensor of B times, one for each row.
+            x: the state that the noise moves, shape ``(B, *D)``; with it the answer is right for
+                every forward SDE, without it g has to be the same in all coordinates.
+
+        Returns:
+            One number at one time, and float64 of shape ``(B,)`` for B of them.  With x, what is
+            a tensor broadcasts against x, in its dtype and where it is; for one time it is one
+            where the noise differs between coordinates (diagonal noise).
+
+        Raises:
+            PairingError: without x, if the noise is diagonal.
+            ArgumentError: if g does not broadcast against x.
+        """
+        scale: Time
         if isinstance(t, Tensor):
-            return self.level(t) * self.forward.diffusion(t.reshape(-1).to(torch.float64))
-        return self.level(t) * self.forward.diffusion_at(t)
+            g, level = self.forward.diffusion(t.reshape(-1).to(torch.float64)), self.level(t)
+            scale = (expand(level, g) if isinstance(level, Tensor) else level) * g
+        else:
+            scale = self.level(t) * self.forward.diffusion_at(t)
+        if not isinstance(scale, Tensor):
+            return scale
+        if x is not None:
+            return fitted(expand(scale, x) if isinstance(t, Tensor) else scale, x)
+        if scale.ndim > 1 or not isinstance(t, Tensor):
+            raise PairingError(
+                f"forward = {self.forward!r}: its noise differs between coordinates, and one "
+                "number g(t) was asked for. A solver that asks reverse.diffusion(t, x), such as "
+                "'song/euler-maruyama', works with diagonal noise."
+            )
+        return scale
 
     def flow(self, x: Tensor, t: Time) -> Tensor:
         """Velocity of the probability flow, f - g^2/2 score: ``(B, *D)``; times as in `drift`."""
@@ -130,12 +161,14 @@ class ReverseSDE:
         """f - factor g^2 score."""
         if not isinstance(t, Tensor):
             weight = factor * self.forward.diffusion_at(t) ** 2
+            if isinstance(weight, Tensor):
+                weight = fitted(weight, x)
             return self.forward.drift_at(x, t) - weight * self.score(x, t)
         times = t.reshape(-1).to(x.device, torch.float64)
         squared = self.forward.diffusion(times) ** 2
         if isinstance(factor, Tensor):
-            factor = factor.reshape(-1).to(squared)
-        weights = expand((factor * squared).to(x.dtype), x)
+            factor = expand(factor.reshape(-1).to(squared), squared)
+        weights = fitted(expand(factor * squared, x), x)
         return self.forward.drift(x, times).to(x.dtype) - weights * self.score(x, t)
 
     @property

@@ -144,7 +144,8 @@ class _Steps:
     def _increment(
         self, x: Tensor, t: Floats, h: Floats, noise: Tensor | None, rows: Rows
     ) -> Tensor:
-        diffusion = self.reverse.diffusion(torch.from_numpy(t)).numpy()
-        fall, spread = columns((-h, diffusion), x)
+        (fall,) = columns((-h,), x)
         moved = fall * self.drift(x, t, rows)
-        return moved if noise is None else moved.addcmul_(spread, noise)
+        if noise is None:
+            return moved
+        return moved.addcmul_(self.reverse.diffusion(torch.from_numpy(t), x), noise)

@@ -34,6 +34,7 @@ class EulerMaruyama(Integrator):
         """Carry x ~ p_t to s in one step."""
         steps = self.reference_steps
         h = t - s if steps is None else reverse.forward.T / steps
-        scale = math.sqrt(h) * reverse.diffusion(t)
         mean = x - h * reverse.drift(x, t)
-        return mean + scale * run.noise.normal(x) if scale else mean
+        if not reverse.level(t):
+            return mean
+        return mean + math.sqrt(h) * reverse.diffusion(t, x) * run.noise.normal(x)

@@ -15,13 +15,15 @@ from sdeplug_torchsde.watch import Watch
 
 
 class Multiple:
-    """A stack of 1 x 1 matrices that all hold one number: no tensor, and no product, is made.
+    """A stack of 1 x 1 matrices, all of which hold one number: no tensor of them is made.
+
+    Where the noise differs between coordinates each holds its own, as a column ``(rows, 1)``.
 
     torchsde multiplies a diffusion by ``torch.bmm``, which passes the call on to what is like a
     tensor; every other operation is refused.
     """
 
-    def __init__(self, value: float, rows: int) -> None:
+    def __init__(self, value: float | Tensor, rows: int) -> None:
         self.value, self.rows = value, rows
 
     def size(self) -> torch.Size:
@@ -40,7 +42,8 @@ class Multiple:
         if func is not torch.bmm:
             return NotImplemented
         matrix, vectors = args
-        return vectors * matrix.value
+        value = matrix.value
+        return vectors * (value.unsqueeze(-1) if isinstance(value, Tensor) else value)
 
 
 class Problem:
@@ -84,7 +87,9 @@ class Problem:
 
     def g(self, tau: Tensor, y: Tensor) -> Tensor | Multiple:
         """Diffusion, ``(B * D, 1, 1)`` for additive noise and ``(B * D, 1)`` for diagonal."""
-        value = self.reverse.diffusion(self.clock.time(float(tau)))
-        if self._diagonal:
-            return y.new_full((1, 1), value).expand(y.shape)
-        return Multiple(value, len(y))
+        g = self.reverse.diffusion(self.clock.time(float(tau)), y.reshape(self.shape))
+        if isinstance(g, Tensor):
+            g = g.expand(self.shape).reshape(y.shape)
+        if not self._diagonal:
+            return Multiple(g, len(y))
+        return g if isinstance(g, Tensor) else y.new_full((1, 1), g).expand(y.shape)

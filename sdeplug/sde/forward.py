@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, argument_type
 from sdeplug.noise import NoiseSource
 from sdeplug.options import Configured
 
@@ -45,7 +46,9 @@ class ForwardSDE(Configured, ABC):
 
     @abstractmethod
     def diffusion(self, t: Tensor) -> Tensor:
-        """g: of the shape of t, or broadcastable to x (diagonal noise)."""
+        """g: of the shape of t, ``(B,)`` or ``()``; or, for noise that differs between coordinates
+        (diagonal noise), for each time a tensor that broadcasts against one sample: ``(B, *S)`` or
+        ``S``."""
 
     @abstractmethod
     def prior(
@@ -65,28 +68,40 @@ class ForwardSDE(Configured, ABC):
         """Check the SDE as a whole; called when a reverse SDE is built.
 
         Raises:
-            ArgumentError: unless 0 <= eps < T.
+            ArgumentError: unless 0 <= eps < T, and g has one of its shapes.
         """
         if not 0.0 <= self.eps < self.T < math.inf:
             raise ArgumentError("eps", self.eps, f"a time with 0 <= eps < T = {self.T}")
+        self._noise_is_sound  # noqa: B018  evaluated once, remembered
 
     def drift_at(self, x: Tensor, t: float) -> Tensor:
         """f at one time for the whole batch, as solvers ask for it: ``(B, *D)``."""
         return self.drift(x, torch.tensor(t, dtype=torch.float64, device=x.device)).to(x.dtype)
 
-    def diffusion_at(self, t: float) -> float:
-        """g at one time, as solvers ask for it.
-
-        Raises:
-            ArgumentError: if g is not one number; such an SDE overrides this method.
-        """
+    def diffusion_at(self, t: float) -> float | Tensor:
+        """g at one time, as solvers ask for it: a number, or a tensor that broadcasts against one
+        sample (diagonal noise)."""
         g = self.diffusion(torch.tensor(t, dtype=torch.float64, device="cpu"))
-        if g.numel() != 1:
-            raise ArgumentError("diffusion", tuple(g.shape), "one number g(t) for a scalar t")
-        return float(g)
+        return g if g.numel() > 1 else float(g)
 
     def prepare(self, times: Sequence[float]) -> None:
         """Called with all times of a grid before they are used; a place to tabulate."""
+
+    @cached_property
+    def _noise_is_sound(self) -> bool:
+        for count in (2, 3):  # of one count alone a constant might have the shape by chance
+            g = self.diffusion(
+                torch.linspace(self.eps, self.T, count, dtype=torch.float64, device="cpu")
+            )
+            allowed = f"for {count} times of shape ({count},), or ({count}, *D) for diagonal noise"
+            if not isinstance(g, Tensor):
+                argument_type("diffusion", g, f"a tensor, {allowed}")
+            if g.ndim and len(g) != count and (g.ndim == 1 or len(g) != 1):
+                raise ArgumentError(
+                    "diffusion", f"a tensor of shape {tuple(g.shape)}", allowed,
+                    "beta(t)[..., None] * rates has the rates of the coordinates for each time.",
+                )  # fmt: skip
+        return True
 
 
 def _brief(value: object) -> str:
@@ -98,8 +113,32 @@ def _brief(value: object) -> str:
 
 
 def expand(t: Tensor, x: Tensor) -> Tensor:
-    """Give t of shape ``(B,)`` or ``()`` the rank of x, so that it multiplies row by row."""
-    return t.reshape(t.shape + (1,) * (x.ndim - t.ndim)) if t.ndim else t
+    """Give t the rank of x, so that it multiplies row by row.
+
+    Args:
+        t: one number for each row, or one tensor that broadcasts against one sample: shape
+            ``(B,)`` or ``(B, *S)``; one number for all of them, ``()``, stays as it is.
+        x: shape ``(B, *D)``.
+    """
+    if not t.ndim:
+        return t
+    return t.reshape(t.shape[:1] + (1,) * (x.ndim - t.ndim) + t.shape[1:])
+
+
+def fitted(factor: Tensor, x: Tensor) -> Tensor:
+    """A tensor that broadcasts against x of shape ``(B, *D)``, in the dtype of x and where x is.
+
+    Raises:
+        ArgumentError: if the product with x would not have the shape of x.
+    """
+    pairs = zip(reversed(factor.shape), reversed(x.shape), strict=False)
+    if factor.ndim > x.ndim or any(mine not in (1, its) for mine, its in pairs):
+        raise ArgumentError(
+            "diffusion", f"a tensor of shape {tuple(factor.shape)}",
+            f"one that broadcasts against x of shape {tuple(x.shape)}",
+            "One number g(t), or one for each coordinate of a sample.",
+        )  # fmt: skip
+    return factor.to(x)
 
 
 def in_float32(x: Tensor) -> Tensor:

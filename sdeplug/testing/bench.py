@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 
 import torch
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from sdeplug.compose import Denoise
 from sdeplug.grid import At
-from sdeplug.noise import PerSampleNoise, SharedNoise
+from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise
+from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.score import ScoreModel
-from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, LinearSDE, SubVPSDE
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE, expand
 from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
 from sdeplug.targets import Gaussian
 from sdeplug.testing.findings import NotApplicable
@@ -77,6 +78,73 @@ def spread(values: Sequence[float], x: Tensor) -> float | Tensor:
     if len(values) == 1:
         return values[0]
     return torch.tensor(values, dtype=torch.float64).reshape(-1, *[1] * (x.ndim - 1))
+
+
+_VP = VPSDE()
+
+
+@dataclass(frozen=True)
+class DiagonalVP(ForwardSDE):
+    r"""Variance preserving, at a rate for each coordinate: the SDE with diagonal noise.
+
+    .. math:: dx_j = -\tfrac12 r_j \beta(t)\,x_j\,dt + \sqrt{r_j \beta(t)}\,dw_j .
+
+    It is not a linear SDE of the core, whose alpha and sigma are numbers; but each coordinate by
+    itself is one, :meth:`alone`, so that every law of a Gaussian is known.
+    """
+
+    rates: tuple[float, ...] = option((0.5, 1.0, 2.0), help="r of each coordinate")
+
+    def alone(self, coordinate: int) -> VPSDE:
+        """The SDE of one coordinate by itself."""
+        rate = self.rates[coordinate]
+        return VPSDE(rate * _VP.beta_min, rate * _VP.beta_max)
+
+    def drift(self, x: Tensor, t: Tensor) -> Tensor:
+        """-r beta / 2 x."""
+        growth = self._growth(t)
+        return (expand(growth, x) if t.ndim else growth).mul(-0.5).to(x.dtype) * x
+
+    def diffusion(self, t: Tensor) -> Tensor:
+        """sqrt(r beta): shape ``(B, D)``, or ``(D,)`` for t of shape ``()``."""
+        return self._growth(t).sqrt()
+
+    def prior(
+        self,
+        shape: Sequence[int],
+        noise: NoiseSource,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Tensor:
+        """N(0, I)."""
+        return _VP.prior(shape, noise, dtype, device)
+
+    def prior_log_prob(self, x: Tensor) -> Tensor:
+        """log N(x; 0, I)."""
+        return _VP.prior_log_prob(x)
+
+    def moments(self, t: float, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and variances of the coordinates at time t, from those at 0: shape ``(D,)``."""
+        means, variances = self._moments(torch.tensor([t], dtype=torch.float64), mean, variance)
+        return means[0], variances[0]
+
+    def score(self, mean: Tensor, variance: Tensor) -> ScoreModel:
+        """The score of p_t for Gaussian data with the given moments, each of shape ``(D,)``."""
+
+        def score(x: Tensor, t: Tensor) -> Tensor:
+            means, variances = self._moments(t.to(torch.float64), mean, variance)
+            return ((means - x) / variances).to(x.dtype)
+
+        return score
+
+    def _moments(self, t: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        decay = _VP.log_alpha(t)[..., None] * torch.tensor(self.rates, dtype=torch.float64)
+        kept = (2.0 * decay).exp()
+        return decay.exp() * mean, kept * variance - torch.expm1(2.0 * decay)
+
+    def _growth(self, t: Tensor) -> Tensor:
+        rates = torch.tensor(self.rates, dtype=torch.float64, device=t.device)
+        return _VP.diffusion(t.to(torch.float64)).square()[..., None] * rates
 
 
 def rotation() -> Tensor:

@@ -425,15 +425,6 @@ def test_a_general_sde_has_no_alpha():
         by.integrate(reverse, normal(2, 2), 1.0, 0.5, Run(SharedNoise(0)))
 
 
-def test_a_diffusion_of_many_numbers_must_say_what_solvers_get():
-    class Diagonal(Cubic):
-        def diffusion(self, t):
-            return torch.ones(2)
-
-    with pytest.raises(ArgumentError, match=r"diffusion = \(2,\)"):
-        Diagonal().diffusion_at(0.5)
-
-
 def test_every_sde_of_the_core_is_tested():
     from sdeplug.sde import BUILTIN_SDES
 

@@ -12,11 +12,13 @@ from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.score import Counted
-from sdeplug.sde import ForwardSDE
+from sdeplug.sde import VPSDE, ForwardSDE
 from sdeplug.solvers import Claims, Corrector, Integrator
-from sdeplug.testing.bench import Solver, jumps, span
+from sdeplug.testing.bench import DiagonalVP, Solver, jumps, span
 from sdeplug.testing.contract.calls import Call, calls, explore, working
 from sdeplug.testing.findings import Finding, NotApplicable, demand
+
+_NEXT_TO = 1e-5  # what an implicit method may leave to its iteration
 
 
 def check_claims(solver: Solver) -> Finding:
@@ -29,17 +31,30 @@ def check_claims(solver: Solver) -> Finding:
     needs = solver.claims.needs
     if not issubclass(_Cubic, needs):
         return Finding(f"works with {names}")
-    reverse, x = ReverseSDE(_Cubic(), lambda x, t: -x), Call.plain(solver, working(solver)[0])
-    t, s = span(solver)
     try:
-        if isinstance(solver, Corrector):
-            solver.correct(reverse, x.state(), t, x.run())
-        else:
-            solver.integrate(reverse, x.state(), t, s, x.run())
+        _moved(solver, _Cubic())
     except PairingError as error:
         demand(False, f"it claims needs={needs.__name__}, and a forward SDE that is not linear "
                f"is refused: {error} Claim needs=LinearSDE")  # fmt: skip
-    return Finding(f"works with {names}, and with what is not linear")
+    found = f"works with {names}, and with what is not linear"
+    try:
+        together = _moved(solver, DiagonalVP((0.5, 1.0, 2.0)))
+    except PairingError:
+        return Finding(f"{found}, though not with noise that differs between coordinates")
+    if solver.claims.affine:
+        gap = float((together - _moved(solver, VPSDE()))[:, 1].abs().max())
+        demand(gap <= _NEXT_TO, f"its neighbours with other noise moved a coordinate by {gap:.2g}")
+    return Finding(f"{found}, or has noise that differs between coordinates")
+
+
+def _moved(solver: Solver, sde: ForwardSDE) -> Tensor:
+    """What becomes of four rows of three numbers."""
+    reverse, (t, s), run = ReverseSDE(sde, lambda x, t: -x), span(solver), Run(SharedNoise(0))
+    x = torch.linspace(-1.0, 1.0, 12, dtype=torch.float64).reshape(4, 3)
+    with torch.no_grad():
+        if isinstance(solver, Corrector):
+            return solver.correct(reverse, x, t, run)
+        return solver.integrate(reverse, x, t, s, run)
 
 
 def check_shapes_and_dtypes(solver: Solver) -> Finding:

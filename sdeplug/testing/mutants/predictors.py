@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -58,6 +58,11 @@ class NoForwardDrift(EulerMaruyama):
         return reverse.drift(x, t) - reverse.forward.drift_at(x, t)
 
 
+def _g(reverse: ReverseSDE, t: float) -> float:
+    """g, without the stochasticity."""
+    return replace(reverse, stochasticity=1.0).diffusion(t)
+
+
 def _weighed(reverse: ReverseSDE, x: Tensor, t: float, weight: float) -> Tensor:
     return reverse.forward.drift_at(x, t) - weight * reverse.score(x, t)
 
@@ -67,7 +72,7 @@ class DiffusionNotSquared(EulerMaruyama):
     """The score is weighed with g where it should be g^2."""
 
     def _drift(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Tensor:
-        level, g = reverse.level(t), reverse.forward.diffusion_at(t)
+        level, g = reverse.level(t), _g(reverse, t)
         return _weighed(reverse, x, t, 0.5 * (1.0 + level**2) * g)
 
 
@@ -84,7 +89,7 @@ class DriftAtFullStochasticity(EulerMaruyama):
     """The weight g^2 of the score at any stochasticity l, where it is (1 + l^2) / 2 g^2."""
 
     def _drift(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Tensor:
-        return _weighed(reverse, x, t, reverse.forward.diffusion_at(t) ** 2)
+        return _weighed(reverse, x, t, _g(reverse, t) ** 2)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class StochasticityNotSquared(EulerMaruyama):
     """(1 + l) / 2 where it should be (1 + l^2) / 2: right at l = 0 and l = 1."""
 
     def _drift(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Tensor:
-        g = reverse.forward.diffusion_at(t)
+        g = _g(reverse, t)
         return _weighed(reverse, x, t, 0.5 * (1.0 + reverse.level(t)) * g**2)
 
 
@@ -109,7 +114,7 @@ class DiffusionSquared(EulerMaruyama):
     """Noise of size g^2 where it should be g."""
 
     def _scale(self, reverse: ReverseSDE, t: float, s: float) -> float:
-        return math.sqrt(t - s) * reverse.level(t) * reverse.forward.diffusion_at(t) ** 2
+        return math.sqrt(t - s) * reverse.level(t) * _g(reverse, t) ** 2
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class NoiseAtFullStochasticity(EulerMaruyama):
     """Noise of size g at any stochasticity l, where it should be l g."""
 
     def _scale(self, reverse: ReverseSDE, t: float, s: float) -> float:
-        return math.sqrt(t - s) * reverse.forward.diffusion_at(t)
+        return math.sqrt(t - s) * _g(reverse, t)
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ class ScoreAtTheEnd(EulerMaruyama):
     """The score is asked for at s, not at t."""
 
     def _drift(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Tensor:
-        level, g = reverse.level(t), reverse.forward.diffusion_at(t)
+        level, g = reverse.level(t), _g(reverse, t)
         weight = 0.5 * (1.0 + level**2) * g**2
         return reverse.forward.drift_at(x, t) - weight * reverse.score(x, s)
 

@@ -252,6 +252,11 @@ def _partly_detached(right, reverse, x, t, s, run):
     return right(x) + 0.1 * x.detach().square()
 
 
+def _mean_noise(right, reverse, x, t, s, run):
+    g = torch.as_tensor(reverse.diffusion(t, x)).mean()
+    return x - (t - s) * reverse.drift(x, t) + math.sqrt(t - s) * g * run.noise.normal(x)
+
+
 def _needs_alpha(right, reverse, x, t, s, run):
     return right(x) * (reverse.linear.at(s).alpha / reverse.linear.at(s).alpha)
 
@@ -298,6 +303,7 @@ WRONG = [
     ("check_options", CheckedLate(), "not an ArgumentError"),
     ("check_other_options", Stages(), "make claims a property"),
     ("check_claims", wrong(_needs_alpha), "needs=LinearSDE"),
+    ("check_claims", wrong(_mean_noise), "neighbours with other noise"),
     ("check_claims", wrong(lambda right, r, x, *_: right(x), claims={"order": 1}), "Claims"),
     ("check_shapes_and_dtypes", wrong(lambda f, r, x, *_: f(x).flatten(1)), "x became shape"),
     ("check_shapes_and_dtypes", wrong(lambda f, r, x, *_: f(x).double()), "float64"),
