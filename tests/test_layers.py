@@ -12,7 +12,7 @@ CORE = ROOT / "sdeplug"
 FLOORS = [
     each.split()
     for each in """
-    errors values
+    errors values sheet
     options noise
     sde
     score grid run

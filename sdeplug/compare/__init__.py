@@ -10,8 +10,8 @@ from sdeplug.compare.contenders import DEFAULT_SOLVERS, Contender
 from sdeplug.compare.entry import compare
 from sdeplug.compare.perturbed import PerturbedScore
 from sdeplug.compare.rows import Estimate, Row
-from sdeplug.compare.sheet import Sheet
 from sdeplug.compare.work import Work
+from sdeplug.sheet import Sheet
 
 __all__ = [
     "DEFAULT_SOLVERS",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sdeplug.compare import sheets
 from sdeplug.compare.results import Results
 from sdeplug.compare.rows import Row
-from sdeplug.compare.sheet import Sheet
 from sdeplug.errors import ArgumentError
+from sdeplug.sheet import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,10 +40,10 @@ class Comparison(Results):
         return sheets.table(self, times)
 
     def trilemma(self, score_error: float | None = None) -> Sheet:
-        """Quality, diversity and speed side by side, for image targets.
+        """Quality, diversity and speed side by side, for images and data sets.
 
         Raises:
-            ArgumentError: unless the target has images.
+            ArgumentError: unless metrics of both were measured.
         """
         return sheets.trilemma(self, score_error)
 

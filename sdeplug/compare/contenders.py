@@ -71,11 +71,13 @@ class Entrant:
         solver: the label of the contender.
         budget: the budget; None for a sampler that is compared as it is.
         pipeline: what runs, with its own score model.
+        excess: why it may spend more than its budget.
     """
 
     solver: str
     budget: int | None
     pipeline: Pipeline
+    excess: str = ""
 
     @property
     def sampler(self) -> str:

@@ -8,10 +8,11 @@ from sdeplug.compare.comparison import Comparison
 from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.contenders import Contender
 from sdeplug.compare.plan import Plan
-from sdeplug.compare.setting import Metrics, Setting, checked_target, is_image, metrics_of
+from sdeplug.compare.setting import Metrics, Setting, checked_target, metrics_of
 from sdeplug.compare.versions import versions
 from sdeplug.compare.work import Work, run_all
 from sdeplug.errors import ArgumentError, argument_type
+from sdeplug.metrics import is_image
 from sdeplug.pipeline import Pipeline
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
@@ -80,7 +81,7 @@ def compare(
         settings=setting.to_spec(),
         versions=versions(),
         command=_command(solvers, setting),
-        notes=plan.notes,
+        notes=plan.notes(rows),
         picture=plan.floor_picture(outcomes),
     )
 

@@ -12,8 +12,8 @@ import jinja2
 
 from sdeplug.compare.plots import plot, samples_plot
 from sdeplug.compare.results import Results
-from sdeplug.compare.sheet import Sheet
 from sdeplug.compare.sheets import DIVERSITY, table, title, trilemma
+from sdeplug.sheet import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +35,6 @@ def page(results: Results) -> str:
         plots=[(name, _inline(plot(results, name))) for name in metrics[:1]],
         samples=[(error, _inline(samples_plot(results, error))) for error in axes],
         sheets=sheets,
-        notes=results.notes,
         settings={key: json.dumps(value) for key, value in results.settings.items()},
         versions=results.versions,
         command=results.command,

@@ -7,11 +7,12 @@ from statistics import median
 
 from sdeplug.compare.cells import Cell, Floor, Outcome
 from sdeplug.compare.contenders import Contender, Entrant
+from sdeplug.compare.notes import missed, overspent
 from sdeplug.compare.planner import Planner
 from sdeplug.compare.rows import Estimate, Row
-from sdeplug.compare.setting import Setting, is_image
+from sdeplug.compare.setting import Setting
 from sdeplug.errors import ArgumentError
-from sdeplug.metrics import Truth
+from sdeplug.metrics import Truth, is_image
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Gaussian
 
@@ -35,13 +36,13 @@ class Plan:
         notes = []
         for label, contender in contenders.items():
             found = Planner(label, contender, setting).entrants()
-            missed = [b for b in setting.nfe if not any(e.budget in (b, None) for e in found)]
-            if missed:
-                notes.append(_missed(label, missed))
+            without = [b for b in setting.nfe if not any(e.budget in (b, None) for e in found)]
+            if without:
+                notes.append(missed(label, without))
             self.entrants += found
         if not self.entrants:
             raise ArgumentError("nfe", setting.nfe, "enough for one step of one solver")
-        self.notes = tuple(notes)
+        self.missed = tuple(notes)
         self.laws = list(dict.fromkeys(map(_end, self.entrants)))
         self.jobs: list[Cell | Floor] = [*self._floors(), *self._cells()]
 
@@ -66,6 +67,10 @@ class Plan:
                 )
             )
         return tuple(rows)
+
+    def notes(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """What a reader should know of the rows."""
+        return (*self.missed, *overspent(self.entrants, rows))
 
     def floor_picture(self, outcomes: Sequence[Outcome]) -> str:
         """Exact draws, beside which samples are shown."""
@@ -127,8 +132,3 @@ def _estimates(runs: Sequence[Outcome]) -> dict[str, Estimate]:
 def _end(entrant: Entrant) -> tuple[LinearSDE, float]:
     """The law that the samples of an entrant should have: its SDE, and the time they end at."""
     return entrant.pipeline.reverse.linear, entrant.pipeline.legs[-1].to
-
-
-def _missed(label: str, budgets: Sequence[int]) -> str:
-    which = ", ".join(map(str, budgets))
-    return f"{label}: no row of its own for {which} evaluations, too few for it or no change"

@@ -27,6 +27,10 @@ from sdeplug.solvers import Integrator
 _TOLERANCES = ("rtol", "atol", "tolerance", "tol")
 _RUNGS = 37  # from 1 down to 1e-9 in quarters of a decade
 _PILOT_ROWS = 4096
+_LOOSEST = "its steps depend on a tolerance, and it takes as many at the loosest that works"
+_PILOT = "its tolerance was found by a pilot run with the exact score, and these runs took more"
+_GIVEN = "that is what its function gave for the budget"
+_OWN = "it spends more than it is told to"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class Planner:
         if isinstance(by, Pipeline):
             return [Entrant(self.label, None, by)]
         if not isinstance(by, Integrator):
-            return [self._entrant(budget, self._made(by, budget)) for budget in self.setting.nfe]
+            return [
+                self._entrant(budget, self._made(by, budget), _GIVEN) for budget in self.setting.nfe
+            ]
         claims = by.claims
         ways: list[tuple[bool, Callable[[Integrator, int], Integrator | None]]] = [
             (claims.order is not None, self._on_grid),
@@ -71,10 +77,19 @@ class Planner:
         for budget, made in found:
             if made is not None:
                 unique.setdefault(made, budget)
-        return [self._entrant(budget, made) for made, budget in unique.items()]
+        return [
+            self._entrant(budget, made, self._excess(by, made, budget))
+            for made, budget in unique.items()
+        ]
 
-    def _entrant(self, budget: int | None, by: Integrator) -> Entrant:
-        return Entrant(self.label, budget, self._pipeline(by))
+    def _entrant(self, budget: int | None, by: Integrator, excess: str = _OWN) -> Entrant:
+        return Entrant(self.label, budget, self._pipeline(by), excess)
+
+    def _excess(self, by: Integrator, made: Integrator, budget: int) -> str:
+        """Why it may spend more than the budget."""
+        if not self._spent_at:
+            return _OWN
+        return _LOOSEST if made == _tuned(by, 0) and self._rung(by, 0) > budget else _PILOT
 
     def _pipeline(self, by: Integrator) -> Pipeline:
         setting, level = self.setting, self.contender.stochasticity

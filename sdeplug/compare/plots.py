@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from sdeplug.compare.results import Results
-from sdeplug.compare.rows import Row, pareto
-from sdeplug.compare.sheets import spent
+from sdeplug.compare.rows import Row, pareto, spent
 from sdeplug.errors import MissingExtraError
 from sdeplug.pictures import INK, blank_figure, image_sheet, scatter
 
@@ -134,7 +133,7 @@ def _limit(exact: Row, shape: Sequence[int]) -> float:
 def _shown(panel: Axes, row: Row, shape: Sequence[int], limit: float, title: str) -> None:
     panel.set_axis_on()
     x = row.points(shape)
-    if len(shape) == 3:
+    if len(shape) == 3 and shape[0] in (1, 3):
         image_sheet(panel, x)
     else:
         scatter(panel, torch.nan_to_num(x).flatten(1), "")

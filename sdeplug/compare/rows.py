@@ -106,6 +106,11 @@ class Row:
         return cls(**{**plain, **times, **estimates})
 
 
+def spent(row: Row) -> str:
+    """Evaluations: a whole number, or a mean with one digit more."""
+    return f"{row.nfe:.0f}" if row.nfe == round(row.nfe) else f"{row.nfe:.1f}"
+
+
 def encoded(x: Tensor) -> str:
     """Samples as they are kept in a row."""
     return base64.b64encode(x.detach().cpu().numpy().astype("<f4").tobytes()).decode("ascii")

@@ -102,11 +102,6 @@ def checked_target(target: Target) -> None:
         argument_type("target", target, "a Target", "targets.eight_gaussians() is one.")
 
 
-def is_image(target: Target) -> bool:
-    """Whether a sample is (channels, height, width)."""
-    return len(target.shape) == 3
-
-
 def plain(value: object) -> Any:
     """Plain data where there is a name for everything, else the representation."""
     try:

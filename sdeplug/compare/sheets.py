@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sdeplug.compare.results import Results
-from sdeplug.compare.rows import Row
-from sdeplug.compare.sheet import Sheet
+from sdeplug.compare.rows import Row, spent
 from sdeplug.errors import ArgumentError
+from sdeplug.sheet import Sheet
 
 QUALITY, DIVERSITY = ("frechet", "precision", "density"), ("recall", "coverage")
 """The metrics of the generative trilemma (Xiao et al., arXiv 2112.07804)."""
@@ -33,7 +33,7 @@ def table(results: Results, times: bool) -> Sheet:
     for label, row in _one_for_each_law(results.rows):
         values = [str(row.floor[name]) for name in metrics]
         lines.append((label, *[""] * blank, *values, *[""] * exact))
-    return Sheet(title(results), tuple(columns), tuple(lines))
+    return Sheet(title(results), tuple(columns), tuple(lines), notes=results.notes)
 
 
 def trilemma(results: Results, score_error: float | None) -> Sheet:
@@ -43,7 +43,7 @@ def trilemma(results: Results, score_error: float | None) -> Sheet:
         raise ArgumentError(
             "metrics", list(results.metrics), "some of quality and some of diversity",
             f"Quality: {', '.join(QUALITY)}. Diversity: {', '.join(DIVERSITY)}. These are "
-            "measured for a target of images when no metrics are named.",
+            "measured for images and data sets when no metrics are named.",
         )  # fmt: skip
     rows = results.at(score_error)
     lines = [
@@ -54,11 +54,6 @@ def trilemma(results: Results, score_error: float | None) -> Sheet:
     heads = [f"{'quality' if n in QUALITY else 'diversity'}: {n}" for n in measured]
     columns = ("solver", *heads, "speed: NFE", "speed: seconds")
     return Sheet("The generative trilemma: quality, diversity, speed", columns, tuple(lines))
-
-
-def spent(row: Row) -> str:
-    """Evaluations: a whole number, or a mean with one digit more."""
-    return f"{row.nfe:.0f}" if row.nfe == round(row.nfe) else f"{row.nfe:.1f}"
 
 
 def title(results: Results) -> str:

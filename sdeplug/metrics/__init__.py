@@ -18,5 +18,6 @@ from sdeplug.metrics.laws import ModeMoments as ModeMoments
 from sdeplug.metrics.laws import ModeWeights as ModeWeights
 from sdeplug.metrics.metric import Metric as Metric
 from sdeplug.metrics.metric import Truth as Truth
+from sdeplug.metrics.metric import is_image as is_image
 from sdeplug.metrics.metric import stream as stream
 from sdeplug.metrics.named import BUILTIN as BUILTIN

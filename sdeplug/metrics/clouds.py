@@ -10,9 +10,9 @@ from typing import TypeGuard
 from torch import Tensor
 
 from sdeplug.metrics.distances import energy_distance, gap, mixture_quantiles, slices, unit_vectors
-from sdeplug.metrics.metric import Metric, Truth, stream
+from sdeplug.metrics.metric import Metric, Truth, is_image, stream
 from sdeplug.options import option
-from sdeplug.targets import GaussianMixture, Target
+from sdeplug.targets import Empirical, GaussianMixture, Target
 
 _COMPONENTS = 64  # of a mixture whose quantiles are worth computing
 
@@ -22,16 +22,16 @@ class SlicedW2(Metric):
     """Sliced Wasserstein distance, against exact quantiles where the target is a mixture.
 
     In units of the standard deviation of a coordinate.  The directions are the same for all
-    samples.  Against exact quantiles the noise is that of the samples alone; other targets, and
-    mixtures of more than 64 components, are compared with as many exact draws.
+    samples.  Against exact quantiles the noise is that of the samples alone; other targets, data
+    sets, and mixtures of more than 64 components, are compared with as many exact draws.
     """
 
     directions: int = option(16, help="number of random directions", ge=1)
 
     @classmethod
     def suits(cls, target: Target) -> bool:
-        """Targets that have a density."""
-        return not target.singular
+        """Targets that have a density, and data sets that are no images."""
+        return not target.singular or (isinstance(target, Empirical) and not is_image(target))
 
     def measure(self, x: Tensor, truth: Truth) -> float:
         """The distance; of n exact draws about 1 / sqrt(n), more where modes are far apart."""
@@ -65,7 +65,8 @@ def _axes(count: int, truth: Truth) -> Tensor:
 
 
 def _has_quantiles(target: Target) -> TypeGuard[GaussianMixture]:
-    return isinstance(target, GaussianMixture) and len(target.weights) <= _COMPONENTS
+    smooth = isinstance(target, GaussianMixture) and not target.singular
+    return smooth and len(target.weights) <= _COMPONENTS
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-r"""Metrics of images, in a stated feature space: the principal axes of the target.
+r"""Metrics of images and data sets, in a stated feature space: the principal axes of the target.
 
 Features are the coordinates of a sample along the first principal axes of the covariance of the
 data law, computed in float64 from its exact moments.  They need no network and no data, and the
@@ -25,13 +25,9 @@ import torch
 from torch import Tensor
 
 from sdeplug.metrics.distances import bures_wasserstein
-from sdeplug.metrics.metric import Metric, Truth
+from sdeplug.metrics.metric import Metric, Truth, is_image
 from sdeplug.options import option
 from sdeplug.targets import Empirical, Target
-
-
-def _is_image(target: Target) -> bool:
-    return len(target.shape) == 3 and target.shape[0] in (1, 3)
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class FrechetDistance(Metric):
     @classmethod
     def suits(cls, target: Target) -> bool:
         """Images."""
-        return _is_image(target)
+        return is_image(target)
 
     def measure(self, x: Tensor, truth: Truth) -> float:
         """The distance; its floor falls as 1 / n."""
@@ -65,6 +61,10 @@ class NearestNeighbour(Metric):
 
     The root mean square over the coordinates.  At time t exact samples are about sigma(t) from
     alpha(t) times a point, and none is nearer than that: this is the floor.
+
+    A sampler that gives one point of the data again and again is perfect here: it says whether
+    samples are like the data, not whether they are like all of it.  So it never ranks unless it
+    is asked to; recall and coverage stand beside it.
     """
 
     rows: int = option(2000, help="how many samples are used", ge=1)
@@ -94,8 +94,8 @@ class _Neighbourhoods(Metric):
 
     @classmethod
     def suits(cls, target: Target) -> bool:
-        """Images."""
-        return _is_image(target)
+        """Images, and data sets of any shape."""
+        return is_image(target) or isinstance(target, Empirical)
 
     def measure(self, x: Tensor, truth: Truth) -> float:
         """The share, from 0 to 1; a density may be above 1."""

@@ -82,6 +82,11 @@ class Metric(Configured, ABC):
         """
 
 
+def is_image(target: Target) -> bool:
+    """Whether a sample is a grey or a colour picture: (channels, height, width)."""
+    return len(target.shape) == 3 and target.shape[0] in (1, 3)
+
+
 def stream(seed: int, word: str) -> NoiseSource:
     """A source of noise for one purpose: a pure function of the seed and a word for the purpose."""
     return SharedNoise(seed).stream(word)

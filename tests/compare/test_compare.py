@@ -149,8 +149,46 @@ def test_an_adaptive_solver_that_cannot_be_so_cheap_is_shown_at_its_cheapest():
         def integrate(self, reverse, x, t, s, run):
             return OnGrid(solver("ode/euler"), LogSNR(9)).integrate(reverse, x, t, s, run)
 
-    rows = small({"dear": Dear()}, nfe=(4, 8)).rows
-    assert [(row.budget, row.nfe) for row in rows] == [(4, 9)]
+    result = small({"dear": Dear()}, nfe=(4, 8))
+    assert [(row.budget, row.nfe) for row in result.rows] == [(4, 9)]
+    # The reason stands under the table, in every form of it.
+    (note,) = (each for each in result.notes if "(budget 4)" in each)
+    assert note.startswith("dear: 9 evaluations (budget 4): ")
+    assert "loosest" in note
+    assert "dear: 9 evaluations (budget 4)" in str(result.table())
+    for text in (result.to_html(), result.table().html()):
+        assert note in text
+
+
+def test_what_spends_more_than_its_budget_says_why():
+    result = small(
+        {"mine": lambda nfe: OnGrid(EM, LogSNR(nfe + 3)), "em": EM}, score_errors=(0.0, 0.2)
+    )
+    (note,) = result.notes
+    assert note.startswith("mine: 7 evaluations (budget 4), 11 evaluations (budget 8), 7")
+    assert "(budget 8, score error 0.2): that is what its function gave" in note
+
+
+def test_what_has_collapsed_is_the_last_on_own_data():
+    @dataclass(frozen=True)
+    class Collapsed(sp.Integrator):
+        """The same point of the data for everybody."""
+
+        claims = sp.Claims(order=1, evaluations=1, stochastic=False)
+
+        def integrate(self, reverse, x, t, s, run):
+            return data.means[:1].to(x) + 0.01 * normal(*x.shape).to(x)
+
+    data = sp.targets.Empirical(0.5 * normal(40, 3, seed=2))
+    result = small({"flat": Collapsed(), "heun": HEUN, "em": EM}, data, nfe=(8,), samples=400)
+    for name, higher in result.metrics.items():
+        if name not in ("nearest-neighbour", "precision", "density"):
+            sign = -1.0 if higher else 1.0
+            values = {row.solver: sign * row.values[name].mean for row in result.rows}
+            assert max(values, key=values.get) == "flat", name
+    assert next(iter(result.metrics)) == "sliced-w2"
+    assert result.best(8).solver != "flat"
+    assert "diversity: coverage" in result.trilemma().columns
 
 
 def test_a_solver_with_steps_of_its_own_gets_as_many_as_the_budget_has():

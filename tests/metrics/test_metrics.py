@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from sdeplug import VESDE, VPSDE, Metric, Truth, hookimpl, targets
+from sdeplug.compare.setting import metrics_of
 from sdeplug.errors import ArgumentError, PluginWarning
 from sdeplug.metrics import (
     BUILTIN,
@@ -254,6 +255,54 @@ def test_nearest_neighbour_is_a_distance_to_the_shrunken_data():
     assert NearestNeighbour().measure(draws, truth) == pytest.approx(sigma, rel=0.05)
 
 
+# Own data
+
+
+def own(shape):
+    """Two uneven clumps, as a user's data may be, under VE, which has sigma(eps) = 0.01."""
+    x = normal(300, *shape, seed=4) * 0.3
+    x[:100] += 2.0
+    return Truth(targets.Empirical(x), VESDE(sigma_max=20.0), 1e-5)
+
+
+def spoiled(truth, n=1000):
+    """Exact draws, draws of a fair sampler, and what has collapsed in four ways."""
+    x = truth.draws(n, "mine")
+    data = truth.target.means
+    tiny = 0.01 * normal(n, *data.shape[1:], seed=9)
+    return {
+        "exact": x,
+        "fair": x + 0.1 * normal(n, *data.shape[1:], seed=5),
+        "one point": data[:1] + tiny,
+        "three points": data[torch.arange(n) % 3] + tiny,
+        "one clump": data[:100][torch.arange(n) % 100] + tiny,
+        "the mean": data.mean(0, keepdim=True) + tiny,
+    }
+
+
+@pytest.mark.parametrize("shape", [(2,), (10,), (1, 4, 4), (4, 3, 3)])
+def test_what_has_collapsed_ranks_last_on_own_data(shape):
+    """By the metric that ranks, and by those of diversity; by the nearest neighbour it is best."""
+    truth = own(shape)
+    (first, ranks), *_ = metrics_of(None, truth.target)
+    assert first == ("frechet" if shape == (1, 4, 4) else "sliced-w2")
+    for each in (ranks, Recall(), Coverage()):
+        sign = -1.0 if each.higher_is_better else 1.0
+        values = {name: sign * each.measure(x, truth) for name, x in spoiled(truth).items()}
+        collapsed = sorted(values.values())[2:]
+        assert max(values.pop("exact"), values.pop("fair")) < min(collapsed), each
+        assert sorted(values.values()) == collapsed
+    nearest = {name: NearestNeighbour().measure(x, truth) for name, x in spoiled(truth).items()}
+    assert nearest["one point"] < nearest["fair"]
+
+
+def test_own_data_are_measured_at_time_0_as_well():
+    truth = replace(own((2,)), t=0.0)
+    x = truth.draws(200, "mine")
+    for name, each in metrics_of(None, truth.target):
+        assert math.isfinite(each.measure(x, truth)), name
+
+
 # Noise, floors, suiting
 
 
@@ -291,7 +340,10 @@ def test_draws_depend_on_seed_word_and_time_alone():
             targets.Empirical(torch.zeros(3, 1, 4, 4)),
             {"frechet", "nearest-neighbour", "precision", "recall", "density", "coverage"},
         ),
-        (targets.Empirical(torch.zeros(3, 2)), {"nearest-neighbour"}),
+        (
+            targets.Empirical(torch.zeros(3, 2)),
+            {"sliced-w2", "nearest-neighbour", "precision", "recall", "density", "coverage"},
+        ),
     ],
 )
 def test_metrics_know_their_targets(target, names):
