@@ -145,3 +145,14 @@ def argument_type(argument: str, value: object, wanted: str, hint: str = "") -> 
         ArgumentError: always.
     """
     raise ArgumentError(argument, value, f"{wanted}, not {type(value).__name__}", hint)
+
+
+def brief(value: object, most: int = 100) -> str:
+    """A value on a line: its representation, or the name of its class where that is a wall.
+
+    Args:
+        value: anything, such as a network, whose representation may fill pages.
+        most: characters.
+    """
+    text = repr(value)
+    return text if len(text) <= most and "\n" not in text else f"{type(value).__name__}(...)"

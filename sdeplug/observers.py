@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """A progress bar over time, so that it needs no step count; a context manager. ::
+    """A progress bar over time, so that it needs no step count. ::
 
-        with Progress(to=1e-3) as bar:
-            pipeline.sample((64, 2), observers=(bar,))
+        pipeline.sample((64, 2), observers=(Progress(to=1e-3),))
+
+    It closes when the run ends, whichever way, or at the end of a ``with``, where no pipeline
+    runs.  In a notebook it moves if ipywidgets is installed, and else is shown once, at the end.
 
     Args:
         to: the time at which the run ends.
@@ -58,9 +61,13 @@ class Progress:
 
     def close(self) -> None:
         """Stop the bar; another run opens a new one."""
-        if self._bar is not None:
-            self._bar.stop()
-        self._bar = self._task = None
+        bar, self._bar, self._task = self._bar, None, None
+        if bar is not None:
+            bar.stop()
+
+    def ended(self) -> None:
+        """Hear that a run has ended, or failed: stop the bar."""
+        self.close()
 
     def _open(self, t: float) -> None:
         from rich.console import Console
@@ -74,10 +81,11 @@ class Progress:
             TextColumn("t = {task.fields[t]:.4f}"),
             TextColumn("{task.fields[nfe]} evaluations"),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            # Without ipywidgets rich shows nothing in a notebook but a warning at every step.
+            console=Console(stderr=True, force_jupyter=None if find_spec("ipywidgets") else False),
         )
-        self._bar.start()
         self._task = self._bar.add_task(self.title, total=1.0, nfe=0, t=t)
+        self._bar.start()
 
 
 @dataclass(eq=False)
@@ -94,8 +102,8 @@ class Trajectory:
     """
 
     every: int = 1
-    times: list[float] = field(default_factory=list, init=False)
-    states: list[Tensor] = field(default_factory=list, init=False)
+    times: list[float] = field(default_factory=list, init=False, repr=False)
+    states: list[Tensor] = field(default_factory=list, init=False, repr=False)
     _seen: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +24,26 @@ except ImportError as error:
     raise MissingExtraError("a picture", "matplotlib", "plots") from error
 
 INK, COLOURS = "#22333b", ("#0a7e8c", "#d1495b", "#edae49", "#66a182")
-_SHOWN = 100  # images in a sheet at most
+_SHOWN, _POINTS = 100, 5000  # images in a sheet, points of a cloud, at most
+
+
+class Picture(Figure):
+    """A figure that belongs to no window, and shows itself in a notebook."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """The figure as a file in memory."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi, bbox_inches="tight", facecolor="white")
+    return stream.getvalue()
+
+
+def inline(figure: Figure) -> str:
+    """The figure as text, for the ``src`` of an image."""
+    return f"data:image/png;base64,{base64.b64encode(png(figure)).decode('ascii')}"
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -32,7 +53,18 @@ def save(figure: Figure, path: Path) -> None:
 
 def blank_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches; it belongs to no window."""
-    return Figure(figsize=(width, height))
+    return Picture(figsize=(width, height))
+
+
+def glance(x: Tensor) -> Figure:
+    """Samples by themselves, of shape ``(B, *D)``: images, or the first two coordinates."""
+    x = x.detach().float().cpu()
+    figure = blank_figure(4.0, 4.0)
+    if x.ndim == 4 and x.shape[1] in (1, 3):
+        image_sheet(figure.subplots(), x[:_SHOWN])
+    else:
+        scatter(figure.subplots(), x[:_POINTS].flatten(1), "")
+    return figure
 
 
 def draw_samples(x: Tensor, target: Target) -> Figure:

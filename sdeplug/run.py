@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -25,14 +25,17 @@ class Event:
     """
 
     t: float
-    x: Tensor
+    x: Tensor = field(repr=False)
     nfe: int = 0
     leg: int = 0
-    times: Tensor | None = None
+    times: Tensor | None = field(default=None, repr=False)
 
 
 class Observer(Protocol):
-    """Looks at a run; what changes x is an integrator or a corrector, never an observer."""
+    """Looks at a run; what changes x is an integrator or a corrector, never an observer.
+
+    One that has a method ``ended()`` hears of the end of a run too, whichever way it ends.
+    """
 
     def __call__(self, event: Event, /) -> None:
         """See one event."""

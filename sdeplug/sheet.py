@@ -48,11 +48,11 @@ class Sheet:
         )
 
     def _line(self, tag: str, cells: tuple[str, ...]) -> str:
-        aligned = ("left" if n < self.words else "right" for n in range(len(cells)))
-        styled = zip(cells, aligned, strict=True)
+        words, numbers = "text-align: left", "text-align: right; white-space: nowrap"
+        styles = (words if n < self.words else numbers for n in range(len(cells)))
         inside = (
-            f'<{tag} style="text-align: {side}; white-space: nowrap">{escape(cell)}</{tag}>'
-            for cell, side in styled
+            f'<{tag} style="{style}">{escape(cell)}</{tag}>'
+            for cell, style in zip(cells, styles, strict=True)
         )
         return f"<tr>{''.join(inside)}</tr>"
 

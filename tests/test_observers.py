@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -124,3 +127,44 @@ def test_a_progress_bar_is_closed_when_the_run_fails(capsys):
         PIPELINE.sample((3, 2), observers=(bar, fail))
     assert bar._bar is None
     assert "t = 1.0000" in capsys.readouterr().err
+
+
+def broken(x, t):
+    if float(t[0]) < 0.5:
+        raise ZeroDivisionError
+    return -x
+
+
+@pytest.mark.parametrize(
+    ("end", "score"),
+    [(0.1, None), (0.0, None), (0.0, broken), (0.0, lambda x, t: x / 0.0)],
+    ids=["at the end", "before it", "an error in the score", "a state that is not finite"],
+)
+def test_a_progress_bar_closes_on_every_way_out_without_a_with(end, score, capsys):
+    before = sys.stdout, sys.stderr
+    bar = Progress(to=end)
+    pipeline = PIPELINE
+    if score is not None:
+        pipeline = replace(PIPELINE, reverse=replace(PIPELINE.reverse, score_model=score))
+    with contextlib.suppress(ArithmeticError):
+        pipeline.sample((3, 2), observers=(bar,))
+    assert bar._bar is None
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_an_observer_that_stops_the_run_closes_the_bar_of_another(capsys):
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    bar, before = Progress(), sys.stdout
+    with pytest.raises(KeyboardInterrupt):
+        PIPELINE.sample((3, 2), observers=(bar, interrupt))
+    assert bar._bar is None
+    assert sys.stdout is before
+
+
+def test_no_state_is_printed_with_an_event_or_a_trajectory():
+    trajectory, said = Trajectory(), []
+    PIPELINE.sample((300, 2), observers=(trajectory, lambda event: said.append(repr(event))))
+    assert "tensor" not in "".join((repr(trajectory), *said))
+    assert said[1].startswith("Event(t=0.9, nfe=1")

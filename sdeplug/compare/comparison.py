@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sdeplug.compare import sheets
 from sdeplug.compare.results import Results
 from sdeplug.compare.rows import Row
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, MissingExtraError
 from sdeplug.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Results):
-    """The result of :func:`compare`: what was found, and views of it.
+    """The result of :func:`compare`: what was found, and views of it; a notebook shows it whole.
 
     Attributes:
         rows: one for each solver, budget and size of the error of the score.
@@ -93,6 +93,19 @@ class Comparison(Results):
             "rows": [row.to_plain(times) for row in self.rows],
         }
         return json.dumps(plain, indent=1)
+
+    def __repr__(self) -> str:
+        solvers = ", ".join(dict.fromkeys(row.solver for row in self.rows))
+        return f"Comparison({len(self.rows)} rows: {solvers}; {sheets.title(self)})"
+
+    def _repr_html_(self) -> str:
+        try:
+            from sdeplug.compare.plots import plot
+            from sdeplug.pictures import inline
+        except MissingExtraError:
+            return self.table().html()
+        picture = inline(plot(self, self.metric()))
+        return f'<img src="{picture}" alt="errors against cost">\n{self.table().html()}'
 
     @classmethod
     def from_json(cls, text: str) -> Comparison:

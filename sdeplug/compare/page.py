@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import jinja2
 
 from sdeplug.compare.plots import plot, samples_plot
 from sdeplug.compare.results import Results
 from sdeplug.compare.sheets import DIVERSITY, table, title, trilemma
+from sdeplug.pictures import inline
 from sdeplug.sheet import Sheet
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def page(results: Results) -> str:
@@ -32,8 +27,8 @@ def page(results: Results) -> str:
         title=title(results),
         metric=metrics[0],
         verdicts=_verdicts(results),
-        plots=[(name, _inline(plot(results, name))) for name in metrics[:1]],
-        samples=[(error, _inline(samples_plot(results, error))) for error in axes],
+        plots=[(name, inline(plot(results, name))) for name in metrics[:1]],
+        samples=[(error, inline(samples_plot(results, error))) for error in axes],
         sheets=sheets,
         settings={key: json.dumps(value) for key, value in results.settings.items()},
         versions=results.versions,
@@ -61,10 +56,3 @@ def _for(results: Results, error: float) -> Sheet:
     sheet = trilemma(results, error)
     score = "exact score" if error == 0.0 else f"score error {error:g}"
     return Sheet(f"{sheet.title} ({score})", sheet.columns, sheet.rows)
-
-
-def _inline(figure: Figure) -> str:
-    """A picture as text, for the src of an image."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110, bbox_inches="tight", facecolor="white")
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"

@@ -49,6 +49,13 @@ class Course:
             NonFiniteError: if a state is not finite.
             SolverError: if a solver returns something that is not a state.
         """
+        try:
+            return self._run(x, t)
+        finally:
+            for each in self.observers:
+                getattr(each, "ended", _nothing)()
+
+    def _run(self, x: Tensor, t: float) -> Samples:
         begin = time.perf_counter()
         self.guard = Guard(1 if x.device.type == "cpu" else _LOOKS_ON_ACCELERATOR)
         self.guard.check(Event(t, x))
@@ -102,6 +109,10 @@ class Course:
             if not bool(score.isfinite().all()):
                 return "The score model itself is not finite at the last finite state."
         return "Use smaller steps, or an adaptive solver." if error.step is None else ""
+
+
+def _nothing() -> None:
+    """What is called at the end of a run where nobody wants to know."""
 
 
 def _checked_state(moved: object, x: Tensor, by: Integrator) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.pipeline.views import samples_html, samples_line
 from sdeplug.reverse import checked_level
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.values import number
@@ -49,9 +50,9 @@ class Leg:
             object.__setattr__(self, "stochasticity", checked_level(self.stochasticity))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Samples:
-    """What a run gives.
+    """What a run gives; in a notebook it shows itself as a picture.
 
     Attributes:
         x: samples, shape ``(B, *D)``.
@@ -67,3 +68,13 @@ class Samples:
     nfe: int
     seconds: float
     nfe_by_row: Tensor
+
+    @property
+    def _line(self) -> str:
+        return samples_line(self.x, self.t, self.nfe, self.seconds)
+
+    def __repr__(self) -> str:
+        return f"Samples({self._line})"
+
+    def _repr_html_(self) -> str:
+        return samples_html(self.x, self._line)

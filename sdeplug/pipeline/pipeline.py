@@ -16,6 +16,7 @@ from sdeplug.pipeline import arguments
 from sdeplug.pipeline.arguments import Seed
 from sdeplug.pipeline.course import Course
 from sdeplug.pipeline.leg import Leg, Samples
+from sdeplug.pipeline.views import course_sheet, described
 from sdeplug.registry import Spec, from_spec, to_spec
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Observer
@@ -24,7 +25,7 @@ from sdeplug.sde import ForwardSDE
 from sdeplug.solvers import Integrator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pipeline:
     """A sampler: a reverse SDE and the legs that carry samples down to the data.
 
@@ -152,6 +153,14 @@ class Pipeline:
         )
         return cls(reverse, legs)
 
+    def __repr__(self) -> str:
+        legs = "".join(f"    {leg!r},\n" for leg in self.legs)
+        return f"Pipeline(\n    {described(self.reverse)},\n{legs})"
+
+    def _repr_html_(self) -> str:
+        legs = [(f"{leg.to:g}", repr(leg.by), _level(leg)) for leg in self.legs]
+        return course_sheet(self.reverse, legs).html()
+
     def _check(self, leg: Leg, number: int, previous: float) -> None:
         forward = self.reverse.forward
         if not isinstance(leg, Leg):
@@ -173,6 +182,10 @@ class Pipeline:
             raise PairingError(
                 f"legs[{number}].by = {leg.by!r} needs a {needs.__name__}, not {forward!r}."
             )
+
+
+def _level(leg: Leg) -> str:
+    return "" if leg.stochasticity is None else f"{leg.stochasticity:g}"
 
 
 def _checked_keys(what: str, spec: object, needed: set[str], optional: set[str]) -> None:

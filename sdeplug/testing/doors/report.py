@@ -9,15 +9,16 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sdeplug.errors import ArgumentError
+from sdeplug.sheet import Sheet
 from sdeplug.testing.findings import Curve, Outcome, Result, Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """All checks on one solver; ``print`` it.
+    """All checks on one solver; ``print`` it, or let a notebook show it.
 
     Attributes:
         solver: the solver, as its representation.
@@ -79,6 +80,18 @@ class Report:
         from sdeplug.testing.doors.pictures import draw_results
 
         return draw_results(f"{self.solver}\n{self.verdict}", self.results)
+
+    def table(self) -> Sheet:
+        """What each check said."""
+        rows = tuple((each.name, each.outcome.value, each.reason) for each in self.results)
+        columns = ("check", "outcome", "what was seen")
+        return Sheet(f"{self.solver}: {self.verdict}", columns, rows, words=3)
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def __repr__(self) -> str:
+        return f"Report({self.solver}: {self.verdict}, {len(self.results)} checks)"
 
     def __str__(self) -> str:
         width = max((len(each.name) for each in self.results), default=0)
