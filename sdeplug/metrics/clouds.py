@@ -65,8 +65,9 @@ def _axes(count: int, truth: Truth) -> Tensor:
 
 
 def _has_quantiles(target: Target) -> TypeGuard[GaussianMixture]:
-    smooth = isinstance(target, GaussianMixture) and not target.singular
-    return smooth and len(target.weights) <= _COMPONENTS
+    if not isinstance(target, GaussianMixture) or target.singular:
+        return False
+    return len(target.weights) <= _COMPONENTS
 
 
 @lru_cache(maxsize=4)
