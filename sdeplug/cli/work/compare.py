@@ -151,8 +151,6 @@ def run(request: Request, output: Output) -> None:
     settings = {**result.settings, "target": request.target}
     result = replace(result, settings=settings, command=request.command())
     console().print(result.table())
-    for note in result.notes:
-        click.echo(note)
     _write(result, output)
 
 
