@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import click
-
 from sdeplug.cli.work.bar import Bar
 from sdeplug.cli.work.files import demand_picture, write, write_text
 from sdeplug.cli.work.place import Place
