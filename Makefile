@@ -2,18 +2,25 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# One thread for each worker.  Large tensors come and go: without the other two the allocator
+# hands their memory back each time.
+PYTEST = OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHOLD_=2000000000 \
+	$(BIN)/python -m pytest -n auto --dist worksteal
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test fast lint docs bench clean
+.PHONY: demo test test-all fast lint docs bench clean
 
 demo: $(VENV)/test.ready
 	$(BIN)/sdeplug demo
 
 test: $(VENV)/test.ready
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST) -m "not thorough"
+
+test-all: $(VENV)/test.ready
+	$(PYTEST)
 
 fast: $(VENV)/test.ready
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(PYTEST) -m "not slow and not thorough"
 
 lint: $(VENV)/dev.ready
 	$(BIN)/ruff check .

@@ -61,6 +61,7 @@ def test_the_tables_are_those_of_the_registry(name):
     assert shown_parts()[name] == solver_table.parts()[name]().strip("\n") + "\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [each for each in PARTS if "errors" in each])
 def test_the_measured_errors_are_what_is_measured(name):
@@ -102,6 +103,7 @@ def test_every_picture_is_shown_and_every_function_of_them_makes_one():
     assert shown <= there
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_pictures_can_be_made(tmp_path):
     folder = tmp_path / "images"
@@ -113,7 +115,14 @@ def test_the_pictures_can_be_made(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [each for each in COMMANDS if not each.startswith("demo")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(each, marks=pytest.mark.thorough if each.startswith("check ") else ())
+        for each in COMMANDS
+        if not each.startswith("demo")
+    ],
+)
 def test_the_commands_run(line):
     page, arguments = COMMANDS[line]
     if "--pipeline" in arguments:  # the page writes or shows the file

@@ -73,7 +73,9 @@ def run_python(*arguments: str, folder: Path, path: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module", params=["example", "my-sampler"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("example", marks=pytest.mark.thorough), "my-sampler"]
+)
 def installed(request, tmp_path_factory):
     """(name, folder of the sources, folder where they were installed)"""
     pytest.importorskip("hatchling")

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from bundled import BRIEF, checks_of, sampled_checks_of
 from common import GaussianScore, normal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +42,6 @@ from sdeplug import (
     targets,
 )
 from sdeplug.targets import Gaussian
-from sdeplug.testing import parametrize_with_checks
 from sdeplug_adaptive import RowAdams, RowDopri5, RowImprovedEuler, RowTsit5
 from sdeplug_adaptive.pairs import DORMAND_PRINCE, TSITOURAS
 
@@ -53,14 +53,20 @@ COARSE = RowImprovedEuler(rtol=0.6, atol=0.3, first_step=0.1, longest_step=0.3)
 
 
 @pytest.mark.slow
-@parametrize_with_checks([RowTsit5(), RowAdams()])
-def test_the_harness(check):
+@checks_of([RowTsit5()])
+def test_conformance(check):
     check()
 
 
 @pytest.mark.slow
-@parametrize_with_checks([RowDopri5(), COARSE], fast=True)
-def test_the_contract(check):
+@checks_of([RowAdams(), RowDopri5(), COARSE], kept=BRIEF)
+def test_conformance_of_the_others(check):
+    check()
+
+
+@pytest.mark.slow
+@sampled_checks_of([RowTsit5(), RowAdams()])
+def test_conformance_by_sampling(check):
     check()
 
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from bundled import checks_of, sampled_checks_of
 from common import Cubic, GaussianScore, normal
 
 from sdeplug import (
@@ -57,7 +58,6 @@ close = torch.testing.assert_close
 SOLVERS = [entry.obj() for entry in registry().solvers().values() if entry.plugin == "exponential"]
 STAGED = [each for each in SOLVERS if isinstance(each, (ExpMidpoint, ExpHeun, ExpRK3))]
 VARIANTS = [
-    *STAGED,
     Adams(1, 0),
     Adams(4, 5),
     Adams(3, 3, knee=0.3),
@@ -77,14 +77,20 @@ def test_conformance(check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(VARIANTS, fast=True)
+@checks_of(STAGED)
+def test_conformance_of_stages(check):
+    check()
+
+
+@pytest.mark.slow
+@checks_of(VARIANTS, kept=())
 def test_conformance_of_variants(check):
     check()
 
 
 @pytest.mark.slow
-@parametrize_with_checks([Adams(), SASolver(), Auto()])
-def test_conformance_in_full(check):
+@sampled_checks_of([Adams(), SASolver(), Auto()])
+def test_conformance_by_sampling(check):
     check()
 
 

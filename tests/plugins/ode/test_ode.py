@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from bundled import sampled_checks_of
 from common import GaussianScore, normal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,8 +43,8 @@ def test_conformance(check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([Heun(), AdamsBashforth(4)])
-def test_conformance_in_full(check):
+@sampled_checks_of([Heun(), AdamsBashforth(4)])
+def test_conformance_by_sampling(check):
     check()
 
 

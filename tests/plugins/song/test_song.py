@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from bundled import sampled_checks_of
 from common import FALSE_ALARM, GaussianScore, normal
 from probing import Script, gentle, order_and_limit
 from scipy import stats
@@ -26,7 +27,13 @@ from sdeplug import (
     Uniform,
 )
 from sdeplug.targets import Gaussian, eight_gaussians
-from sdeplug.testing import exact_law, marginal_law, parametrize_with_checks, relative_error
+from sdeplug.testing import (
+    CHECKS,
+    exact_law,
+    marginal_law,
+    parametrize_with_checks,
+    relative_error,
+)
 from sdeplug_ode import AdamsBashforth, Heun
 from sdeplug_song import (
     Ancestral,
@@ -71,10 +78,14 @@ def test_conformance(check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [EulerMaruyama(), ReverseDiffusion(), Ancestral(), Langevin(), AnnealedLangevin()]
-)
-def test_conformance_in_full(check):
+@sampled_checks_of([EulerMaruyama(), AnnealedLangevin()], kept=CHECKS)
+def test_conformance_by_sampling(check):
+    check()
+
+
+@pytest.mark.slow
+@sampled_checks_of([ReverseDiffusion(), Ancestral(), Langevin()])
+def test_conformance_of_the_others_by_sampling(check):
     check()
 
 

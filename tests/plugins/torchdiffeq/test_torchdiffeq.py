@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from bundled import BRIEF, checks_of
 from common import GaussianScore, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,22 +85,22 @@ def test_conformance(check):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Functional iteration")  # of implicit Adams, in large steps
-@parametrize_with_checks(
-    [
-        *(each(1e-3, 1e-3) for each in (AdaptiveHeun, Dopri8, Bosh3)),
-        Fehlberg2(),
-        *RUNGE_KUTTA[:-1],
-        *ADAMS,
-    ],
-    fast=True,
-)
+@checks_of([*RUNGE_KUTTA[:-1], *ADAMS])
 def test_conformance_of_the_others(check):
     check()
 
 
 @pytest.mark.slow
-@parametrize_with_checks([Corrected(Dopri5(1e-3, 1e-3), AnnealedLangevin()), *SCIPY], fast=True)
-def test_conformance_composed(check):
+@checks_of(
+    [
+        *(each(1e-3, 1e-3) for each in (AdaptiveHeun, Dopri8, Bosh3)),
+        Fehlberg2(),
+        Corrected(Dopri5(1e-3, 1e-3), AnnealedLangevin()),
+        *SCIPY,
+    ],
+    kept=BRIEF,
+)
+def test_conformance_of_many_steps(check):
     check()
 
 

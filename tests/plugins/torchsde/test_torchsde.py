@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torchsde
+from bundled import BRIEF, checks_of
 from common import Cubic, GaussianScore, normal
 from probing import MEANS, VARIANCES, Script, errors, law_of
 
@@ -83,20 +84,27 @@ def run(seed=0):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
+@parametrize_with_checks([SRK()], fast=True)
+def test_conformance(check):
+    check()
+
+
+@pytest.mark.slow
+@checks_of([Euler(steps=3), Heun(), Midpoint(), ReversibleHeun()])
+def test_conformance_of_the_others(check):
+    check()
+
+
+@pytest.mark.slow
+@checks_of(
     [
-        SRK(),
         AdaptiveHeun(0.01, 0.01),
-        Euler(steps=3),
-        Heun(),
-        Midpoint(),
-        ReversibleHeun(),
         AdaptiveSRK(3e-3, 3e-3),
         OnGrid(Corrected(SRK(), Langevin()), LogSNR(5)),
     ],
-    fast=True,
+    kept=BRIEF,
 )
-def test_conformance(check):
+def test_conformance_of_many_steps(check):
     check()
 
 

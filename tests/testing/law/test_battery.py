@@ -49,6 +49,7 @@ def too_few(alarms: int, trials: int, rate: float) -> bool:
 UNIFORM = ("mean", "mode means", "energy", "covariance", "radius", "halves", "dilation")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "t"),

@@ -37,7 +37,6 @@ from sdeplug.testing.law import check_law_by_sampling
 from sdeplug_ode import RK4, Euler, Heun
 from sdeplug_song import (
     Ancestral,
-    AnnealedLangevin,
     EulerMaruyama,
     Hold,
     Langevin,
@@ -47,15 +46,12 @@ from sdeplug_song import (
 SDE = VPSDE()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # solvers of the song plugin, correctors too, pass it in its own tests
 @pytest.mark.parametrize(
     "solver",
     [
-        Ancestral(),
         RK4(),
-        Langevin(),
-        AnnealedLangevin(),
-        Corrected(ReverseDiffusion(), Langevin()),
+        pytest.param(Corrected(ReverseDiffusion(), Langevin()), marks=pytest.mark.thorough),
         OnGrid(Heun(), LogSNR(40)),
     ],
     ids=repr,
@@ -150,10 +146,10 @@ class Unsteady(Corrector):
 @pytest.mark.parametrize(
     "solver",
     [
-        Heard(through=Again),
-        Heard(through=Paired),
-        Narrow(),
-        Loud(),
+        pytest.param(Heard(through=Again), marks=pytest.mark.thorough),
+        pytest.param(Heard(through=Paired), marks=pytest.mark.thorough),
+        pytest.param(Narrow(), marks=pytest.mark.thorough),
+        pytest.param(Loud(), marks=pytest.mark.thorough),
         Unsteady(0.9),
     ],
     ids=["same noise", "antithetic", "a mode lost", "loud", "quiet"],
@@ -259,6 +255,7 @@ def test_distances_see_a_shift_and_have_a_floor():
     assert abs(energy_distance(z, y)) < 0.01
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("tau", [0.0, 0.03])
 def test_false_alarms_over_a_thousand_seeds(tau):
@@ -272,6 +269,7 @@ def test_false_alarms_over_a_thousand_seeds(tau):
     assert all(cell.verdict(seed).passed for seed in range(trials) if alarms[seed] < 1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_false_alarms_of_a_solver_that_is_exact_for_a_point():
     from sdeplug import ReverseSDE

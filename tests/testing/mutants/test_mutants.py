@@ -74,12 +74,14 @@ def test_a_mutant_is_killed(mutant):
     assert_killed(mutant)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", SLOW, ids=name)
 def test_a_mutant_is_killed_slowly(mutant):
     assert_killed(mutant)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("solver", RIGHT, ids=repr)
 def test_a_right_solver_passes(solver):
@@ -87,6 +89,7 @@ def test_a_right_solver_passes(solver):
     assert report.passed, str(report)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", EQUIVALENT, ids=name)
 def test_an_equivalent_variant_passes(variant):
@@ -109,6 +112,7 @@ def test_a_solver_without_a_mistake_is_as_it_was(solver):
     assert pickle.loads(pickle.dumps(spoilt)) == spoilt
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "mutant",
@@ -145,6 +149,7 @@ def test_the_table_of_equivalents_is_what_is_measured():
     assert mutant_table.shown()["equivalents"] == mutant_table.equivalents()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS[::16], ids=name)  # by all checks: most run for seconds
 def test_the_table_of_mutants_is_what_is_measured(mutant):
