@@ -111,14 +111,14 @@ class MissingExtraError(SdeplugError, ImportError):
     Args:
         what: what needs it.
         package: the package.
-        extra: the extra that brings it.
+        extra: the extra that brings it; "" where none does, because what the package asks for
+            goes with nothing else: it is then installed alone.
     """
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         self.what, self.package, self.extra = what, package, extra
-        super().__init__(
-            f'{what} needs {package}, which is not installed: pip install "sdeplug[{extra}]".'
-        )
+        words = f'"sdeplug[{extra}]"' if extra else f"--no-deps {package}"
+        super().__init__(f"{what} needs {package}, which is not installed: pip install {words}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.what, self.package, self.extra)

@@ -17,7 +17,7 @@ PARTS = (
     "sdeplug/py.typed",
     "sdeplug/targets/named.py",
     "sdeplug/testing/doors/checks.py",
-    "sdeplug/cli/templates/demo.html",
+    "sdeplug/cli/work/templates/demo.html",
     "sdeplug_song/langevin.py",
     "sdeplug_ode/adams.py",
     "sdeplug_foreign/from_azula.py",

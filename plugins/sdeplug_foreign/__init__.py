@@ -1,6 +1,7 @@
 """Samplers of other libraries on the same score: ``diffusers``, ``k-diffusion`` and ``azula``.
 
-Each is an optional extra of the same name, and is imported when it is used.
+Each is imported when it is used.  diffusers and azula are optional extras of the same name;
+k-diffusion is installed without what it depends on, since its samplers need none of it.
 """
 
 from __future__ import annotations

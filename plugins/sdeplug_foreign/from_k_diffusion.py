@@ -132,7 +132,7 @@ def sampling() -> ModuleType:
         return import_module(f"{_PRIVATE}.sampling")
     except ModuleNotFoundError as error:
         needed = (error.name or "k-diffusion").partition(".")[0]
-        raise MissingExtraError("foreign/k-diffusion", needed, "k-diffusion") from error
+        raise MissingExtraError("foreign/k-diffusion", needed, "") from error
 
 
 def _package(folders: list[str]) -> ModuleType:

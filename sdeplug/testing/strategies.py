@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the things that a solver meets; needs hypothesis (the extra ``test``).
+"""Hypothesis strategies for the things that a solver meets; needs hypothesis (the extra ``check``).
 
 They shrink towards what is simplest: the whole span, one step, few numbers, default options. ::
 
@@ -34,7 +34,7 @@ try:
     from hypothesis import strategies as st
     from hypothesis.strategies import SearchStrategy
 except ImportError as error:
-    raise MissingExtraError("sdeplug.testing.strategies", "hypothesis", "test") from error
+    raise MissingExtraError("sdeplug.testing.strategies", "hypothesis", "check") from error
 
 C = TypeVar("C", bound=Configured)
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 import sdeplug as sp
-from sdeplug.cli.main import main
 from sdeplug.testing import check_solver
 
 PLUGIN = """
@@ -34,21 +33,6 @@ def sdeplug_solvers():
 def load(path: Path) -> dict[str, np.ndarray]:
     with np.load(path) as file:
         return dict(file)
-
-
-@pytest.fixture
-def sdeplug(monkeypatch, tmp_path, capsys):
-    """Run a command in an empty folder: (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sdeplug", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture

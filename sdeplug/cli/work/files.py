@@ -78,6 +78,10 @@ def _rescued(path: Path, fill: Callable[[Path], object]) -> str:
 
 
 def _places(path: Path) -> Iterator[Path]:
-    """Free names beside the file, in the working directory, in the folder for temporary files."""
-    for folder in dict.fromkeys((path.absolute().parent, Path.cwd(), Path(tempfile.gettempdir()))):
+    """Free names beside the file, in the working directory, in the folder for temporary files.
+
+    What is there and no file is a device: its neighbours are devices too.
+    """
+    beside = () if path.exists() and not path.is_file() else (path.absolute().parent,)
+    for folder in dict.fromkeys((*beside, Path.cwd(), Path(tempfile.gettempdir()))):
         yield folder / f"{path.stem}-{os.getpid()}{path.suffix}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sdeplug.errors import ArgumentError, MissingExtraError, RunError
 from sdeplug.observers import Progress
 from sdeplug.options import options_of
 from sdeplug.pipeline import DEFAULT, Pipeline, Samples, whole_run
-from sdeplug.registry import named, named_grid, read_spec, split, target
+from sdeplug.registry import Spec, named, named_grid, read_spec, split, target
 from sdeplug.reverse import ReverseSDE
 from sdeplug.solvers import Integrator
 from sdeplug.targets import Target
@@ -142,7 +143,7 @@ def run(request: Request) -> None:
     pipeline = (
         request.pipeline.pipeline(aim)
         if isinstance(request.pipeline, Parts)
-        else Pipeline.from_spec(read_spec(request.pipeline), aim.score)
+        else Pipeline.from_spec(_spec(request.pipeline), aim.score)
     )
     samples = _sample(pipeline, aim, request)
     _write(samples, pipeline, request)
@@ -151,7 +152,15 @@ def run(request: Request) -> None:
     _picture(samples, aim, request.beside(".png"))
 
 
+def _spec(path: Path) -> Spec:
+    try:
+        return read_spec(path)
+    except ArgumentError as error:
+        raise ArgumentError("pipeline", error.value, error.allowed, error.hint) from error
+
+
 def _sample(pipeline: Pipeline, aim: Target, request: Request) -> Samples:
+    looked_on = sys.stderr.isatty()
     with Progress(to=pipeline.legs[-1].to) as bar:
         try:
             return pipeline.sample(
@@ -159,7 +168,7 @@ def _sample(pipeline: Pipeline, aim: Target, request: Request) -> Samples:
                 seed=request.seed,
                 dtype=request.place.torch_dtype,
                 device=request.place.device,
-                observers=(bar,),
+                observers=(bar,) if looked_on else (),
             )
         except RunError as error:
             if error.last is not None:

@@ -78,7 +78,7 @@ def parametrize_with_checks(
     try:
         import pytest
     except ImportError as error:
-        raise MissingExtraError("parametrize_with_checks", "pytest", "test") from error
+        raise MissingExtraError("parametrize_with_checks", "pytest", "check") from error
 
     expected = dict(expected_failures or {})
     checks = selected(fast)
@@ -98,7 +98,7 @@ def selected(fast: bool = False) -> tuple[Check, ...]:
         MissingExtraError: if hypothesis, which drives some of them, is missing.
     """
     if importlib.util.find_spec("hypothesis") is None:
-        raise MissingExtraError("sdeplug.testing", "hypothesis", "test")
+        raise MissingExtraError("sdeplug.testing", "hypothesis", "check")
     return FAST if fast else CHECKS
 
 
