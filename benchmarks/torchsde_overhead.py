@@ -111,7 +111,8 @@ def lines(quick: bool) -> Iterator[Line]:
         for what, name, to, most in (
             ("sde-euler over bare loop", "sde-euler", "bare", limit),
             ("sde-euler over torchsde by hand", "sde-euler", "hand", 1.1),
-            ("sde-euler on a grid over bare loop", "grid", "bare", None),
+            ("sde-euler on a grid over bare loop", "grid", "bare", limit),
+            ("sde-euler on a grid over a whole leg", "grid", "sde-euler", 1.1),
             ("torchsde by hand over bare loop", "hand", "bare", None),
             ("srk over torchsde by hand (diagonal)", "srk", "hand srk", 1.1),
             ("srk over bare loop", "srk", "bare", None),

@@ -24,7 +24,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from sdeplug import Claims, Integrator, ReverseSDE, Run, option
+from sdeplug import Advance, Claims, Integrator, ReverseSDE, Run, option
 from sdeplug_torchsde.clock import Clock
 from sdeplug_torchsde.memory import Memory
 from sdeplug_torchsde.method import (
@@ -66,8 +66,26 @@ class _Fixed(Integrator):
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in equal steps; reports the times between, where it knows them."""
+        return self._call(reverse, x, t, s, run).fixed()
+
+    def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
+        """Start a sequence of spans; single steps share what torchsde builds for each call."""
+        if self.steps > 1:
+            return super().begin(reverse, run)
+        calls: list[Call] = []
+
+        def advance(x: Tensor, t: float, s: float) -> Tensor:
+            if calls and calls[0].like(x):
+                calls[0].again(x, Clock.counting(t, s, 1))
+            else:
+                calls[:] = [self._call(reverse, x, t, s, run)]
+            return calls[0].step()
+
+        return advance
+
+    def _call(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Call:
         watch = Watch(run, Clock.counting(t, s, self.steps))
-        return Call(self.method, reverse, x, watch, Memory(1)).fixed()
+        return Call(self.method, reverse, x, watch, Memory(1))
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,12 @@ class _Stratonovich(_Fixed):
             return super().integrate(reverse, x, t, s, run)
         watch = Ledger(run, Clock.counting(t, s, self.steps))
         return Call(self.method, reverse, x, watch, Memory(1, alias=True)).with_adjoint()
+
+    def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
+        """As without adjoint; with it each span is a call."""
+        if not (self.adjoint and torch.is_grad_enabled()):
+            return super().begin(reverse, run)
+        return Integrator.begin(self, reverse, run)
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,7 @@ class Problem:
         watch: Watch,
         memory: Memory,
     ) -> None:
-        self.reverse, self.shape, self.clock = reverse, shape, watch.clock
-        self.watch, self.memory = watch, memory
+        self.reverse, self.shape, self.watch, self.memory = reverse, shape, watch, memory
         self.noise_type, self.sde_type = method.noise, method.calculus
         self._diagonal = method.noise == "diagonal"
 
@@ -81,13 +80,14 @@ class Problem:
             return known
         x = y.reshape(self.shape)
         self.watch.state(now, x)
-        drift = self.reverse.drift(x, self.clock.time(now)).reshape(y.shape) * -self.clock.unit
+        clock = self.watch.clock
+        drift = self.reverse.drift(x, clock.time(now)).reshape(y.shape) * -clock.unit
         self.memory.keep(now, y, drift)
         return drift
 
     def g(self, tau: Tensor, y: Tensor) -> Tensor | Multiple:
         """Diffusion, ``(B * D, 1, 1)`` for additive noise and ``(B * D, 1)`` for diagonal."""
-        g = self.reverse.diffusion(self.clock.time(float(tau)), y.reshape(self.shape))
+        g = self.reverse.diffusion(self.watch.clock.time(float(tau)), y.reshape(self.shape))
         if isinstance(g, Tensor):
             g = g.expand(self.shape).reshape(y.shape)
         if not self._diagonal:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from sdeplug import NonFiniteError, ReverseSDE
 from sdeplug_torchsde.area import AreaPath
+from sdeplug_torchsde.clock import Clock
 from sdeplug_torchsde.memory import Memory
 from sdeplug_torchsde.method import Method
 from sdeplug_torchsde.motion import Motion, OfPath, Source, Still
@@ -30,20 +34,56 @@ class Call:
     def __init__(
         self, method: Method, reverse: ReverseSDE, x: Tensor, watch: Watch, memory: Memory
     ) -> None:
-        self.method, self.x, self.y = method, x, x.reshape(-1, 1)
+        self.method, self.reverse, self.x, self.y = method, reverse, x, x.reshape(-1, 1)
         self.watch, self.memory = watch, memory
         self.problem = Problem(reverse, x.shape, method, watch, memory)
-        self.motion = Motion(self.y, method.area, self._source(reverse), watch)
-        self.span = torch.tensor([0.0, watch.clock.end], dtype=torch.float64)
+        self.motion = Motion(self.y, method.area, self._source(), watch)
 
-    def _source(self, reverse: ReverseSDE) -> Source:
+    @property
+    def span(self) -> Tensor:
+        """Both ends of the clock: float64, shape ``(2,)``, on the CPU."""
+        return torch.tensor([0.0, self.watch.clock.end], dtype=torch.float64, device="cpu")
+
+    def _source(self) -> Source:
         noise, clock, y = self.watch.run.noise, self.watch.clock, self.y
-        if not callable(reverse.stochasticity) and reverse.stochasticity == 0.0:
+        level = self.reverse.stochasticity
+        if not callable(level) and level == 0.0:
             return Still(y)
         like = self.x.detach()
         if self.method.area == "space-time":
             return AreaPath(lambda: noise.normal(like).reshape(y.shape), clock.unit)
         return OfPath(noise.brownian(like, clock.t, clock.s), clock, y.shape)
+
+    def like(self, x: Tensor) -> bool:
+        """Whether x could take the place of the state that this call starts from."""
+        mine = self.x
+        return (x.shape, x.dtype, x.device) == (mine.shape, mine.dtype, mine.device)
+
+    def again(self, x: Tensor, clock: Clock) -> None:
+        """Start from another state, on another span, with fresh noise."""
+        self.x, self.y, self.watch.clock = x, x.reshape(-1, 1), clock
+        self.memory.known.clear()
+        self.motion.source = self._source()
+
+    @cached_property
+    def solver(self) -> Any:
+        """What ``sdeint`` builds anew in every call, for :meth:`step`."""
+        from torchsde._core import base_sde, methods
+
+        kind = methods.select(method=self.method.name, sde_type=self.method.calculus)
+        return kind(
+            sde=base_sde.ForwardSDE(self.problem), bm=self.motion, dt=1.0, adaptive=False,
+            rtol=0.0, atol=0.0, dt_min=0.0, options={},
+        )  # fmt: skip
+
+    def step(self) -> Tensor:
+        """A single step, over the first unit of the clock, as :meth:`fixed` takes it.
+
+        The checks of ``sdeint`` and the solver that it builds cost twice as much as the step.
+        """
+        memory = self.solver.init_extra_solver_state(0.0, self.y)
+        end: Tensor = self.solver.step(0.0, 1.0, self.y, memory)[0]
+        return end.reshape(self.x.shape)
 
     def fixed(self) -> Tensor:
         """Steps of one unit of the clock."""

@@ -162,6 +162,35 @@ def test_it_gives_what_torchsde_gives(cls):
     close(cls(steps).integrate(REVERSE, x, T, S, Run(Script(draws))), wanted, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("cls", FIXED, ids=names)
+@pytest.mark.parametrize("noiseless_last", [False, True])
+def test_steps_of_a_grid_are_calls_of_torchsde_one_by_one(cls, noiseless_last, monkeypatch):
+    """To the bit, and without the calls, which cost more than the steps."""
+    grid, x = Uniform(4), normal(4, 3)
+    times, noise = grid.times(T, S, SDE), SharedNoise(0)
+    wanted = x
+    for t, s in pairwise(times):
+        silent = noiseless_last and s == S
+        wanted = cls().integrate(REVERSE, wanted, t, s, Run(Silence() if silent else noise))
+    monkeypatch.setattr(torchsde, "sdeint", None)
+    out = OnGrid(cls(), grid, noiseless_last).integrate(REVERSE, x, T, S, run())
+    assert torch.equal(out, wanted)
+
+
+@pytest.mark.parametrize("cls", FIXED, ids=names)
+def test_a_sequence_of_steps_takes_states_of_any_shape_and_keeps_gradients(cls):
+    noise = SharedNoise(0)
+    advance = cls().begin(REVERSE, Run(noise))
+    states = [normal(4, 3), normal(2, 3).float(), normal(2, 2, 2)]
+    for x in states:
+        start = x.clone().requires_grad_()
+        out = advance(start, T, S)
+        assert (out.shape, out.dtype) == (x.shape, x.dtype)
+        out.sum().backward()
+        assert start.grad is not None
+        assert start.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(("one", "other"), [(Milstein, Euler), (LogODE, Midpoint)], ids=names)
 def test_two_methods_are_others_where_the_noise_is_additive(one, other):
     x = normal(4, 3)
