@@ -1,4 +1,9 @@
-"""One run over the legs of a pipeline."""
+"""One run over the legs of a pipeline.
+
+Half precision is for the score model and for the samples.  The state in between is carried in
+float32: in float16 the numbers that a step is made of overflow where its result would not, and
+bfloat16 loses what a short step adds.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,8 @@ from sdeplug.observers import Guard
 from sdeplug.pipeline.leg import Leg, Samples
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Event, Observer, Run
-from sdeplug.score import Counted
+from sdeplug.score import Counted, InDtype
+from sdeplug.sde import in_float32
 from sdeplug.solvers import Integrator
 
 _LOOKS_ON_ACCELERATOR = 25  # a look waits for the device: rare there, at every event on the CPU
@@ -40,13 +46,18 @@ class Course:
         self.counted = Counted(reverse.score_model)
         self.reverse, self.legs = replace(reverse, score_model=self.counted), legs
         self.noise, self.observers = noise, observers
-        self.guard = Guard()
+        self.guard, self.dtype = Guard(), torch.float32
 
-    def run(self, x: Tensor, t: float) -> Samples:
+    def run(self, x: Tensor, t: float, dtype: torch.dtype) -> Samples:
         """Carry x from t through all legs; x has shape ``(B, *D)``.
 
+        Args:
+            x: state, shape ``(B, *D)``.
+            t: its time.
+            dtype: that of the samples, and of what the score model sees.
+
         Raises:
-            NonFiniteError: if a state is not finite.
+            NonFiniteError: if a state is not finite, in the dtype of the samples too.
             SolverError: if a solver returns something that is not a state.
         """
         try:
@@ -57,6 +68,9 @@ class Course:
 
     def _run(self, x: Tensor, t: float) -> Samples:
         begin = time.perf_counter()
+        self.dtype, x = dtype, in_float32(x)
+        if x.dtype != dtype:
+            self.counted.score_model = InDtype(self.counted.score_model, dtype)
         self.guard = Guard(1 if x.device.type == "cpu" else _LOOKS_ON_ACCELERATOR)
         self.guard.check(Event(t, x))
         run = Run(
@@ -69,6 +83,7 @@ class Course:
         for number, leg in enumerate(self.legs):
             x = self._advance(leg, x, t, replace(run, leg=number))
             t = leg.to
+        x = self._rounded(x, t)
         if x.is_cuda:
             torch.cuda.synchronize(x.device)
         seconds = time.perf_counter() - begin
@@ -86,6 +101,16 @@ class Course:
             raise self._located(error, leg, run.leg) from None
         run.report(leg.to, moved)
         return moved
+
+    def _rounded(self, x: Tensor, t: float) -> Tensor:
+        """x in the dtype of the samples."""
+        if x.dtype == self.dtype:
+            return x
+        try:
+            self.guard.check(Event(t, x.to(self.dtype), self.counted.nfe, len(self.legs) - 1))
+        except RunError as error:
+            raise self._located(error, self.legs[-1], len(self.legs) - 1) from None
+        return x.to(self.dtype)
 
     def _located(self, error: RunError, leg: Leg, number: int) -> RunError:
         """The same error with solver and leg, and with the score's part in it."""
@@ -105,10 +130,25 @@ class Course:
 
     def _advice(self, error: NonFiniteError) -> str:
         if error.last is not None and error.last_t is not None and error.last_t > 0.0:
+            most = torch.finfo(self.dtype).max
+            if not bool((error.last.abs() <= most).all()):
+                return (
+                    f"The state is beyond {most:g}, the largest number of {self.dtype}: take "
+                    "dtype=torch.bfloat16 or torch.float32."
+                )
             score = self.reverse.score(error.last, error.last_t)
             if not bool(score.isfinite().all()):
-                return "The score model itself is not finite at the last finite state."
+                return f"The score model itself is not finite at the last finite state.{self._cure}"
         return "Use smaller steps, or an adaptive solver." if error.step is None else ""
+
+    @property
+    def _cure(self) -> str:
+        if self.dtype != torch.float16:
+            return ""
+        return (
+            " It runs in torch.float16, whose largest number is 65504: take dtype=torch.bfloat16, "
+            "or torch.float32 with InDtype(network, torch.float16) inside the score."
+        )
 
 
 def _nothing() -> None:

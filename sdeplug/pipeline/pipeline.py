@@ -83,7 +83,8 @@ class Pipeline:
             x: state to start from, instead of a draw from the prior; it keeps its own dtype
                 and device.
             t: time to start from, with ``x``; default T.
-            dtype: dtype of the samples, or its name.
+            dtype: dtype of the samples, or its name, and of what the score model sees.  Between its
+                calls the state is carried, and shown to observers, in float32 at least.
             device: device of the samples.
             observers: who sees the states on the way; one, or several.
             grad: whether the samples keep the graph that leads back to ``x`` and to the
@@ -104,13 +105,14 @@ class Pipeline:
             if x is None:
                 if start != forward.T:
                     raise ArgumentError("x", x, f"a state at t = {t}", "The prior is a state at T.")
-                x = forward.prior(
-                    size, source, arguments.checked_dtype(dtype), arguments.checked_device(device)
-                )
+                kept = arguments.checked_dtype(dtype)
+                wide = torch.promote_types(kept, torch.float32)
+                x = forward.prior(size, source, wide, arguments.checked_device(device))
             else:
                 x = arguments.checked_start(x, size)
+                kept = x.dtype
                 source = source if noise is not None else source.stream(f"from t = {start!r}")
-            return Course(self.reverse, self.legs, source, watching).run(x, start)
+            return Course(self.reverse, self.legs, source, watching).run(x, start, kept)
 
     def to_spec(self) -> Spec:
         """The pipeline without its score model as plain data, for JSON and TOML.

@@ -24,7 +24,7 @@ from torch import Tensor
 from sdeplug.errors import PairingError
 from sdeplug.score.checked import checked
 from sdeplug.score.model import error_of, for_rows
-from sdeplug.sde import LinearSDE, expand
+from sdeplug.sde import LinearSDE, expand, in_float32
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class _Reparametrised(ABC):
             ScoreModelError: if the network returns anything but a tensor of the shape of x.
         """
         output = checked(self.network(x, t), x, type(self).__name__)
-        return self._score(x, output, t.to(torch.float64)).to(x.dtype)
+        wide = in_float32(x)
+        return self._score(wide, output.to(wide.dtype), t.to(torch.float64)).to(x.dtype)
 
     @property
     def error(self) -> float | None:
@@ -96,7 +97,7 @@ class FromDenoiser(_Reparametrised):
 
     def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
         precision = self.sde.sigma(t).pow(-2)
-        alpha = self._like(self.sde.log_alpha(t).exp(), x)
+        alpha = self._like(self.sde.alpha(t), x)
         return (alpha * output - x) * self._like(precision, x)
 
 
@@ -107,7 +108,7 @@ class FromVelocity(_Reparametrised):
     """
 
     def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        alpha, sigma = self.sde.log_alpha(t).exp(), self.sde.sigma(t)
+        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
         norm = alpha.square() + sigma.square()
         return x * self._like(-1.0 / norm, x) - output * self._like(alpha / (sigma * norm), x)
 

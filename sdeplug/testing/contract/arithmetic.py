@@ -1,17 +1,22 @@
-"""Tier 0, the contract: precision and gradients."""
+"""Tier 0, the contract: precision, half precision and gradients."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
-from sdeplug.testing.bench import Solver
-from sdeplug.testing.contract.calls import Call, calls, explore
-from sdeplug.testing.findings import Finding, demand
+from sdeplug.sde import VESDE, VPSDE
+from sdeplug.testing.bench import Solver, jumps
+from sdeplug.testing.contract.calls import Call, calls, explore, working
+from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 _SINGLE = 1e-4  # of the size of the state: a thousand roundings of float32 in a row
 _TOLERANCE = 1e-2  # where other steps are chosen in another dtype
+_ROUNDINGS = 16.0  # of a score in half precision that may add up in one call
+_FREE = 0.1  # where the rounding decides how long the steps are
+_HALVES = (torch.float16, torch.bfloat16)
+_WIDE = (VPSDE(), VESDE(sigma_max=1000.0))
 _NUDGE = 1e-5
 
 
@@ -33,6 +38,52 @@ def check_precision(solver: Solver) -> Finding:
         )
 
     return explore(calls(solver), test)
+
+
+def check_half_precision(solver: Solver) -> Finding:
+    """With a score in half precision it gives what it gives with one in float32, to rounding.
+
+    The score sees x in float16 or bfloat16 and answers in it, as a pipeline in half precision
+    has it; the state is in float32.  Noise levels go up to 1000, whose square float16 cannot
+    hold.
+    """
+    known = [type(sde) for sde in working(solver)]
+    fitting = [sde for sde in _WIDE if type(sde) in known]
+    if not fitting:
+        raise NotApplicable("it works with neither VP nor VE")
+    free = solver.claims.evaluations is None
+    if free:
+        calls(solver, level=0.0)  # with noise another step may mean another path
+    # A tolerance that the rounding does not meet makes short steps, many of them in bfloat16.
+    least, span, halves = (_FREE, 0.02, _HALVES[:1]) if free else (0.0, 0.1, _HALVES)
+    for sde in fitting:
+        end = 0.0 if jumps(solver) else (1.0 - span) * sde.T
+        call = Call(sde, sde.T, end, dtype=torch.float32, level=0.0 if free else 1.0)
+        with torch.no_grad():
+            wide = call.apply(solver)
+            size = float(torch.maximum(wide.abs().max(), call.state().abs().max()))
+            for dtype in halves:
+                rounded = call.apply(solver, score=_Rounded(call, dtype))
+                gap = float((rounded - wide).abs().max()) / size
+                demand(
+                    gap <= max(least, _ROUNDINGS * torch.finfo(dtype).eps),
+                    f"with a score in {dtype} it is off by {gap:.2g} of the size of the state: "
+                    f"do not divide differences of scores by small numbers ({call})",
+                )
+    names = " and ".join(str(dtype).removeprefix("torch.") for dtype in halves)
+    return Finding(f"{names}, on " + " and ".join(type(sde).__name__ for sde in fitting))
+
+
+@dataclass(frozen=True)
+class _Rounded:
+    """The score of a call as a network in half precision would give it."""
+
+    call: Call
+    dtype: torch.dtype
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        seen = x.to(self.dtype).to(x.dtype)
+        return self.call.score(seen, t).to(self.dtype).to(x.dtype)
 
 
 def check_gradient(solver: Solver) -> Finding:
@@ -72,5 +123,5 @@ def _slope(solver: Solver, call: Call, direction: torch.Tensor) -> float:
     return float((gradient * direction).sum())
 
 
-CHECKS = (check_precision, check_gradient)
+CHECKS = (check_precision, check_half_precision, check_gradient)
 """The checks of this module."""

@@ -292,6 +292,13 @@ def _in_half(right, reverse, x, t, s, run):
     return right(x.half().to(x.dtype) if x.dtype == torch.float32 else x)
 
 
+def _differences(right, reverse, x, t, s, run):
+    """A step of higher order, by the slope of the score in time."""
+    early, slope = t - 1e-3 * (t - s), reverse.score(x, t)
+    slope = (slope - reverse.score(x, early)) / (t - early) if t > s else slope
+    return right(x) - (t - s) ** 2 * reverse.diffusion(t) ** 2 * slope
+
+
 EVALUATIONS_2 = {"claims": Claims(order=1, evaluations=2)}
 WRONG = [
     ("check_value", Mutable(), "frozen=True"),
@@ -341,6 +348,7 @@ WRONG = [
     ("check_directions", DownOnly(), "up in time"),
     ("check_directions", AsksAhead(), "asked for at"),
     ("check_precision", wrong(_in_half), "float32"),
+    ("check_half_precision", wrong(_differences), "differences of scores"),
     ("check_gradient", wrong(_no_grad), "no gradient"),
     ("check_gradient", wrong(_partly_detached), "detached"),
 ]
