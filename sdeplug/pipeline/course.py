@@ -34,6 +34,7 @@ class Course:
         legs: the legs, checked.
         noise: the only source of randomness.
         observers: who sees the states on the way.
+        dtype: that of the samples, and of what the score model sees.
     """
 
     def __init__(
@@ -42,35 +43,29 @@ class Course:
         legs: tuple[Leg, ...],
         noise: NoiseSource,
         observers: tuple[Observer, ...],
+        dtype: torch.dtype,
     ) -> None:
-        self.counted = Counted(reverse.score_model)
+        model, half = reverse.score_model, dtype.itemsize < torch.float32.itemsize
+        self.counted = Counted(InDtype(model, dtype) if half else model)
         self.reverse, self.legs = replace(reverse, score_model=self.counted), legs
         self.noise, self.observers = noise, observers
-        self.guard, self.dtype = Guard(), torch.float32
+        self.guard, self.dtype = Guard(), dtype
 
-    def run(self, x: Tensor, t: float, dtype: torch.dtype) -> Samples:
+    def run(self, x: Tensor, t: float) -> Samples:
         """Carry x from t through all legs; x has shape ``(B, *D)``.
-
-        Args:
-            x: state, shape ``(B, *D)``.
-            t: its time.
-            dtype: that of the samples, and of what the score model sees.
 
         Raises:
             NonFiniteError: if a state is not finite, in the dtype of the samples too.
             SolverError: if a solver returns something that is not a state.
         """
         try:
-            return self._run(x, t)
+            return self._run(in_float32(x), t)
         finally:
             for each in self.observers:
                 getattr(each, "ended", _nothing)()
 
     def _run(self, x: Tensor, t: float) -> Samples:
         begin = time.perf_counter()
-        self.dtype, x = dtype, in_float32(x)
-        if x.dtype != dtype:
-            self.counted.score_model = InDtype(self.counted.score_model, dtype)
         self.guard = Guard(1 if x.device.type == "cpu" else _LOOKS_ON_ACCELERATOR)
         self.guard.check(Event(t, x))
         run = Run(
@@ -106,11 +101,12 @@ class Course:
         """x in the dtype of the samples."""
         if x.dtype == self.dtype:
             return x
+        rounded, leg = x.to(self.dtype), len(self.legs) - 1
         try:
-            self.guard.check(Event(t, x.to(self.dtype), self.counted.nfe, len(self.legs) - 1))
+            self.guard.check(Event(t, rounded, self.counted.nfe, leg))
         except RunError as error:
-            raise self._located(error, self.legs[-1], len(self.legs) - 1) from None
-        return x.to(self.dtype)
+            raise self._located(error, self.legs[-1], leg) from None
+        return rounded
 
     def _located(self, error: RunError, leg: Leg, number: int) -> RunError:
         """The same error with solver and leg, and with the score's part in it."""
@@ -129,13 +125,13 @@ class Course:
         )
 
     def _advice(self, error: NonFiniteError) -> str:
+        most = torch.finfo(self.dtype).max
+        if error.last is not None and not bool((error.last.abs() <= most).all()):
+            return (
+                f"The state is beyond {most:g}, the largest number of {self.dtype}: take "
+                "dtype=torch.bfloat16 or torch.float32."
+            )
         if error.last is not None and error.last_t is not None and error.last_t > 0.0:
-            most = torch.finfo(self.dtype).max
-            if not bool((error.last.abs() <= most).all()):
-                return (
-                    f"The state is beyond {most:g}, the largest number of {self.dtype}: take "
-                    "dtype=torch.bfloat16 or torch.float32."
-                )
             score = self.reverse.score(error.last, error.last_t)
             if not bool(score.isfinite().all()):
                 return f"The score model itself is not finite at the last finite state.{self._cure}"

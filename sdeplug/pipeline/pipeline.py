@@ -112,7 +112,7 @@ class Pipeline:
                 x = arguments.checked_start(x, size)
                 kept = x.dtype
                 source = source if noise is not None else source.stream(f"from t = {start!r}")
-            return Course(self.reverse, self.legs, source, watching).run(x, start, kept)
+            return Course(self.reverse, self.legs, source, watching, kept).run(x, start)
 
     def to_spec(self) -> Spec:
         """The pipeline without its score model as plain data, for JSON and TOML.
