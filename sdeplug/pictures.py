@@ -91,7 +91,9 @@ def image_sheet(axes: Axes, x: Tensor, columns: int | None = None) -> None:
     """Images in [-1, 1] of shape ``(B, C, H, W)`` side by side."""
     columns = columns or math.ceil(math.sqrt(len(x)))
     rows = math.ceil(len(x) / columns)
-    blank = torch.full((rows * columns - len(x), *x.shape[1:]), -1.0, dtype=x.dtype)
+    blank = torch.full(
+        (rows * columns - len(x), *x.shape[1:]), -1.0, dtype=x.dtype, device=x.device
+    )
     tiles = torch.cat((x, blank)).clamp(-1.0, 1.0)
     tiles = torch.nn.functional.pad(tiles, (0, 1, 0, 1), value=-1.0)
     channels, height, width = tiles.shape[1:]
@@ -129,7 +131,7 @@ def filmstrip(
     panels = np.atleast_1d(figure.subplots(1, len(states)))
     for axes, x, t in zip(panels, states, times, strict=True):
         half = 1.15 * float(x.abs().max())
-        line = torch.linspace(-half, half, 160, dtype=torch.float64)
+        line = torch.linspace(-half, half, 160, dtype=torch.float64, device="cpu")
         mesh = torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).reshape(-1, 2)
         density = target.log_prob(mesh, t, sde).reshape(160, 160).exp()
         axes.contourf(line, line, density, levels=14, cmap="BuPu")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from sdeplug.noise import NoiseSource
@@ -68,6 +70,16 @@ class Run:
     leg: int = 0
     count: Callable[[], int] = _uncounted
     select: Callable[[Tensor | None, int], None] = _unselected
+
+    def home(self, x: Tensor) -> AbstractContextManager[object]:
+        """A block in which torch's default device is that of x.
+
+        For a solver that calls a library which makes tensors without saying where, since the
+        default of the process, :func:`torch.set_default_device`, may be another device.
+        """
+        default = torch.empty(0).device
+        usual = default.type == "cpu" or default == x.device
+        return nullcontext() if usual else x.device
 
     def report(self, t: float, x: Tensor, times: Tensor | None = None) -> None:
         """Show (t, x) to every observer.

@@ -181,3 +181,29 @@ def test_the_core_takes_no_loose_keywords(file):
 @pytest.mark.parametrize("file", [*FILES, *PLUGINS], ids=label)
 def test_a_file_fits_in_the_head(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+FACTORIES = set(
+    "tensor as_tensor zeros ones empty full eye arange linspace logspace rand randn randint".split()
+)
+MAY_ASK_FOR_THE_DEFAULT = {"run"}  # Run.home
+
+
+@pytest.mark.parametrize("file", [*FILES, *PLUGINS], ids=label)
+def test_a_new_tensor_says_of_which_dtype_it_is_and_where(file):
+    """Or it would depend on torch.set_default_dtype and torch.set_default_device."""
+    made = [
+        node
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "torch"
+        and node.func.attr in FACTORIES
+    ]
+    loose = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in made
+        if not {"dtype", "device"} <= {each.arg for each in node.keywords}
+    ]
+    assert not loose or file.stem in MAY_ASK_FOR_THE_DEFAULT, loose

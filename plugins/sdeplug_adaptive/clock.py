@@ -133,7 +133,7 @@ def _schedule(sde: LinearSDE, t: float, s: float) -> Tensor:
 def _spread(reverse: ReverseSDE, schedule: Tensor) -> Tensor:
     """Z at the nodes, from a negative number to 0."""
     times, log_ratio = schedule[:, 0], schedule[:, 1]
-    zeta = torch.as_tensor(reverse.level(times), dtype=torch.float64).square()
+    zeta = torch.as_tensor(reverse.level(times), dtype=torch.float64, device="cpu").square()
     areas = 0.5 * log_ratio.diff() * (zeta[1:] + zeta[:-1])
     sums = torch.cat((areas.new_zeros(1), areas.cumsum(0)))
     return sums - sums[-1]

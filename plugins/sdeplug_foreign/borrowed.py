@@ -116,7 +116,7 @@ class Passage:
         k = min(near, key=lambda k: abs(self.ratios[k] - ratio))
         if abs(self.ratios[k] - ratio) <= self.rounding * ratio:
             return self.times[k]
-        log_snr = torch.tensor(-2.0 * math.log(ratio), dtype=torch.float64)
+        log_snr = numbers((-2.0 * math.log(ratio),))
         with self.replaced.asleep():
             time = float(self.reverse.linear.time_at(log_snr))
         return min(max(time, self.times[-1]), self.times[0])
@@ -167,9 +167,10 @@ class Borrowed(Integrator):
         noise = run.noise if level else Silence()
         replaced = Replaced(noise)
         passage = Passage(reverse, times, ratios, noise, level, x.dtype, replaced)
-        carry = self._prepared(passage)
-        with replaced:
-            return carry(x.to(working(x.dtype))).to(x.dtype)
+        with run.home(x):
+            carry = self._prepared(passage)
+            with replaced:
+                return carry(x.to(working(x.dtype))).to(x.dtype)
 
     @abstractmethod
     def _prepared(self, passage: Passage) -> Callable[[Tensor], Tensor]:

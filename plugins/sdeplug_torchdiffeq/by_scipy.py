@@ -46,7 +46,11 @@ class _ByScipy(FlowIntegrator):
         if t == s or not y.numel():
             return y
         asked = _Asked(field, y, span, self.max_evaluations)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):  # what overflows is told below
+        with (
+            run.home(y),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+        ):  # what overflows is told below
             # torchdiffeq hands on a min_step, which these methods of scipy do not have.
             warnings.filterwarnings("ignore", "The following arguments have no effect")
             solution = self._solved(asked, y.double(), span)

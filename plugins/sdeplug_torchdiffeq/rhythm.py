@@ -29,11 +29,16 @@ def rhythm(method: str, adaptive: bool) -> Rhythm:
         method: its name in torchdiffeq.
         adaptive: whether it chooses its steps.
     """
+    with torch.device("cpu"):  # tensors that torchdiffeq makes when it is imported, too
+        return _heard(method, adaptive)
+
+
+def _heard(method: str, adaptive: bool) -> Rhythm:
     from torchdiffeq import odeint
 
     listener = _Listener()
     steps = 1 if adaptive else _STEPS
-    times = torch.arange(0.0, steps + 1.0, dtype=torch.float64)
+    times = torch.arange(0.0, steps + 1.0, dtype=torch.float64, device="cpu")
     ends = times[[0, -1]]
     options = (
         {"first_step": 1.0, "step_t": ends[1:]}
@@ -41,7 +46,13 @@ def rhythm(method: str, adaptive: bool) -> Rhythm:
         else {"grid_constructor": lambda field, y, t: times}
     )
     with torch.no_grad():
-        odeint(listener, torch.zeros(1, dtype=torch.float64), ends, method=method, options=options)
+        odeint(
+            listener,
+            torch.zeros(1, dtype=torch.float64, device="cpu"),
+            ends,
+            method=method,
+            options=options,
+        )
     first, *others = heard = tuple(tuple(map(_snapped, each)) for each in listener.steps)
     return (first,) if all(_alike(first, each) for each in others) else heard
 

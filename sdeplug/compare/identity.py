@@ -77,7 +77,10 @@ def _score(pipeline: Pipeline, target: Target) -> str:
         t = sde.eps + place * (sde.T - sde.eps)
         x = Truth(target, sde, t).draws(_ROWS, "identity").float()
         with torch.no_grad():
-            found += [reverse.score(x, t), torch.tensor(reverse.level(t))]
+            found += [
+                reverse.score(x, t),
+                torch.tensor(reverse.level(t), dtype=torch.float32, device="cpu"),
+            ]
     return _digest(*found)
 
 

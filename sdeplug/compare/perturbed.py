@@ -85,7 +85,7 @@ class PerturbedScore(Configured):
         drawn = self._memo.get(key)
         if drawn is None:
             noise, dimension = stream(self.seed, "score error"), like.shape[1] - 1
-            blank = torch.empty(dimension, self.features, dtype=torch.float64)
+            blank = torch.empty(dimension, self.features, dtype=torch.float64, device="cpu")
             spatial = noise.normal(blank) / math.sqrt(dimension)
             frequencies = torch.cat((spatial, noise.normal(blank[:1])))
             phases = 2.0 * math.pi * torch.special.ndtr(noise.normal(blank[0]))

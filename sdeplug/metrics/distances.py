@@ -75,7 +75,7 @@ def bures_wasserstein(mean: Tensor, covariance: Tensor, other: tuple[Tensor, Ten
 
 def unit_vectors(noise: NoiseSource, count: int, dimension: int) -> Tensor:
     """Uniform directions: float64, shape ``(count, dimension)``."""
-    axes = noise.normal(torch.empty(count, dimension, dtype=torch.float64))
+    axes = noise.normal(torch.empty(count, dimension, dtype=torch.float64, device="cpu"))
     unit: Tensor = axes / axes.norm(dim=1, keepdim=True)
     return unit
 
@@ -113,8 +113,8 @@ def mixture_quantiles(weights: Tensor, means: Tensor, stds: Tensor, n: int) -> T
     Returns:
         float64, shape ``(P, n)``, rising along the rows.
     """
-    levels = (torch.arange(n, dtype=torch.float64) + 0.5) / n
-    offsets = torch.linspace(-_REACH, _REACH, _NODES, dtype=torch.float64)
+    levels = (torch.arange(n, dtype=torch.float64, device="cpu") + 0.5) / n
+    offsets = torch.linspace(-_REACH, _REACH, _NODES, dtype=torch.float64, device="cpu")
     rows = []
     for mean, std in zip(means.T, stds.T, strict=True):
         nodes = (mean[:, None] + std[:, None] * offsets).flatten().sort().values

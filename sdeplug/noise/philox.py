@@ -30,12 +30,13 @@ def philox(counter: Tensor, key: int) -> Tensor:
     """
     ones = (1,) * (counter.ndim - 1)
     device = counter.device
-    multipliers = torch.tensor(_MULTIPLIERS, device=device).reshape(2, *ones)
+    multipliers = torch.tensor(_MULTIPLIERS, dtype=torch.int64, device=device).reshape(2, *ones)
     keys = torch.tensor(
         [
             [(word + i * weyl) & _MASK for word, weyl in zip((key, key >> 32), _WEYL, strict=True)]
             for i in range(_ROUNDS)
         ],
+        dtype=torch.int64,
         device=device,
     ).reshape(_ROUNDS, 2, *ones)
     even, odd = counter[0::2], counter[1::2]
@@ -62,7 +63,7 @@ def normals(key: int, rows: Tensor, draws: Tensor, count: int) -> Tensor:
         float64, shape ``(*broadcast(rows, draws), count)``.
     """
     rows, draws = torch.broadcast_tensors(rows.unsqueeze(-1), draws.unsqueeze(-1))
-    blocks = torch.arange((count + 3) // 4, device=rows.device)
+    blocks = torch.arange((count + 3) // 4, dtype=torch.int64, device=rows.device)
     low, high = rows & _MASK, (rows >> 32) & _MASK
     counter = torch.stack(torch.broadcast_tensors(blocks, draws, low, high))
     uniform = philox(counter, key).to(torch.float64).add_(0.5).mul_(2.0**-32)

@@ -146,7 +146,7 @@ class PerSampleNoise(NoiseSource):
             ArgumentError: unless ``like`` has as many rows as there are ids.
         """
         rows = self._rows(like)
-        draw = torch.tensor(self._draws, device=like.device)
+        draw = torch.tensor(self._draws, dtype=torch.int64, device=like.device)
         self._draws += 1
         values = normals(self._key, rows, draw, like[0].numel())
         return values.to(like.dtype).reshape(like.shape)
@@ -165,7 +165,7 @@ class PerSampleNoise(NoiseSource):
                 f"one number for each row of x, whose shape is {tuple(like.shape)}",
                 "Give as many seeds as there are samples.",
             )
-        return torch.tensor(self.ids, device=like.device)
+        return torch.tensor(self.ids, dtype=torch.int64, device=like.device)
 
 
 class Silence(NoiseSource):

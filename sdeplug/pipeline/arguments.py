@@ -94,7 +94,7 @@ def checked_device(device: object) -> torch.device:
     """
     try:
         found: torch.device = torch.device(device)  # type: ignore[call-overload]
-        torch.zeros(1, device=found).cpu()
+        torch.zeros(1, dtype=torch.float32, device=found).cpu()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as cause:
         why = str(cause).strip().partition("\n")[0].partition(". ")[0].rstrip(".!")
         raise ArgumentError("device", device, "a device that torch has here", f"{why}.") from None

@@ -44,7 +44,7 @@ class Chunked(Wrapper):
         """The score by way of the model, chunk by chunk."""
         if len(x) <= self.size:
             return model(x, t)
-        chunks = torch.arange(len(x), device="cpu").split(self.size)
+        chunks = torch.arange(len(x), dtype=torch.int64, device="cpu").split(self.size)
         scores = []
         for rows in chunks:
             some = slice(int(rows[0]), int(rows[-1]) + 1)

@@ -63,7 +63,12 @@ class GaussianMixture(Target):
                     "std", None, "given when covariances and factors are not",
                     "std=0.0 makes point masses.",
                 )  # fmt: skip
-            share = read.weights(torch.ones(count) if weights is None else weights, count)
+            share = read.weights(
+                torch.ones(count, dtype=torch.float64, device="cpu")
+                if weights is None
+                else weights,
+                count,
+            )
             floor = read.floor(0.0 if std is None else std, count)
             home = Components.build(share, centers, basis, spectrum, floor)
         self._on = {torch.device("cpu"): home}

@@ -53,7 +53,9 @@ def mixture_64() -> GaussianMixture:
         rotation = cosines.T - 2.0 * torch.outer(cosines.T @ normal, normal)
         factors.append(rotation * spectrum.roll(6 * k).sqrt())
     return GaussianMixture(
-        torch.arange(2.0, 12.0, device="cpu"), 6.0 * cosines[:10], factors=torch.stack(factors)
+        torch.arange(2.0, 12.0, dtype=torch.float64, device="cpu"),
+        6.0 * cosines[:10],
+        factors=torch.stack(factors),
     )
 
 

@@ -31,8 +31,8 @@ SPECTRUM = (0.01, 0.1, 0.25, 1.0, 4.0)
 
 def gaussian(spectrum: Sequence[float] = SPECTRUM) -> Gaussian:
     """A Gaussian with the given variances on the axes, off the origin."""
-    mean = torch.linspace(-1.0, 1.0, len(spectrum), dtype=torch.float64)
-    return Gaussian(mean, torch.diag(torch.tensor(spectrum, dtype=torch.float64)))
+    mean = torch.linspace(-1.0, 1.0, len(spectrum), dtype=torch.float64, device="cpu")
+    return Gaussian(mean, torch.diag(torch.tensor(spectrum, dtype=torch.float64, device="cpu")))
 
 
 def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> ScoreModel:
@@ -43,7 +43,7 @@ def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> Scor
 @remembered(16)  # checks ask for the same ones, at the same times
 def _gaussian_score(sde: LinearSDE, spectrum: tuple[float, ...]) -> ScoreModel:
     mean = gaussian(spectrum).mean
-    variance = torch.tensor(spectrum, dtype=torch.float64)
+    variance = torch.tensor(spectrum, dtype=torch.float64, device="cpu")
 
     @lru_cache(maxsize=4096)
     def law(t: float) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,7 @@ def spread(values: Sequence[float], x: Tensor) -> float | Tensor:
     """One number for all rows of x as it is, others in the shape ``(B, 1, ..., 1)``: float64."""
     if len(values) == 1:
         return values[0]
-    return torch.tensor(values, dtype=torch.float64).reshape(-1, *[1] * (x.ndim - 1))
+    return torch.tensor(values, dtype=torch.float64, device="cpu").reshape(-1, *[1] * (x.ndim - 1))
 
 
 _VP = VPSDE()
@@ -125,7 +125,9 @@ class DiagonalVP(ForwardSDE):
 
     def moments(self, t: float, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Means and variances of the coordinates at time t, from those at 0: shape ``(D,)``."""
-        means, variances = self._moments(torch.tensor([t], dtype=torch.float64), mean, variance)
+        means, variances = self._moments(
+            torch.tensor([t], dtype=torch.float64, device="cpu"), mean, variance
+        )
         return means[0], variances[0]
 
     def score(self, mean: Tensor, variance: Tensor) -> ScoreModel:
@@ -138,7 +140,9 @@ class DiagonalVP(ForwardSDE):
         return score
 
     def _moments(self, t: Tensor, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-        decay = _VP.log_alpha(t)[..., None] * torch.tensor(self.rates, dtype=torch.float64)
+        decay = _VP.log_alpha(t)[..., None] * torch.tensor(
+            self.rates, dtype=torch.float64, device="cpu"
+        )
         kept = (2.0 * decay).exp()
         return decay.exp() * mean, kept * variance - torch.expm1(2.0 * decay)
 
@@ -150,7 +154,9 @@ class DiagonalVP(ForwardSDE):
 def rotation() -> Tensor:
     """An orthogonal matrix that mixes all five coordinates: float64, shape ``(5, 5)``."""
     generator = torch.Generator().manual_seed(0)
-    axes: Tensor = torch.linalg.qr(torch.randn(5, 5, generator=generator, dtype=torch.float64))[0]
+    axes: Tensor = torch.linalg.qr(
+        torch.randn(5, 5, generator=generator, dtype=torch.float64, device="cpu")
+    )[0]
     return axes
 
 
@@ -234,7 +240,7 @@ def apply(
 
 def state(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
     """A reproducible state of the given shape."""
-    return SharedNoise(1).normal(torch.empty(shape, dtype=torch.float64)).to(dtype)
+    return SharedNoise(1).normal(torch.empty(shape, dtype=torch.float64, device="cpu")).to(dtype)
 
 
 def rows(count: int, seed: int = 0) -> Run:
@@ -244,7 +250,9 @@ def rows(count: int, seed: int = 0) -> Run:
 
 def alternating(steps: int, t: float, s: float, sde: LinearSDE) -> At:
     """A grid in log-SNR whose steps have lengths h, 2h, h, 2h, ..."""
-    lengths = torch.tensor([1.0, 2.0], dtype=torch.float64).repeat((steps + 1) // 2)[:steps]
+    lengths = torch.tensor([1.0, 2.0], dtype=torch.float64, device="cpu").repeat((steps + 1) // 2)[
+        :steps
+    ]
     ends = lengths.cumsum(0) / lengths.sum()
     start, end = sde.at(t).log_snr, sde.at(s).log_snr
     return At(tuple(sde.time_at(start + ends[:-1] * (end - start)).tolist()))

@@ -221,7 +221,7 @@ def _leaves(family: type[Configured]) -> list[Configured]:
 
 
 def _state(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> Tensor:
-    return SharedNoise(seed).normal(torch.empty(shape, dtype=torch.float64)).to(dtype)
+    return SharedNoise(seed).normal(torch.empty(shape, dtype=torch.float64, device="cpu")).to(dtype)
 
 
 @lru_cache(maxsize=16)

@@ -174,7 +174,13 @@ def _plain_langevin(reverse: ReverseSDE, t: float, seed: int) -> Samples:
     langevin = solver("song/annealed-langevin", snr=_SNR, steps=_SWEEPS)
     counted = Counted(reverse.score_model)
     noise = SharedNoise(seed)
-    x = 16.0 * torch.special.ndtr(noise.normal(torch.empty(_POINTS, 2))) - 8.0
+    x = (
+        16.0
+        * torch.special.ndtr(
+            noise.normal(torch.empty(_POINTS, 2, dtype=torch.float32, device="cpu"))
+        )
+        - 8.0
+    )
     begin = time.perf_counter()
     with torch.no_grad():
         for _ in range(_LEVELS):
@@ -203,7 +209,7 @@ def _digits_picture(x: Tensor, course: Trajectory, path: Path) -> None:
     """Ten samples on their way, a row for each time, and all of them at the end."""
     figure = blank_figure(9.5, 4.6)
     left, right = figure.subplots(1, 2)
-    times = torch.tensor(course.times)
+    times = torch.tensor(course.times, dtype=torch.float32, device="cpu")
     rows = [int((times - wanted).abs().argmin()) for wanted in _SHOWN_TIMES]
     way = torch.stack([course.states[row][:10] for row in rows])
     image_sheet(left, way.flatten(0, 1), columns=10)

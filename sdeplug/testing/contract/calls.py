@@ -76,7 +76,7 @@ class Call:
     def state(self) -> Tensor:
         """A draw from p_t for standard normal data."""
         source = SharedNoise(self.seed + 1)
-        noise = source.normal(torch.empty(self.shape, dtype=torch.float64))
+        noise = source.normal(torch.empty(self.shape, dtype=torch.float64, device="cpu"))
         return noise.div(math.sqrt(self._precision(self.t))).to(self.dtype)
 
     def run(self) -> Run:

@@ -50,7 +50,7 @@ def check_claims(solver: Solver) -> Finding:
 def _moved(solver: Solver, sde: ForwardSDE) -> Tensor:
     """What becomes of four rows of three numbers."""
     reverse, (t, s), run = ReverseSDE(sde, lambda x, t: -x), span(solver), Run(SharedNoise(0))
-    x = torch.linspace(-1.0, 1.0, 12, dtype=torch.float64).reshape(4, 3)
+    x = torch.linspace(-1.0, 1.0, 12, dtype=torch.float64, device="cpu").reshape(4, 3)
     with torch.no_grad():
         if isinstance(solver, Corrector):
             return solver.correct(reverse, x, t, run)

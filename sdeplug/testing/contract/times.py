@@ -160,7 +160,7 @@ def _flow_error(solver: FlowIntegrator, steps: int, t: float, s: float) -> float
     """Root mean square, over the way, of the error on dy/du = c(u) y (1 - y)."""
     run = Call(working(solver)[0], 1.0, 0.5).run()
     points = [t + (s - t) * step / steps for step in range(steps)] + [s]
-    start = torch.tensor([[0.5, 0.9], [0.2, 0.1], [0.7, 0.4]], dtype=torch.float64)
+    start = torch.tensor([[0.5, 0.9], [0.2, 0.1], [0.7, 0.4]], dtype=torch.float64, device="cpu")
     y, squares = start, 0.0
     for before, after in pairwise(points):
         y = solver.flow(_between(before, after), y, before, after, run)
@@ -173,7 +173,7 @@ def _between(u: float, v: float) -> Field:
     """The field, asked between u and v only, for all rows at one time or for each at its own."""
 
     def field(y: Tensor, time: float | Tensor) -> Tensor:
-        times = torch.as_tensor(time, dtype=torch.float64)
+        times = torch.as_tensor(time, dtype=torch.float64, device="cpu")
         demand(
             bool(((min(u, v) <= times) & (times <= max(u, v))).all()),
             f"the field was asked for at {time!r}, on the way from {u!r} to {v!r}",

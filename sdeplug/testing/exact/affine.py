@@ -19,7 +19,7 @@ from sdeplug.testing.exact.refine import coarse
 from sdeplug.testing.findings import Finding, demand
 
 _RESIDUAL = 1e-10  # relative; an affine sampler leaves some 1e-14
-_SIGNS = torch.tensor([1.0, 1.0, -1.0, -1.0], dtype=torch.float64)
+_SIGNS = torch.tensor([1.0, 1.0, -1.0, -1.0], dtype=torch.float64, device="cpu")
 
 
 class Affinity(Enum):
@@ -40,7 +40,7 @@ def affinity(sampler: Sampler, dimension: int) -> Affinity:
         sampler: function (x, run) -> y.
         dimension: the numbers in a row of x.
     """
-    x = _Mixed(0).normal(torch.empty(4, dimension, dtype=torch.float64))
+    x = _Mixed(0).normal(torch.empty(4, dimension, dtype=torch.float64, device="cpu"))
     with torch.no_grad():
         together = sampler(x, Run(_Mixed(1)))
         if not _superposed(together):

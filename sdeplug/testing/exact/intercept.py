@@ -103,7 +103,7 @@ def _impulses(first: int, widths: list[int], apart: bool) -> Callable[[int, Tens
 def _drawn(start: Law, dtype: torch.dtype) -> Tensor:
     """Some rows of a law, the same each time."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(8, len(start.mean), generator=generator, dtype=torch.float64)
+    x = torch.randn(8, len(start.mean), generator=generator, dtype=torch.float64, device="cpu")
     rows: Tensor = x @ torch.linalg.cholesky(start.covariance).T + start.mean
     return rows.to(dtype)
 
@@ -117,7 +117,9 @@ def _residual(
 
     def random(column: int, like: Tensor) -> Tensor:
         if column == len(told):
-            told.append(torch.randn(like.shape, generator=generator, dtype=torch.float64))
+            told.append(
+                torch.randn(like.shape, generator=generator, dtype=torch.float64, device="cpu")
+            )
         return told[column].to(like)
 
     out, _ = _run(function, x, _Replaced(random))

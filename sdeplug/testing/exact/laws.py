@@ -142,8 +142,8 @@ def _struck(sampler: Sampler, source: Impulses, columns: int) -> Tensor:
 
 def probes(dimension: int, apart: bool) -> Tensor:
     """The impulses that a sampler is asked with, one a row: float64."""
-    one = torch.ones(1, dimension, dtype=torch.float64)
-    return one if apart else torch.eye(dimension, dtype=torch.float64)
+    one = torch.ones(1, dimension, dtype=torch.float64, device="cpu")
+    return one if apart else torch.eye(dimension, dtype=torch.float64, device="cpu")
 
 
 def split(offset: Tensor, changes: Tensor, apart: bool) -> Response:

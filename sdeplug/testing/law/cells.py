@@ -164,7 +164,7 @@ def _specimens() -> Iterator[Specimen]:
 def _five() -> GaussianMixture:
     """Five modes with full covariances, of variances 0.05 to 1 in geometric steps."""
     axes = torch.linalg.qr(_drawn(5, 8, 8))[0]
-    variances = torch.logspace(-1.30103, 0.0, 8, dtype=torch.float64)
+    variances = torch.logspace(-1.30103, 0.0, 8, dtype=torch.float64, device="cpu")
     return GaussianMixture((1, 2, 3, 4, 5), 2.0 * _drawn(5, 8), factors=axes * variances.sqrt())
 
 
@@ -175,4 +175,4 @@ def _low_rank() -> GaussianMixture:
 
 
 def _drawn(*shape: int) -> Tensor:
-    return SharedNoise(20).normal(torch.empty(shape, dtype=torch.float64))
+    return SharedNoise(20).normal(torch.empty(shape, dtype=torch.float64, device="cpu"))

@@ -61,7 +61,7 @@ def kolmogorov_smirnov(uniform: Tensor, allowed: float = 0.0) -> Tensor:
 
     ordered = uniform.sort(0).values
     count = len(ordered)
-    ranks = torch.arange(1, count + 1, dtype=ordered.dtype)[:, None] / count
+    ranks = torch.arange(1, count + 1, dtype=ordered.dtype, device="cpu")[:, None] / count
     above, below = (ranks - ordered).amax(0), (ordered - ranks + 1.0 / count).amax(0)
     distance = (torch.maximum(above, below) - allowed).clamp(min=0.0)
     return torch.from_numpy(stats.kstwo.sf(distance.numpy(), count))
@@ -75,12 +75,12 @@ def anderson_darling(white: Tensor, tau: float = 0.0) -> Tensor:
     """
     ordered = white.sort(0).values
     count = len(ordered)
-    odd = torch.arange(1, 2 * count, 2, dtype=ordered.dtype)[:, None]
+    odd = torch.arange(1, 2 * count, 2, dtype=ordered.dtype, device="cpu")[:, None]
     terms = torch.special.log_ndtr(ordered) + torch.special.log_ndtr(-ordered.flip(0))
     squared = (-count - (odd * terms).sum(0) / count).clamp(min=0.0)
     excess = squared.sqrt() - math.sqrt(count) * tau * (_AD_SHIFT + _AD_SCALE)
     tails = [_ad_tail(z) for z in excess.clamp(min=0.0).square().tolist()]
-    return torch.tensor(tails, dtype=torch.float64)
+    return torch.tensor(tails, dtype=torch.float64, device="cpu")
 
 
 def _ad_tail(z: float) -> float:
@@ -126,7 +126,7 @@ def bartlett(white: Tensor) -> tuple[float, int]:
     if int(trouble):
         return math.inf, dim * (dim + 1) // 2
     squares = factor.diagonal().square().numpy()
-    freedom = count - 1 - torch.arange(dim).numpy()
+    freedom = count - 1 - torch.arange(dim, dtype=torch.int64, device="cpu").numpy()
     low, high = stats.chi2.cdf(squares, freedom), stats.chi2.sf(squares, freedom)
     diagonal = -stats.norm.ppf((low < high) * low + (low >= high) * high)
     total = float(factor.tril(-1).square().sum()) + float((diagonal**2).sum())

@@ -185,7 +185,7 @@ def _variances(specimen: Specimen, sde: LinearSDE) -> Tensor:
     end = sde.at(sde.eps)
     start = max(specimen.narrowest, (end.sigma / end.alpha) ** 2)
     ends = math.log10(start), math.log10(specimen.widest)
-    steps = torch.logspace(*ends, 8, dtype=torch.float64)
+    steps = torch.logspace(*ends, 8, dtype=torch.float64, device="cpu")
     return torch.cat((steps.new_tensor([specimen.narrowest]), steps))
 
 

@@ -148,7 +148,10 @@ class LengthInFloat32(EulerMaruyama):
     """The length of the step is a difference of float32 numbers."""
 
     def _length(self, t: float, s: float) -> float:
-        return float(torch.tensor(t, dtype=torch.float32) - torch.tensor(s, dtype=torch.float32))
+        return float(
+            torch.tensor(t, dtype=torch.float32, device="cpu")
+            - torch.tensor(s, dtype=torch.float32, device="cpu")
+        )
 
 
 @dataclass(frozen=True)

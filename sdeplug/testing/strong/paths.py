@@ -152,8 +152,8 @@ class Paths:
         end = marginal_law(gaussian(), self.sde, self.sde.eps)
         nodes, weights = self._nodes()
         kernel = self._kernel(nodes)
-        gain = self._transition(torch.tensor([self.sde.T], dtype=torch.float64))
-        lengths = torch.tensor(self.cells, dtype=torch.float64).diff()[:, None, None]
+        gain = self._transition(torch.tensor([self.sde.T], dtype=torch.float64, device="cpu"))
+        lengths = torch.tensor(self.cells, dtype=torch.float64, device="cpu").diff()[:, None, None]
         sizes = []
         for each in self.maps:
             mean = each.gain * start.mean + each.offset - end.mean
@@ -176,7 +176,7 @@ class Paths:
 
     def _nodes(self) -> tuple[Tensor, Tensor]:
         """Gauss-Legendre nodes and weights in each cell, shape (cells, 6, 1)."""
-        ends = torch.tensor(self.cells, dtype=torch.float64)
+        ends = torch.tensor(self.cells, dtype=torch.float64, device="cpu")
         points, weights = map(torch.from_numpy, np.polynomial.legendre.leggauss(6))
         half = 0.5 * ends.diff()[:, None]
         nodes = 0.5 * (ends[1:] + ends[:-1])[:, None] + half * points
@@ -184,7 +184,7 @@ class Paths:
 
     def _transition(self, u: Tensor) -> Tensor:
         """Phi from times u, of shape (..., 1), to eps."""
-        spectrum = torch.tensor(SPECTRUM, dtype=torch.float64)
+        spectrum = torch.tensor(SPECTRUM, dtype=torch.float64, device="cpu")
         level = self.level**2
         end = torch.full_like(u, self.sde.eps)
         log_alpha, log_end = self.sde.log_alpha(u), self.sde.log_alpha(end)

@@ -168,7 +168,7 @@ def _remembers(integrator: Integrator) -> bool:
     """Whether a sequence of steps differs from single steps one after the other."""
     target, sde = _mixture(), VPSDE()
     reverse = ReverseSDE(sde, target.score(sde))
-    x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64)[:, None]
+    x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64, device="cpu")[:, None]
     ends: list[Tensor] = []
     for whole in (True, False):
         run, y = Run(SharedNoise(0)), x
@@ -223,7 +223,7 @@ def _draws(integrator: Integrator, reverse: ReverseSDE, t: float, s: float) -> i
     """How many draws a step takes."""
     counting = Nodes(0)
     with torch.no_grad():
-        x = torch.zeros(1, 1, dtype=torch.float64)
+        x = torch.zeros(1, 1, dtype=torch.float64, device="cpu")
         integrator.integrate(reverse, x, t, s, Run(counting))
     return counting.draws
 
@@ -232,10 +232,12 @@ def _points(target: GaussianMixture, sde: LinearSDE, t: float, count: int = _POI
     """Equidistant points that hold all but 1e-15 of p_t."""
     mean, covariance = target.moments(t, sde)
     reach = _REACH * math.sqrt(float(covariance))
-    wide = float(mean) + torch.linspace(-reach, reach, 2001, dtype=torch.float64)
+    wide = float(mean) + torch.linspace(-reach, reach, 2001, dtype=torch.float64, device="cpu")
     log_prob = target.log_prob(wide[:, None], t, sde)
     inside = wide[log_prob > log_prob.max() - 0.5 * _REACH**2]
-    return torch.linspace(float(inside[0]), float(inside[-1]), count, dtype=torch.float64)
+    return torch.linspace(
+        float(inside[0]), float(inside[-1]), count, dtype=torch.float64, device="cpu"
+    )
 
 
 def _density(target: GaussianMixture, sde: LinearSDE, t: float, points: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Nodes(NoiseSource):
         )
         # A product of no factors has one term, of weight 1.
         self.nodes = torch.cartesian_prod(*[nodes] * draws).reshape(-1, draws) if draws else None
-        product = torch.ones(1, dtype=torch.float64)
+        product = torch.ones(1, dtype=torch.float64, device="cpu")
         for _ in range(draws):
             product = torch.outer(product, weights / weights.sum()).flatten()
         self.weights = product
