@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import TracebackType
@@ -95,7 +96,7 @@ class Trajectory:
     Attributes:
         every: keep the first event and every so many after it.
         times: the times that were kept, falling.
-        states: the states at these times, each of shape ``(B, *D)``.
+        states: copies of the states at these times, each of shape ``(B, *D)``.
 
     Raises:
         ArgumentError: unless ``every`` is at least 1.
@@ -107,13 +108,13 @@ class Trajectory:
     _seen: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_every(self.every)
+        _check_count("every", self.every)
 
     def __call__(self, event: Event) -> None:
         """Keep the event if it is its turn."""
         if self._seen % self.every == 0:
             self.times.append(event.t)
-            self.states.append(event.x)
+            self.states.append(event.x.clone())
         self._seen += 1
 
     def stack(self) -> Tensor:
@@ -125,57 +126,92 @@ class Guard:
     """Stop a run at the first state that is not finite, and keep the last one that was.
 
     Args:
-        every: look at every so many events.  A look reads one number
+        every: look at every so many states.  A look reads one number
             back from the device, which on an accelerator waits for it.
+        together: keep so many of them, and look when there are as many; what the error says
+            is the same, and it comes so much later.
 
     Raises:
-        ArgumentError: unless ``every`` is at least 1.
+        ArgumentError: unless both are at least 1.
     """
 
-    def __init__(self, every: int = 1) -> None:
-        _check_every(every)
-        self.every = every
-        self._last: Event | None = None
-        self._seen = 0
+    def __init__(self, every: int = 1, together: int = 1) -> None:
+        _check_count("every", every)
+        _check_count("together", together)
+        self.every, self.together = every, together
+        self._last: tuple[float, Tensor] | None = None
+        self._kept: list[tuple[float, Tensor]] = []
+        self._seen = self._leg = 0
 
     def __call__(self, event: Event) -> None:
-        """Look at the event.
+        """Look at the event if it is its turn.
 
         Raises:
             NonFiniteError: if its state is not finite.
         """
-        due = self._seen % self.every == 0
-        self._seen += 1
-        if due:
-            self.check(event)
+        self._leg = event.leg
+        self.pass_by(event.t, event.x)
 
     def check(self, event: Event) -> None:
         """Look at the event whether it is its turn or not.
 
         Raises:
-            NonFiniteError: if its state is not finite.
+            NonFiniteError: if its state, or one that was kept, is not finite.
         """
-        # A sum is finite only if all terms are; it is cheaper than a mask of the whole batch,
-        # which is made only when the sum says that it is needed (it may also have overflowed).
-        if not bool(event.x.sum().isfinite()):
-            finite = event.x.isfinite().flatten(1).all(1)
-            if not bool(finite.all()):
-                self._fail(event, int((~finite).nonzero()[0]))
-        self._last = event
+        self._leg = event.leg
+        self.look(event.t, event.x)
 
-    def _fail(self, event: Event, row: int) -> None:
-        last = self._last
-        since = "at the start" if last is None else f"after t = {last.t:.6g}, the last finite state"
-        raise NonFiniteError(
-            f"row {row} of the state is not finite at t = {event.t:.6g}, {since}.",
-            t=event.t,
+    def pass_by(self, t: float, x: Tensor) -> None:
+        """Look at a time and a state if it is their turn; as :meth:`look`."""
+        due = self._seen % self.every == 0
+        self._seen += 1
+        if due:
+            self._kept.append((t, x))
+            if len(self._kept) >= self.together:
+                self.look_back()
+
+    def look(self, t: float, x: Tensor) -> None:
+        """Look at a time and a state, of shape ``(B, *D)``, now.
+
+        Raises:
+            NonFiniteError: if it, or one that was kept, is not finite.
+        """
+        self._kept.append((t, x))
+        self.look_back()
+
+    def look_back(self) -> None:
+        """Look at what was kept.
+
+        Raises:
+            NonFiniteError: for the first state that is not finite.
+        """
+        kept, self._kept = self._kept, []
+        if not kept:
+            return
+        # What is not finite stays so: the last state tells of all.  Its sum is finite only if all
+        # terms are; it is cheaper than a mask of the whole batch, which is made only when the
+        # sum says that it is needed (it may also have overflowed).
+        if not math.isfinite(kept[-1][1].sum().item()):
+            for t, x in kept:
+                finite = x.isfinite().flatten(1).all(1)
+                if not bool(finite.all()):
+                    raise self._error(t, int((~finite).nonzero()[0]))
+                self._last = t, x
+        self._last = kept[-1]
+
+    def _error(self, t: float, row: int) -> NonFiniteError:
+        last_t, last = self._last or (None, None)
+        since = f"after t = {last_t:.6g}, the last finite state" if self._last else "at the start"
+        return NonFiniteError(
+            f"row {row} of the state is not finite at t = {t:.6g}, {since}.",
+            t=t,
             row=row,
-            last=None if last is None else last.x,
-            last_t=None if last is None else last.t,
-            leg=event.leg,
+            last=None if last is None else last.detach().clone(),
+            last_t=last_t,
+            leg=self._leg,
         )
 
 
-def _check_every(every: int) -> None:
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ArgumentError("every", every, "a whole number of at least 1")
+def _check_count(argument: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArgumentError(argument, value, "a whole number of at least 1")

@@ -96,8 +96,10 @@ class ReverseSDE:
         if isinstance(t, Tensor):
             times = t.reshape(-1).to(x.device, dtype)
         else:
-            times = x.new_full(x.shape[:1], t, dtype=dtype)
-        return checked(self.score_model(x, times), x).to(x.dtype)
+            like = x if dtype == x.dtype else x.new_empty(0, dtype=dtype)
+            times = like.new_full(x.shape[:1], t)  # to name its dtype would double its time
+        score = checked(self.score_model(x, times), x)
+        return score if score.dtype == x.dtype else score.to(x.dtype)
 
     def drift(self, x: Tensor, t: Time) -> Tensor:
         """f - (1 + l^2)/2 g^2 score at one time, or at one for each row: ``(B, *D)``."""

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sdeplug.errors import ArgumentError
 from sdeplug.noise import NoiseSource
 
 
@@ -19,7 +20,8 @@ class Event:
 
     Attributes:
         t: time reached.
-        x: state there, shape ``(B, *D)``; to be looked at, not written to.
+        x: state there, shape ``(B, *D)``, of the run itself: to be looked at.  Who writes to it is
+            told so; who keeps it, keeps what the run may return, and takes ``x.clone()``.
         nfe: score evaluations so far; 0 outside a pipeline, where nobody counts.
         leg: number of the leg at work, from 0.
         times: the time of each row, float64, shape ``(B,)``, where a solver gives each row steps
@@ -63,6 +65,7 @@ class Run:
         count: gives the score evaluations so far.
         select: hears which rows of a batch of which size the next score evaluations are for,
             from solvers that leave finished rows out; None for all.
+        guard: sees each time and state before the observers do, without an event made for it.
     """
 
     noise: NoiseSource
@@ -70,6 +73,7 @@ class Run:
     leg: int = 0
     count: Callable[[], int] = _uncounted
     select: Callable[[Tensor | None, int], None] = _unselected
+    guard: Callable[[float, Tensor], None] | None = None
 
     def home(self, x: Tensor) -> AbstractContextManager[object]:
         """A block in which torch's default device is that of x.
@@ -86,8 +90,26 @@ class Run:
 
         The rule that keeps events unique: a solver reports the times *between* the ends of its
         span; who called it knows the ends.
+
+        Raises:
+            ArgumentError: for an observer that has written to the state.
         """
+        if self.guard is not None:
+            self.guard(t, x)
         if self.observers:
-            event = Event(t, x, self.count(), self.leg, times)
-            for observer in self.observers:
-                observer(event)
+            self._show(Event(t, x, self.count(), self.leg, times))
+
+    def _show(self, event: Event) -> None:
+        before = _version(event.x)
+        for observer in self.observers:
+            observer(event)
+            if _version(event.x) != before:
+                raise ArgumentError(
+                    "observers", observer, "one that only looks",
+                    f"It has written to event.x at t = {event.t:.6g}: change event.x.clone().",
+                )  # fmt: skip
+
+
+def _version(x: Tensor) -> int | None:
+    """How often a tensor has been written to; None where torch does not count."""
+    return None if x.is_inference() else x._version

@@ -78,7 +78,8 @@ def test_a_guard_stops_at_the_first_bad_row(bad):
         guard(event(x))
     error = caught.value
     assert (error.t, error.row, error.last_t, error.leg) == (0.5, 2, 0.6, 1)
-    assert error.last is good
+    assert torch.equal(error.last, good)
+    assert error.last.data_ptr() != good.data_ptr()
 
 
 def test_a_guard_with_nothing_seen_says_so():
@@ -104,6 +105,22 @@ def test_a_guard_looks_at_every_so_many():
         guard(event(bad))
     with pytest.raises(NonFiniteError):
         Guard(every=3).check(event(bad))
+
+
+def test_a_guard_that_waits_says_the_same():
+    guard, good = Guard(together=4), torch.zeros(3, 1)
+    bad = torch.tensor([[0.0], [math.nan], [0.0]])
+    for t, x in ((0.9, good), (0.8, good), (0.7, bad)):
+        guard(event(x, t))
+    with pytest.raises(NonFiniteError, match=r"row 1 .* t = 0\.7, after t = 0\.8") as caught:
+        guard(event(bad, 0.6))
+    assert caught.value.last_t == 0.8
+    guard(event(good, 0.5))
+    guard(event(bad, 0.4))
+    with pytest.raises(NonFiniteError, match=r"t = 0\.4, after t = 0\.5"):
+        guard.check(event(bad, 0.3))
+    with pytest.raises(ArgumentError, match="together = 0"):
+        Guard(together=0)
 
 
 def test_a_progress_bar_runs_to_the_end(capsys):

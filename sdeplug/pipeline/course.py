@@ -18,12 +18,14 @@ from sdeplug.noise import NoiseSource
 from sdeplug.observers import Guard
 from sdeplug.pipeline.leg import Leg, Samples
 from sdeplug.reverse import ReverseSDE
-from sdeplug.run import Event, Observer, Run
+from sdeplug.run import Observer, Run
 from sdeplug.score import Counted, InDtype
 from sdeplug.sde import in_float32
 from sdeplug.solvers import Integrator
 
-_LOOKS_ON_ACCELERATOR = 25  # a look waits for the device: rare there, at every event on the CPU
+_EVERY_ON_ACCELERATORS = 25  # a look waits for the device
+_EVERY = 4  # of large states on the CPU
+_SMALL, _TOGETHER = 2**14, 16  # numbers in a small state; so many of these are looked at together
 
 
 class Course:
@@ -66,19 +68,23 @@ class Course:
 
     def _run(self, x: Tensor, t: float) -> Samples:
         begin = time.perf_counter()
-        self.guard = Guard(1 if x.device.type == "cpu" else _LOOKS_ON_ACCELERATOR)
-        self.guard.check(Event(t, x))
+        self.guard = self._guard(x)
+        self.guard.look(t, x)
         run = Run(
             self.noise,
-            (self.guard, *self.observers),
+            self.observers,
             count=lambda: self.counted.nfe,
             select=self.counted.select,
+            guard=self.guard.pass_by,
         )
         run.report(t, x)
+        start = x
         for number, leg in enumerate(self.legs):
             x = self._advance(leg, x, t, replace(run, leg=number))
             t = leg.to
         x = self._rounded(x, t)
+        if _same_memory(x, start):  # what leaves belongs to who called
+            x = x.clone()
         if x.is_cuda:
             torch.cuda.synchronize(x.device)
         seconds = time.perf_counter() - begin
@@ -91,9 +97,12 @@ class Course:
         try:
             moved = leg.by.integrate(reverse, x, t, leg.to, run)
             _checked_state(moved, x, leg.by)
-            self.guard.check(Event(leg.to, moved, self.counted.nfe, run.leg))
+            self.guard.look(leg.to, moved)
         except RunError as error:
             raise self._located(error, leg, run.leg) from None
+        except Exception as error:
+            self._blame_state(error, leg, run.leg)
+            raise
         run.report(leg.to, moved)
         return moved
 
@@ -103,10 +112,25 @@ class Course:
             return x
         rounded, leg = x.to(self.dtype), len(self.legs) - 1
         try:
-            self.guard.check(Event(t, rounded, self.counted.nfe, leg))
+            self.guard.look(t, rounded)
         except RunError as error:
             raise self._located(error, self.legs[-1], leg) from None
         return rounded
+
+    def _guard(self, x: Tensor) -> Guard:
+        if x.device.type != "cpu":
+            return Guard(_EVERY_ON_ACCELERATORS)
+        if self.observers:
+            return Guard()  # so that they see finite states only
+        # A look costs a step of a small state; a large one is dear to keep.
+        return Guard(together=_TOGETHER) if x.numel() <= _SMALL else Guard(_EVERY)
+
+    def _blame_state(self, cause: Exception, leg: Leg, number: int) -> None:
+        """Raise the error of a state that was not finite, and which nobody has looked at yet."""
+        try:
+            self.guard.look_back()
+        except RunError as error:
+            raise self._located(error, leg, number) from cause
 
     def _located(self, error: RunError, leg: Leg, number: int) -> RunError:
         """The same error with solver and leg, and with the score's part in it."""
@@ -116,7 +140,7 @@ class Course:
             " ".join(filter(None, (f"{leg.by!r} in leg {number}: {error.message}", advice, kept))),
             t=error.t,
             row=error.row,
-            last=error.last,
+            last=None if error.last is None else error.last.detach().clone(),
             last_t=error.last_t,
             times=error.times,
             step=error.step,
@@ -149,6 +173,10 @@ class Course:
 
 def _nothing() -> None:
     """What is called at the end of a run where nobody wants to know."""
+
+
+def _same_memory(x: Tensor, other: Tensor) -> bool:
+    return x.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _checked_state(moved: object, x: Tensor, by: Integrator) -> None:
