@@ -56,7 +56,7 @@ class Parts:
 
     def _stepped(self, by: Integrator) -> Integrator:
         """The solver with its steps: those of a grid, or its own; unsaid, the pipeline's."""
-        if self.grid is self.steps is self.corrector is None:
+        if self.grid is None and self.steps is None and self.corrector is None:
             return by
         own = _own_steps(by)
         if own is not None:
