@@ -5,6 +5,7 @@ Three experiments with exact scores, so that what is seen is due to the sampler 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 import jinja2
 import torch
+from markupsafe import Markup, escape
 from torch import Tensor
 
 from sdeplug import targets
@@ -32,6 +34,14 @@ from sdeplug.sde import VESDE, VPSDE
 
 _DIGITS, _POINTS = 100, 1000
 _LEVELS, _SWEEPS, _SNR = 20, 100, 0.3
+_FORMULAS = (
+    (r"\bp_t\b", "<msub><mi>p</mi><mi>t</mi></msub>"),
+    (r"\bt = ([\d.e-]*\d)", r"<mi>t</mi><mo>=</mo><mn>\1</mn>"),
+    (r"\bsigma = (\d+)", r"<mi>σ</mi><mo>=</mo><mn>\1</mn>"),
+    (r"\[-(\d), \1\]\^2", r"<msup><mrow><mo>[</mo><mo>-</mo><mn>\1</mn><mo>,</mo><mn>\1</mn>"
+     r"<mo>]</mo></mrow><mn>2</mn></msup>"),
+    (r"\b(\d+)x(\d+)\b", r"<mn>\1</mn><mo>×</mo><mn>\2</mn>"),
+)  # fmt: skip
 _SHOWN_TIMES = (1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02, 0.0)
 
 
@@ -228,9 +238,18 @@ def _digits_picture(x: Tensor, course: Trajectory, path: Path) -> None:
 def _page(sections: list[Section], seed: int, seconds: float) -> str:
     template = (files("sdeplug.cli.work") / "templates" / "demo.html").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["formulas"] = formulas
     return environment.from_string(template).render(
         sections=sections,
         seed=seed,
         seconds=f"{seconds:.0f}",
         versions=f"sdeplug {installed_version('sdeplug')}, torch {torch.__version__}",
     )
+
+
+def formulas(text: str) -> Markup:
+    """Text as HTML, with MathML for what a terminal shows as p_t, t = 0.3, sigma = 20, ]^2."""
+    html = str(escape(text))
+    for plain, formula in _FORMULAS:
+        html = re.sub(plain, f"<math>{formula}</math>", html)
+    return Markup(html)
