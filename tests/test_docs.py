@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import sys
 from collections import Counter
@@ -92,6 +93,35 @@ def test_the_reference_has_every_name_of_the_front_door_once():
     wanted |= {f"sdeplug.testing.{name}" for name in sdeplug.testing.__all__}
     wanted |= {f"sdeplug.compare.{name}" for name in sdeplug.compare.__all__}
     assert wanted - set(shown) == set()
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=lambda p: p.stem)
+def test_what_the_reference_names_is_there(page):
+    """As mkdocstrings would find out, at the end of a build."""
+    for name in re.findall(r"^::: ([\w.]+)$", page.read_text(), re.MULTILINE):
+        assert pkgutil.resolve_name(name).__doc__ is not None, name
+
+
+def test_the_side_bar_groups_the_solvers():
+    """Not one list of thirty: no level of the navigation has more than a dozen entries."""
+    lines = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("  - Solvers:\n")[2]
+    groups = re.findall(r"^ {6}- ([^:\n]+):\n((?: {10}- .*\n)+)", lines, re.MULTILINE)
+    assert sum(inside.count("\n") for _, inside in groups) > 30
+    assert 5 <= len(groups) <= 12
+    assert all(inside.count("\n") <= 6 for _, inside in groups)
+
+
+def test_a_picture_stands_above_the_first_words():
+    first = (DOCS / "index.md").read_text(encoding="utf-8").split("\n\n")[1]
+    assert first.startswith("![")
+
+
+def test_the_site_loads_nothing_from_a_network():
+    """Search from file:// rests on a script of its own, in the place of one from elsewhere."""
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "- offline" in settings
+    assert "- assets/iframe-worker.js" in settings
+    assert (DOCS / "assets" / "iframe-worker.js").is_file()
 
 
 def test_every_picture_is_shown_and_every_function_of_them_makes_one():

@@ -37,10 +37,10 @@ _LEVELS, _SWEEPS, _SNR = 20, 100, 0.3
 _FORMULAS = (
     (r"\bp_t\b", "<msub><mi>p</mi><mi>t</mi></msub>"),
     (r"\bt = ([\d.e-]*\d)", r"<mi>t</mi><mo>=</mo><mn>\1</mn>"),
-    (r"\bsigma = (\d+)", r"<mi>σ</mi><mo>=</mo><mn>\1</mn>"),
+    (r"\bsigma = (\d+)", r"<mi>&sigma;</mi><mo>=</mo><mn>\1</mn>"),
     (r"\[-(\d), \1\]\^2", r"<msup><mrow><mo>[</mo><mo>-</mo><mn>\1</mn><mo>,</mo><mn>\1</mn>"
      r"<mo>]</mo></mrow><mn>2</mn></msup>"),
-    (r"\b(\d+)x(\d+)\b", r"<mn>\1</mn><mo>×</mo><mn>\2</mn>"),
+    (r"\b(\d+)x(\d+)\b", r"<mn>\1</mn><mo>&times;</mo><mn>\2</mn>"),
 )  # fmt: skip
 _SHOWN_TIMES = (1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02, 0.0)
 
