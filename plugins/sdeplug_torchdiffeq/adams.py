@@ -15,8 +15,8 @@ from torch import Tensor
 
 from sdeplug import Claims, option
 from sdeplug_torchdiffeq.fixed import FixedSteps
-from sdeplug_torchdiffeq.solve import Tolerances
 from sdeplug_torchdiffeq.span import Span
+from sdeplug_torchdiffeq.tolerances import Tolerances
 from sdeplug_torchdiffeq.watch import Watch
 
 _STARTING, _STAGES = 2, 4

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from sdeplug import Advance, Claims, Field, ReverseSDE, Run, option
 from sdeplug_torchdiffeq.norms import whole_batch, worst_row
-from sdeplug_torchdiffeq.solve import ByTorchdiffeq, Tolerances
+from sdeplug_torchdiffeq.solve import ByTorchdiffeq
 from sdeplug_torchdiffeq.span import FIRST, Span
+from sdeplug_torchdiffeq.tolerances import Tolerances, absolute_tolerance, relative_tolerance
 from sdeplug_torchdiffeq.watch import Watch
 
 _PAST = 1.0 + 1e-9  # a step of the whole span must not end one rounding before it
@@ -28,8 +29,8 @@ _PAST = 1.0 + 1e-9  # a step of the whole span must not end one rounding before 
 class _Adaptive(ByTorchdiffeq):
     """A pair of methods that chooses its steps, the same ones for all rows of a batch."""
 
-    rtol: float = option(1e-5, help="tolerance relative to the state", gt=0.0)
-    atol: float = option(1e-5, help="absolute tolerance", gt=0.0)
+    rtol: float = relative_tolerance(1e-5)
+    atol: float = absolute_tolerance(1e-5)
     first_step: float | None = option(
         None, help="length of the first step that is tried; None: a hundredth of the span", gt=0.0
     )
@@ -105,8 +106,8 @@ class Dopri8(_Adaptive):
 class Bosh3(_Adaptive):
     """Bogacki & Shampine 3(2): three evaluations a step, for few digits."""
 
-    rtol: float = option(1e-4, help="tolerance relative to the state", gt=0.0)
-    atol: float = option(1e-4, help="absolute tolerance", gt=0.0)
+    rtol: float = relative_tolerance(1e-4)
+    atol: float = absolute_tolerance(1e-4)
 
     method: ClassVar[str] = "bosh3"
 
@@ -115,8 +116,8 @@ class Bosh3(_Adaptive):
 class Fehlberg2(_Adaptive):
     """Fehlberg 2(1): two evaluations a step; what it makes is some hundred times its tolerance."""
 
-    rtol: float = option(1e-6, help="tolerance relative to the state", gt=0.0)
-    atol: float = option(1e-6, help="absolute tolerance", gt=0.0)
+    rtol: float = relative_tolerance(1e-6)
+    atol: float = absolute_tolerance(1e-6)
 
     method: ClassVar[str] = "fehlberg2"
 
@@ -125,7 +126,7 @@ class Fehlberg2(_Adaptive):
 class AdaptiveHeun(_Adaptive):
     """Heun 2(1): one evaluation a step, since a step starts with the slope predicted before."""
 
-    rtol: float = option(1e-4, help="tolerance relative to the state", gt=0.0)
-    atol: float = option(1e-4, help="absolute tolerance", gt=0.0)
+    rtol: float = relative_tolerance(1e-4)
+    atol: float = absolute_tolerance(1e-4)
 
     method: ClassVar[str] = "adaptive_heun"

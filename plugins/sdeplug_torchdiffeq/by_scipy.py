@@ -19,6 +19,7 @@ from torch import Tensor
 from sdeplug import Claims, Field, FlowIntegrator, NonFiniteError, Run, StepError, option
 from sdeplug_torchdiffeq.adjoint import parameters_of
 from sdeplug_torchdiffeq.span import FIRST, Span
+from sdeplug_torchdiffeq.tolerances import absolute_tolerance, relative_tolerance
 from sdeplug_torchdiffeq.watch import SHORT, SHORTEST
 
 _CLOSE = 100  # evaluations closer to the end than any step that gets there needs
@@ -28,8 +29,8 @@ _CLOSE = 100  # evaluations closer to the end than any step that gets there need
 class _ByScipy(FlowIntegrator):
     """A method of ``scipy.integrate.solve_ivp``."""
 
-    rtol: float = option(1e-5, help="tolerance relative to the state", gt=0.0)
-    atol: float = option(1e-5, help="absolute tolerance", gt=0.0)
+    rtol: float = relative_tolerance(1e-5)
+    atol: float = absolute_tolerance(1e-5)
     max_evaluations: int = option(20_000, help="evaluations in one call, at most", ge=1)
 
     claims = Claims(stochastic=False, affine=False, couples_batch=True)
@@ -126,8 +127,8 @@ class _Asked:
 class ScipyRK23(_ByScipy):
     """Bogacki & Shampine 3(2)."""
 
-    rtol: float = option(1e-4, help="tolerance relative to the state", gt=0.0)
-    atol: float = option(1e-4, help="absolute tolerance", gt=0.0)
+    rtol: float = relative_tolerance(1e-4)
+    atol: float = absolute_tolerance(1e-4)
 
     method: ClassVar[str] = "RK23"
 

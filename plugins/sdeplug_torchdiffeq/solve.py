@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -13,15 +12,8 @@ from sdeplug import Field, FlowIntegrator, Run
 from sdeplug_torchdiffeq.adjoint import parameters_of
 from sdeplug_torchdiffeq.rhythm import rhythm
 from sdeplug_torchdiffeq.span import Span
+from sdeplug_torchdiffeq.tolerances import Tolerances
 from sdeplug_torchdiffeq.watch import AdjointWatch, Watch
-
-
-@dataclass(frozen=True)
-class Tolerances:
-    """The relative and the absolute tolerance, for torchdiffeq; fixed methods do not use them."""
-
-    rtol: float = 1e-7
-    atol: float = 1e-9
 
 
 class ByTorchdiffeq(FlowIntegrator):

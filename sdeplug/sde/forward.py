@@ -46,9 +46,9 @@ class ForwardSDE(Configured, ABC):
 
     @abstractmethod
     def diffusion(self, t: Tensor) -> Tensor:
-        """g: of the shape of t, ``(B,)`` or ``()``; or, for noise that differs between coordinates
-        (diagonal noise), for each time a tensor that broadcasts against one sample: ``(B, *S)`` or
-        ``S``."""
+        """g: of the shape of t, ``(B,)`` or ``()``, and where t is; or, for noise that differs
+        between coordinates (diagonal noise), for each time a tensor that broadcasts against one
+        sample: ``(B, *S)`` or ``S``."""
 
     @abstractmethod
     def prior(
