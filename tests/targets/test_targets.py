@@ -738,7 +738,7 @@ def test_digits_are_the_images_of_scikit_learn() -> None:
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r'pip install "sdeplug\[images\]"'):
         digits.__wrapped__()
 

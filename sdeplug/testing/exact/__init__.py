@@ -17,6 +17,7 @@ from sdeplug.testing.exact.laws import Response as Response
 from sdeplug.testing.exact.laws import counted_columns as counted_columns
 from sdeplug.testing.exact.laws import exact_law as exact_law
 from sdeplug.testing.exact.laws import exact_spectrum as exact_spectrum
+from sdeplug.testing.exact.laws import extrapolated_columns as extrapolated_columns
 from sdeplug.testing.exact.laws import marginal_law as marginal_law
 from sdeplug.testing.exact.laws import probes as probes
 from sdeplug.testing.exact.laws import relative_error as relative_error
@@ -27,5 +28,6 @@ from sdeplug.testing.exact.marginals import check_marginals as check_marginals
 from sdeplug.testing.exact.marginals import check_rotation as check_rotation
 from sdeplug.testing.exact.paired import check_own_tolerance as check_own_tolerance
 from sdeplug.testing.exact.paired import paired_laws as paired_laws
+from sdeplug.testing.exact.refine import refinements as refinements
 from sdeplug.testing.exact.tuning import grid_errors as grid_errors
 from sdeplug.testing.exact.tuning import tune_grid as tune_grid

@@ -23,6 +23,8 @@ from sdeplug.sde import LinearSDE
 from sdeplug.targets import Target
 from sdeplug.testing.exact.impulses import Impulses
 
+_FEW, _MORE = 4, 8  # steps that show how the number of draws grows with them
+
 Sampler = Callable[[Tensor, Run], Tensor]
 """What carries a batch along: (x, run) -> y."""
 
@@ -121,6 +123,17 @@ def response(
 def counted_columns(sampler: Sampler, dimension: int) -> int:
     """How many independent unit normals there are in the noise of a sampler."""
     return _dry(sampler, probes(dimension, apart=True)).again()[1]
+
+
+def extrapolated_columns(counted: Callable[[int], int], steps: int) -> int:
+    """A guess of :func:`counted_columns` on a long grid: right if each step draws as often.
+
+    Args:
+        counted: number of steps to the columns of a run over so many.
+        steps: those of the long grid.
+    """
+    few, more = map(counted, (_FEW, _MORE))
+    return few + (more - few) * (steps - _FEW) // (_MORE - _FEW)
 
 
 def _dry(sampler: Sampler, patterns: Tensor) -> Impulses:

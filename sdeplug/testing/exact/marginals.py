@@ -34,6 +34,7 @@ from sdeplug.testing.exact.laws import (
     counted_columns,
     exact_law,
     exact_spectrum,
+    extrapolated_columns,
     marginal_law,
     relative_error,
 )
@@ -46,7 +47,6 @@ _LIMIT_OF_HIGHER_ORDERS = 1e-5
 _SLACK = 0.15  # in the observed order
 _STEPS = (256, 512)
 _STEPS_OF_HIGHER_ORDERS = (128, 256)  # rounding comes into sight on finer grids
-_FEW, _MORE = 4, 8  # steps that show how the number of draws grows with them
 _CONSTANT = 0.5  # rms error per nat of log(alpha / sigma) in a step; measured in right solvers: 0.4
 _NEAR_SINGULAR = 1e-4  # a variance that is told of, not judged: no grid here resolves it
 _JUDGED_AND_TOLD = (_NEAR_SINGULAR, *SPECTRUM)
@@ -82,10 +82,9 @@ class Setting:
 
     def _columns(self, steps: int) -> int:
         """How many draws it will make, if each step makes as many: a guess."""
-        few, more = (
-            _counted(self.refined(each), self.sde, self.level, self.end) for each in (_FEW, _MORE)
+        return extrapolated_columns(
+            lambda each: _counted(self.refined(each), self.sde, self.level, self.end), steps
         )
-        return few + (more - few) * (steps - _FEW) // (_MORE - _FEW)
 
 
 @remembered(64)

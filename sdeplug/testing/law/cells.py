@@ -85,21 +85,33 @@ class Cell:
         with torch.no_grad():
             return torch.cat([self.carry(piece, run) for piece in x.split(_PIECE)])
 
-    def pvalues(self, seed: int, rows: int | None = None) -> Mapping[str, float]:
-        """The battery (:func:`law_pvalues`) on fresh samples; another seed, another experiment."""
-        x = self.samples(seed, rows)
-        return law_pvalues(
-            x, self.specimen.target, self.s, self.sde, self._noise(seed, "battery"), self.tau
-        )
+    def pvalues(
+        self, seed: int, rows: int | None = None, x: Tensor | None = None
+    ) -> Mapping[str, float]:
+        """The battery (:func:`law_pvalues`) on samples; another seed, another experiment.
 
-    def verdict(self, seed: int) -> Verdict:
+        Args:
+            seed: which experiment.
+            rows: how many samples, unless as many as the specimen has.
+            x: what :meth:`samples` gives for these, where it is at hand.
+        """
+        return law_pvalues(
+            self.samples(seed, rows) if x is None else x,
+            self.specimen.target, self.s, self.sde, self._noise(seed, "battery"), self.tau,
+        )  # fmt: skip
+
+    def verdict(self, seed: int, first: Tensor | None = None) -> Verdict:
         """Up to three stages, each with fresh noise and only if all before it reject.
 
         The second has four times the rows.  The third, where there is one, has a finer grid and
         the rows of the first.  The cell fails if all reject: at most :data:`ALPHA` squared of all
         seeds, for a law within tau.
+
+        Args:
+            seed: which experiment.
+            first: the samples of the first stage, ``samples(3 * seed)``, where they are at hand.
         """
-        verdict = Verdict.of(self.pvalues(3 * seed))
+        verdict = Verdict.of(self.pvalues(3 * seed, x=first))
         if not verdict.passed:
             verdict = Verdict.of(self.pvalues(3 * seed + 1, _AGAIN * self.specimen.rows), 2)
         if not verdict.passed and self.finer is not None:
