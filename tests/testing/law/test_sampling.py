@@ -50,7 +50,7 @@ SDE = VPSDE()
 @pytest.mark.parametrize(
     "solver",
     [
-        RK4(),
+        pytest.param(RK4(), marks=pytest.mark.thorough),
         pytest.param(Corrected(ReverseDiffusion(), Langevin()), marks=pytest.mark.thorough),
         OnGrid(Heun(), LogSNR(40)),
     ],
