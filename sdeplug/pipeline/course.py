@@ -16,6 +16,7 @@ from torch import Tensor
 from sdeplug.errors import NonFiniteError, RunError, SolverError
 from sdeplug.noise import NoiseSource
 from sdeplug.observers import Guard
+from sdeplug.pipeline.advice import advice
 from sdeplug.pipeline.leg import Leg, Samples
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Observer, Run
@@ -134,10 +135,15 @@ class Course:
 
     def _located(self, error: RunError, leg: Leg, number: int) -> RunError:
         """The same error with solver and leg, and with the score's part in it."""
-        advice = self._advice(error) if isinstance(error, NonFiniteError) else ""
+        uncounted = replace(self.reverse, score_model=self.counted.score_model)
+        hint = (
+            advice(error, leg.by, uncounted, self.dtype)
+            if isinstance(error, NonFiniteError)
+            else ""
+        )
         kept = "The error's attributes last and last_t hold the last finite state."
         return type(error)(
-            " ".join(filter(None, (f"{leg.by!r} in leg {number}: {error.message}", advice, kept))),
+            " ".join(filter(None, (f"{leg.by!r} in leg {number}: {error.message}", hint, kept))),
             t=error.t,
             row=error.row,
             last=None if error.last is None else error.last.detach().clone(),
@@ -146,28 +152,6 @@ class Course:
             step=error.step,
             solver=repr(leg.by),
             leg=number,
-        )
-
-    def _advice(self, error: NonFiniteError) -> str:
-        most = torch.finfo(self.dtype).max
-        if error.last is not None and not bool((error.last.abs() <= most).all()):
-            return (
-                f"The state is beyond {most:g}, the largest number of {self.dtype}: take "
-                "dtype=torch.bfloat16 or torch.float32."
-            )
-        if error.last is not None and error.last_t is not None and error.last_t > 0.0:
-            score = self.reverse.score(error.last, error.last_t)
-            if not bool(score.isfinite().all()):
-                return f"The score model itself is not finite at the last finite state.{self._cure}"
-        return "Use smaller steps, or an adaptive solver." if error.step is None else ""
-
-    @property
-    def _cure(self) -> str:
-        if self.dtype != torch.float16:
-            return ""
-        return (
-            " It runs in torch.float16, whose largest number is 65504: take dtype=torch.bfloat16, "
-            "or torch.float32 with InDtype(network, torch.float16) inside the score."
         )
 
 

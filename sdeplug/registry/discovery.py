@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ Kind = Literal["solvers", "sdes", "targets", "metrics"]
 GROUP = "sdeplug"
 BUNDLED = "sdeplug"
 CORE = "core"
+_HOUSE = str(Path(__file__).parents[1]) + os.sep
 _FEW = 10
 
 
@@ -89,8 +91,9 @@ class Failure(Origin):
 
     @property
     def reason(self) -> str:
-        """Type and text of the cause, on one line."""
-        return " ".join(f"{type(self.cause).__name__}: {self.cause}".split()).rstrip(".:")
+        """Type and text of the cause, and the file and line of the plugin, on one line."""
+        text = " ".join(f"{type(self.cause).__name__}: {self.cause}".split()).rstrip(".:")
+        return text + _place(self.cause)
 
     def error(self) -> PluginError:
         """The exception for who asks for what was left out; to be raised from the cause."""
@@ -259,10 +262,22 @@ def versions() -> str:
     return f"[sdeplug {sdeplug}, Python {platform.python_version()}, torch {torch}]"
 
 
+def _place(cause: BaseException) -> str:
+    """Where the code of others has failed, in brackets; "" if it is sdeplug that refuses."""
+    if isinstance(cause, SyntaxError) and cause.filename:
+        file, line = cause.filename, cause.lineno
+        return f" ({file}, line {line})"
+    frames = [(each.filename, each.lineno) for each in traceback.extract_tb(cause.__traceback__)]
+    others = [each for each in frames if not each[0].startswith((_HOUSE, "<frozen"))]
+    if not others or (frames and frames[-1][0].startswith(_HOUSE)):
+        return ""
+    file, line = others[-1]
+    return f" ({file}, line {line})"
+
+
 def _outside() -> int:
     """The stack level, counted from the caller, of who called sdeplug."""
-    here = str(Path(__file__).parents[1]) + os.sep
     level, frame = 1, sys._getframe(1)
-    while frame.f_code.co_filename.startswith(here) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(_HOUSE) and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
     return level

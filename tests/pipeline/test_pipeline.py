@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import sdeplug
 from sdeplug import (
     At,
+    Claims,
     Corrected,
     Counted,
     Denoise,
@@ -431,6 +432,42 @@ def test_divergence_is_told_from_a_bad_score():
         Pipeline(reverse, legs).sample((2, 2))
     assert 0.1 <= caught.value.t < caught.value.last_t <= 80.0
     assert bool(caught.value.last.isfinite().all())
+
+
+@pytest.mark.parametrize(
+    "name", ["torchsde/adaptive-srk", "torchdiffeq/dopri5", "row-adams", "auto", "ode/heun"]
+)
+def test_a_score_that_is_lost_further_down_is_named(name):
+    reverse = ReverseSDE(SDE, lambda x, t: torch.where(t[:, None] < 0.5, torch.nan, -x))
+    by = solver(name)
+    by = OnGrid(by, Uniform(10)) if by.needs_grid else by
+    with pytest.raises(NonFiniteError, match="The score model itself is not finite") as caught:
+        Pipeline(reverse, Leg(SDE.eps, by)).sample((4, 2))
+    assert "adaptive solver" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        (Claims(order=1), "Use smaller steps, or an adaptive solver"),
+        (Claims(evaluations=3), "Use smaller steps, or an adaptive solver"),
+        (Claims(), "where it chooses them itself, a smaller tolerance"),
+    ],
+)
+def test_an_adaptive_solver_is_not_told_to_be_one(claims, told):
+    @dataclass(frozen=True)
+    class Lost(Integrator):
+        def integrate(self, reverse, x, t, s, run):
+            return x * math.inf
+
+    Lost.claims = claims
+    with pytest.raises(NonFiniteError, match=told):
+        Pipeline(REVERSE, Leg(0.1, Lost())).sample((4, 2))
+
+
+def test_what_is_not_finite_at_time_0_is_told_to_stop_before():
+    with pytest.raises(NonFiniteError, match=r"run to eps, and let Denoise\(\) go to 0"):
+        Pipeline(REVERSE, Leg(0.0, Returns(lambda x: x / 0.0))).sample((4, 2))
 
 
 def test_an_error_of_an_observer_passes_through():

@@ -297,6 +297,30 @@ def test_a_bad_entry_is_left_out_and_its_neighbours_work(site, case):
             registry.find("solvers", name)
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("import nowhere_to_be_found\n", 1),
+        ("import math\n\nwidth = 1 / 0\n", 3),
+        ("def broken(:\n", 1),
+        (
+            "from sdeplug import hookimpl\n\n@hookimpl\ndef sdeplug_solvers():\n    return {}[0]\n",
+            5,
+        ),
+        ("import math\nimport sdeplug\nsdeplug.VPSDE(beta_max=-1.0)\n", None),
+    ],
+)
+def test_a_plugin_that_fails_shows_file_and_line(site, code, line):
+    site.install("abc", code)
+    with pytest.warns(PluginWarning, match="'abc'.* was left out: .*Error") as caught:
+        assert "ode/heun" in fresh().solvers()
+    text = str(caught[0].message)
+    if line is None:  # what sdeplug refuses names the argument
+        assert "beta_max = -1.0" in text
+    else:
+        assert re.search(rf"\(.*abc.*\.py, line {line}\)", text), text
+
+
 @pytest.mark.parametrize("name", ["Bad", "a_b", "-a", "", "a/b", "ä", "a b", "a\n", 3, None])
 def test_a_bad_name_is_left_out_and_its_neighbours_work(site, name):
     hook = f"@hookimpl\ndef sdeplug_solvers():\n    return {{{name!r}: Mine, 'mine': Mine}}\n"

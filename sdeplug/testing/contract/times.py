@@ -236,7 +236,12 @@ def _finite(solver: Solver, call: Call) -> bool:
     finite = bool(out.isfinite().all())
     if call.s == 0.0 and min(asked, default=1.0) == 0.0:
         return False
-    demand(finite, f"the output is not finite ({call})")
+    wanted = (
+        ", where sigma may be 0: take the limit of the step, or raise ArgumentError for s = 0"
+        if call.s == 0.0
+        else ""
+    )
+    demand(finite, f"the output is not finite at s = {call.s:g}{wanted} ({call})")
     return True
 
 
