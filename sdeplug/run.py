@@ -21,7 +21,8 @@ class Event:
     Attributes:
         t: time reached.
         x: state there, shape ``(B, *D)``, of the run itself: to be looked at.  Who writes to it is
-            told so; who keeps it, keeps what the run may return, and takes ``x.clone()``.
+            told so; who keeps it, keeps what the run may return, and takes ``x.clone()``.  In
+            float32 where the samples are of half precision.
         nfe: score evaluations so far; 0 outside a pipeline, where nobody counts.
         leg: number of the leg at work, from 0.
         times: the time of each row, float64, shape ``(B,)``, where a solver gives each row steps

@@ -78,7 +78,8 @@ class Integrator(_Claiming):
 
         Args:
             reverse: the reverse SDE.
-            x: state at t, shape ``(B, *D)``.
+            x: state at t, shape ``(B, *D)``, float32 or float64; a pipeline in half precision
+                carries its state in float32.
             t: time to start from, at most T.
             s: time to reach, 0 <= s < t.
             run: noise and observers of this call.

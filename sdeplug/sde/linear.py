@@ -146,7 +146,8 @@ class LinearSDE(ForwardSDE):
         """The time from which on no data can be seen: sigma / alpha = 1e5 there, or T if less.
 
         What x_t still says of x_0 is then less than what the start of any sampler leaves out, and
-        less than what a network, or a state in float32, resolves.
+        less than what a network, or a state in float32, resolves.  That is so for data of a
+        standard deviation up to some thousands; an SDE for larger ones overrides it with its T.
         """
         if self.at(self.T).log_snr >= _BLIND:
             return self.T
