@@ -6,7 +6,8 @@ exception that a caller would expect, so that ``except ValueError`` keeps workin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -145,6 +146,16 @@ def argument_type(argument: str, value: object, wanted: str, hint: str = "") -> 
         ArgumentError: always.
     """
     raise ArgumentError(argument, value, f"{wanted}, not {type(value).__name__}", hint)
+
+
+def brief_fields(value: Any) -> str:
+    """The representation of a dataclass, with the class of a network in the place of its layers.
+
+    A class that holds whatever people give says ``__repr__ = brief_fields``.
+    """
+    shown = (each for each in fields(value) if each.repr)
+    inside = (f"{each.name}={brief(getattr(value, each.name), 1000)}" for each in shown)
+    return f"{type(value).__name__}({', '.join(inside)})"
 
 
 def brief(value: object, most: int = 100) -> str:

@@ -16,7 +16,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, brief, brief_fields
 from sdeplug.score import ScoreModel, check_pair, checked
 from sdeplug.sde import ForwardSDE, LinearSDE, expand, fitted
 from sdeplug.values import number
@@ -43,10 +43,12 @@ class ReverseSDE:
     score_model: ScoreModel
     stochasticity: float | Callable[[float], float] = 1.0
 
+    __repr__ = brief_fields
+
     def __post_init__(self) -> None:
         if not isinstance(self.forward, ForwardSDE):
             raise PairingError(
-                f"forward = {self.forward!r}: must be a ForwardSDE, such as VPSDE(). "
+                f"forward = {brief(self.forward)}: must be a ForwardSDE, such as VPSDE(). "
                 "The order is ReverseSDE(forward, score_model)."
             )
         if not callable(self.score_model):

@@ -44,7 +44,32 @@ def test_a_pipeline_is_a_few_lines_and_a_table_whatever_its_network_is():
     wall = Pipeline(ReverseSDE(VP, sp.FromNoise(NETWORK, VP)), LEGS)
     for text in (repr(wall), wall._repr_html_()):
         assert len(text) < 2000
-        assert "FromNoise(...)" in text
+        assert "FromNoise(network=Sequential(...), sde=VPSDE(" in text
+
+
+WRAPPED = {
+    "FromNoise": lambda: sp.FromNoise(NETWORK, VP),
+    "ReverseSDE": lambda: ReverseSDE(VP, sp.FromNoise(NETWORK, VP)),
+    "Counted": lambda: sp.Counted(sp.FromNoise(NETWORK, VP)),
+    "InDtype": lambda: sp.InDtype(NETWORK, torch.float16),
+    "Bound": lambda: sp.Bound(NETWORK, labels=torch.zeros(300)),
+    "Chunked": lambda: sp.Chunked(NETWORK, 4),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_what_holds_a_network_is_a_line(name):
+    shown = repr(WRAPPED[name]())
+    assert shown.startswith(f"{name}(")
+    assert "Sequential(...)" in shown
+    assert "\n" not in shown
+
+
+def test_an_error_about_a_network_is_a_line():
+    with pytest.raises(sp.PairingError) as caught:
+        sp.FromNoise(VP, NETWORK)
+    assert "\n" not in str(caught.value)
+    assert "Sequential(...)" in str(caught.value)
 
 
 def test_a_report_and_a_comparison_are_a_line_and_a_table():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def described(reverse: ReverseSDE) -> str:
     """The reverse SDE on a line; of a network, its class."""
-    score, level = brief(reverse.score_model), brief(reverse.stochasticity)
+    score, level = brief(reverse.score_model, 300), brief(reverse.stochasticity)
     return f"ReverseSDE({reverse.forward!r}, {score}, stochasticity={level})"
 
 

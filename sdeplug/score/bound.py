@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.score.model import error_of, sde_of
 from sdeplug.sde import ForwardSDE
 
@@ -56,7 +56,7 @@ class Bound:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_shown(each)}" for name, each in self.conditions.items())
-        return f"Bound({self.network!r}{', ' if shown else ''}{shown})"
+        return f"Bound({brief(self.network, 1000)}{', ' if shown else ''}{shown})"
 
     @property
     def sde(self) -> ForwardSDE | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, brief_fields
 from sdeplug.score.checked import checked
 from sdeplug.score.model import ScoreModel, for_rows
 from sdeplug.score.wrapper import Wrapper
@@ -30,6 +30,8 @@ class Chunked(Wrapper):
 
     score_model: ScoreModel
     size: int
+
+    __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         if not callable(self.score_model):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ScoreModelError, SdeplugError
+from sdeplug.errors import ScoreModelError, SdeplugError, brief_fields
 from sdeplug.score.model import ScoreModel, for_rows
 from sdeplug.score.wrapper import Wrapper
 
@@ -33,6 +33,8 @@ class Counted(Wrapper):
     _before: int = field(default=0, init=False, repr=False)
     _whole: int = field(default=0, init=False, repr=False)
     _parts: Tensor | None = field(default=None, init=False, repr=False)
+
+    __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         self._model = self.score_model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sdeplug.errors import PairingError
+from sdeplug.errors import PairingError, brief_fields
 from sdeplug.score.model import ScoreModel, error_of
 from sdeplug.score.wrapper import Wrapper
 
@@ -32,6 +32,8 @@ class InDtype(Wrapper):
     score_model: ScoreModel
     dtype: torch.dtype
     time: torch.dtype | None = None
+
+    __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         if not callable(self.score_model):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.errors import PairingError
+from sdeplug.errors import PairingError, brief, brief_fields
 from sdeplug.score.checked import checked
 from sdeplug.score.model import error_of, for_rows
 from sdeplug.sde import LinearSDE, expand, in_float32
@@ -42,11 +42,13 @@ class _Reparametrised(ABC):
     network: Callable[[Tensor, Tensor], Tensor]
     sde: LinearSDE
 
+    __repr__ = brief_fields
+
     def __post_init__(self) -> None:
         order = f"The order is {type(self).__name__}(network, sde)."
         if not isinstance(self.sde, LinearSDE):
             raise PairingError(
-                f"sde = {self.sde!r}: must be a LinearSDE, such as VPSDE(), the one that the "
+                f"sde = {brief(self.sde)}: must be a LinearSDE, such as VPSDE(), the one that the "
                 f"network was trained for. {order}"
             )
         if not callable(self.network):
