@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 
@@ -411,3 +412,26 @@ def test_alternating_grid_and_adams_agree_with_a_fine_solution():
     ):
         got = OnGrid(by, alternating(16, sde)).integrate(reverse, x, 1.0, 1e-3, QUIET)
         close(got, exact, rtol=0.0, atol=tolerance)
+
+
+def test_memory_does_not_grow_with_the_steps():
+    """Of the states and scores of all steps so far, few are alive at any time."""
+    held, alive = [], []
+
+    def score(x, t):
+        slope = -0.25 * x
+        held.extend((weakref.ref(x), weakref.ref(slope)))
+        alive[-1] = max(alive[-1], sum(each() is not None for each in held))
+        return slope
+
+    calls = []
+    for tolerance in (1e-2, 1e-8):
+        held.clear()
+        alive.append(0)
+        with torch.no_grad():
+            Dopri5(tolerance, tolerance).integrate(
+                ReverseSDE(VPSDE(), score), normal(3, 2), 1.0, 0.1, Run(Silence())
+            )
+        calls.append(len(held))
+    assert calls[1] > 5 * calls[0]
+    assert alive[1] <= alive[0]
