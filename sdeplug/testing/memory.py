@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CLEARS: list[Callable[[], None]] = []
+
 
 def remembered(size: int) -> Callable[[F], F]:
     """A cache for a function of solvers and other values, given by position.
@@ -20,6 +22,7 @@ def remembered(size: int) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         cached = lru_cache(size)(function)
+        _CLEARS.append(cached.cache_clear)
 
         @wraps(function)
         def remembering(*arguments: Any) -> Any:
@@ -32,3 +35,9 @@ def remembered(size: int) -> Callable[[F], F]:
         return cast(F, remembering)
 
     return decorate
+
+
+def forget_all() -> None:
+    """Forget everything: the next check computes afresh."""
+    for clear in _CLEARS:
+        clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdeplug.testing.memory import remembered
+from sdeplug.testing.memory import forget_all, remembered
 
 
 def test_equal_arguments_are_computed_once_and_what_has_no_hash_each_time():
@@ -31,3 +31,16 @@ def test_an_error_of_the_function_is_its_own():
     with pytest.raises(TypeError, match="of the function"):
         fails(3)
     assert seen == [3]
+
+
+def test_what_is_forgotten_is_computed_afresh():
+    seen = []
+
+    @remembered(2)
+    def noted(value):
+        seen.append(value)
+
+    noted(3)
+    forget_all()
+    noted(3)
+    assert seen == [3, 3]

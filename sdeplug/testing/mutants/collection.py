@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sdeplug.testing.memory import forget_all
 from sdeplug.testing.mutants.acts import TABLE
 from sdeplug.testing.mutants.flows import KEPT
 from sdeplug.testing.mutants.generic import Solver, mutants_of
@@ -41,6 +42,8 @@ MUTANTS: tuple[Mutant, ...] = (
 
 
 def forget() -> None:
-    """Empty what the mutants with a memory that outlives a run have kept."""
+    """Empty what the mutants with a memory that outlives a run have kept, and what the harness
+    remembers of them."""
+    forget_all()
     TABLE.clear()
     KEPT.clear()
