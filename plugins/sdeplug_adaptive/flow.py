@@ -115,7 +115,9 @@ class _Stages:
             guess = np.where((size > 1e-5) & (speed > 1e-5), 0.01 * size / speed, 1e-6)
             guess = np.nan_to_num(np.minimum(guess, span), nan=1e-3 * span)
             (ahead,) = columns((guess * self.sign,), x)
-            bent = self.field(x + ahead * velocity, t + guess * self.sign) - velocity
+            # A step of the whole span may end a last bit beyond it.
+            there = (t + guess * self.sign).clip(min(self.t, self.s), max(self.t, self.s))
+            bent = self.field(x + ahead * velocity, there) - velocity
             steepest = np.maximum(speed, rms(bent / tolerance) / guess)
             wanted = np.where(steepest > 1e-15, (0.01 / steepest) ** 0.2, guess * 1e-3)
         first: Floats = np.nan_to_num(np.minimum(100.0 * guess, wanted), nan=1e-3 * span)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, InvalidStateError, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 
@@ -31,7 +32,8 @@ def processes(jobs: int) -> Iterator[Executor | None]:
     if jobs == 1:
         yield None
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, _DEADLY) as pool:
+    context = get_context("spawn")
+    with _calm(), ProcessPoolExecutor(jobs, context, signal.signal, _DEADLY) as pool:
         try:
             _start(pool, jobs)
             yield pool
@@ -40,6 +42,25 @@ def processes(jobs: int) -> Iterator[Executor | None]:
             for process in active_children():
                 process.terminate()
             raise
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """No traceback from the thread of a pool whose processes die when its runs are called off.
+
+    It tells each run that its process has died, and stumbles over those that were cancelled.
+    """
+    told = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not issubclass(args.exc_type, InvalidStateError):
+            told(args)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = told
 
 
 def _start(pool: Executor, jobs: int) -> None:
