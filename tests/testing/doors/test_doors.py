@@ -109,7 +109,7 @@ def test_what_is_no_instance_is_refused(door, thing):
 @pytest.mark.parametrize("door", [check_solver, lambda solver: parametrize_with_checks([solver])])
 def test_without_hypothesis_the_doors_say_what_to_install(door, monkeypatch):
     monkeypatch.setattr(doors_module.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"hypothesis.*sdeplug\[test\]"):
+    with pytest.raises(MissingExtraError, match=r"hypothesis.*sdeplug\[check\]"):
         door(EULER)
 
 
