@@ -116,10 +116,14 @@ def test_at_keeps_the_points_inside(points, s, t):
     assert At(falling).length is None
 
 
-@pytest.mark.parametrize("points", [(0.1, 0.2), (0.2, 0.2), (-0.1,), (math.nan,), [0.2, 0.1]])
+@pytest.mark.parametrize("points", [(0.1, 0.2), (0.2, 0.2), (-0.1,), (math.nan,), [0.1, 0.2]])
 def test_points_that_are_no_grid_are_refused_at_once(points):
     with pytest.raises(ArgumentError, match="points = "):
         At(points)
+
+
+def test_points_may_be_a_list():
+    assert At([0.2, 0.1]) == At((0.2, 0.1))
 
 
 @pytest.mark.parametrize("make", STEPPED)
