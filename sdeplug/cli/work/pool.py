@@ -57,10 +57,8 @@ def _calm() -> Iterator[None]:
             told(args)
 
     threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = told
+    yield
+    threading.excepthook = told  # not after an interrupt: the thread of the pool dies later
 
 
 def _start(pool: Executor, jobs: int) -> None:
