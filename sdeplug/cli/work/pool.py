@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, InvalidStateError, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
+from typing import Any, TypeVar
 
 from sdeplug.errors import ArgumentError
 
+_Value = TypeVar("_Value")
 _DEADLY = (signal.SIGINT, signal.SIG_DFL)
 
 
@@ -33,7 +36,7 @@ def processes(jobs: int) -> Iterator[Executor | None]:
         yield None
         return
     context = get_context("spawn")
-    with _calm(), ProcessPoolExecutor(jobs, context, signal.signal, _DEADLY) as pool:
+    with _calm(), _Pool(jobs, context, signal.signal, _DEADLY) as pool:
         try:
             _start(pool, jobs)
             yield pool
@@ -42,6 +45,24 @@ def processes(jobs: int) -> Iterator[Executor | None]:
             for process in active_children():
                 process.terminate()
             raise
+
+
+class _Pool(ProcessPoolExecutor):
+    """Sends the numbers of tensors, not the handles of their memory.
+
+    torch would hand these out in a thread of this process, which complains when the process that
+    it talks to dies.
+    """
+
+    def submit(  # type: ignore[override]  # what runs here has no names of arguments
+        self, fn: Callable[..., _Value], /, *args: Any
+    ) -> Future[_Value]:
+        return super().submit(_unpacked, pickle.dumps((fn, args)))
+
+
+def _unpacked(packed: bytes) -> Any:
+    function, args = pickle.loads(packed)
+    return function(*args)
 
 
 @contextmanager
