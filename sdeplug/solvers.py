@@ -43,6 +43,10 @@ class Claims:
         evaluations: score evaluations of one ``integrate()`` or ``correct()``; None: it varies.
         floor: relative bias that does not vanish with the step; None: consistent.
         needs: the class of forward SDE that it works with.
+        steps: name of the option that refines a solver which brings its own grid; None: it has
+            none, and a grid refines it.
+        level: the one stochasticity of the reverse SDE that it works at; None: all.
+        differentiable: whether gradients go through it.
     """
 
     order: float | None = None
@@ -53,6 +57,9 @@ class Claims:
     evaluations: int | None = None
     floor: float | None = None
     needs: type[ForwardSDE] = ForwardSDE
+    steps: str | None = None
+    level: float | None = None
+    differentiable: bool = True
 
 
 class _Claiming(Configured, ABC):
