@@ -57,8 +57,10 @@ from .score import Counted as Counted
 from .score import FromDenoiser as FromDenoiser
 from .score import FromFlow as FromFlow
 from .score import FromNoise as FromNoise
+from .score import FromScore as FromScore
 from .score import FromVelocity as FromVelocity
 from .score import InDtype as InDtype
+from .score import Parametrisation as Parametrisation
 from .score import ScoreModel as ScoreModel
 from .sde import EDMSDE as EDMSDE
 from .sde import VESDE as VESDE

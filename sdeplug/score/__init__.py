@@ -13,5 +13,8 @@ from sdeplug.score.pairing import check_pair as check_pair
 from sdeplug.score.parametrisations import FromDenoiser as FromDenoiser
 from sdeplug.score.parametrisations import FromFlow as FromFlow
 from sdeplug.score.parametrisations import FromNoise as FromNoise
+from sdeplug.score.parametrisations import FromScore as FromScore
 from sdeplug.score.parametrisations import FromVelocity as FromVelocity
+from sdeplug.score.parametrisations import Parametrisation as Parametrisation
+from sdeplug.score.parametrisations import Units as Units
 from sdeplug.score.wrapper import Wrapper as Wrapper

@@ -10,6 +10,9 @@ A score model is any callable (x, t) -> grad_x log p_t(x).  With
 
 for noise, denoised data, v = alpha epsilon - sigma x_0 (Salimans & Ho, arXiv 2202.00512) and
 the velocity u = dx/dt of the probability flow (flow matching).
+
+Each is two functions of time, the factors of what the network says and of x in the score.  What
+a network is trained to say follows from them: that which makes the score -epsilon / sigma.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,9 +31,21 @@ from sdeplug.score.model import error_of, for_rows
 from sdeplug.sde import LinearSDE, expand, in_float32
 
 
+class Units(NamedTuple):
+    """How a network's output becomes the score at B times: output * of_output + x * of_x.
+
+    Attributes:
+        of_output: factor of what the network says: float64, shape ``(B,)``.
+        of_x: factor of the state, likewise; None where the state does not enter.
+    """
+
+    of_output: Tensor
+    of_x: Tensor | None
+
+
 @dataclass(frozen=True)
-class _Reparametrised(ABC):
-    """A network in other units, and the SDE that says which.
+class Parametrisation(ABC):
+    """A network in some units, and the SDE that says which: a score model.
 
     Attributes:
         network: callable (x, t) -> ``(B, *D)``; x of shape ``(B, *D)``, t of shape ``(B,)``.
@@ -62,65 +78,119 @@ class _Reparametrised(ABC):
         """
         output = checked(self.network(x, t), x, type(self).__name__)
         wide = in_float32(x)
-        return self._score(wide, output.to(wide.dtype), t.to(torch.float64)).to(x.dtype)
+        units = self.units(self.sde, t.to(torch.float64))
+        score = output.to(wide.dtype) * _like(units.of_output, wide)
+        if units.of_x is not None:
+            score = score + wide * _like(units.of_x, wide)
+        return score.to(x.dtype)
 
     @property
     def error(self) -> float | None:
         """Relative error of the noise that the network predicts, where it says so."""
         return error_of(self.network)
 
-    def for_rows(self, rows: Tensor) -> _Reparametrised:
+    def for_rows(self, rows: Tensor) -> Parametrisation:
         """The same of the network for some rows of its batch: int64, shape ``(R,)``."""
         return replace(self, network=for_rows(self.network, rows))
 
+    @staticmethod
     @abstractmethod
-    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor: ...
+    def units(sde: LinearSDE, t: Tensor) -> Units:
+        """How the network's output becomes the score.
 
-    def _like(self, coefficient: Tensor, x: Tensor) -> Tensor:
-        return expand(coefficient.to(x.dtype), x)
+        Args:
+            sde: the linear SDE that the network was trained for.
+            t: times, float64, shape ``(B,)``.
+        """
+
+    @classmethod
+    def target(cls, sde: LinearSDE, x0: Tensor, epsilon: Tensor, t: Tensor) -> Tensor:
+        """What the network is trained to say of x_t = alpha x_0 + sigma epsilon.
+
+        It is the output that makes the score -epsilon / sigma, whose mean given x_t is the score.
+
+        Args:
+            sde: the linear SDE.
+            x0: data, shape ``(B, *D)``, float32 or float64.
+            epsilon: noise, of the same shape.
+            t: times, float64, shape ``(B,)``.
+
+        Returns:
+            Shape ``(B, *D)``, dtype of x0.
+        """
+        units, sigma = cls.units(sde, t), sde.sigma(t)
+        of_epsilon = -1.0 / (sigma * units.of_output)
+        if units.of_x is None:
+            return epsilon * _like(of_epsilon, epsilon)
+        ratio = units.of_x / units.of_output
+        of_epsilon = of_epsilon - ratio * sigma
+        return epsilon * _like(of_epsilon, epsilon) - x0 * _like(ratio * sde.alpha(t), x0)
 
 
-class FromNoise(_Reparametrised):
+def _like(coefficient: Tensor, x: Tensor) -> Tensor:
+    return expand(coefficient.to(x.device, x.dtype), x)
+
+
+class FromScore(Parametrisation):
+    """The score of a network that predicts the score: as it is, with its SDE.
+
+    Song et al., arXiv 2011.13456, equation 7.
+    """
+
+    @staticmethod
+    def units(sde: LinearSDE, t: Tensor) -> Units:
+        """1: the output is the score."""
+        return Units(torch.ones_like(t), None)
+
+
+class FromNoise(Parametrisation):
     """The score of a network that predicts the noise epsilon: -epsilon / sigma.
 
     Ho et al., arXiv 2006.11239, equation 11; a network with other time labels is wrapped, as in
     ``FromNoise(lambda x, t: net(x, 999 * t), sde)``.
     """
 
-    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        return output * self._like(-1.0 / self.sde.sigma(t), x)
+    @staticmethod
+    def units(sde: LinearSDE, t: Tensor) -> Units:
+        """-epsilon / sigma."""
+        return Units(-1.0 / sde.sigma(t), None)
 
 
-class FromDenoiser(_Reparametrised):
+class FromDenoiser(Parametrisation):
     """The score of a network that predicts x_0: (alpha x_0 - x) / sigma^2 (Tweedie).
 
     Karras et al., arXiv 2206.00364, equation 3.
     """
 
-    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        precision = self.sde.sigma(t).pow(-2)
-        alpha = self._like(self.sde.alpha(t), x)
-        return (alpha * output - x) * self._like(precision, x)
+    @staticmethod
+    def units(sde: LinearSDE, t: Tensor) -> Units:
+        """(alpha x_0 - x) / sigma^2."""
+        precision = sde.sigma(t).pow(-2)
+        return Units(sde.alpha(t) * precision, -precision)
 
 
-class FromVelocity(_Reparametrised):
+class FromVelocity(Parametrisation):
     """The score of a network that predicts v = alpha epsilon - sigma x_0.
 
     Salimans & Ho, arXiv 2202.00512, appendix D, for any alpha and sigma.
     """
 
-    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        alpha, sigma = self.sde.alpha(t), self.sde.sigma(t)
+    @staticmethod
+    def units(sde: LinearSDE, t: Tensor) -> Units:
+        """-(sigma x + alpha v) / (sigma (alpha^2 + sigma^2))."""
+        alpha, sigma = sde.alpha(t), sde.sigma(t)
         norm = alpha.square() + sigma.square()
-        return x * self._like(-1.0 / norm, x) - output * self._like(alpha / (sigma * norm), x)
+        return Units(-alpha / (sigma * norm), -1.0 / norm)
 
 
-class FromFlow(_Reparametrised):
+class FromFlow(Parametrisation):
     """The score of a network that predicts u = dx/dt along the probability flow (flow matching).
 
     Song et al., arXiv 2011.13456, equation 13, solved for the score: 2 (a x - u) / g^2.
     """
 
-    def _score(self, x: Tensor, output: Tensor, t: Tensor) -> Tensor:
-        scale = self._like(2.0 / self.sde.diffusion(t).square(), x)
-        return scale * (self._like(self.sde.drift_rate(t), x) * x - output)
+    @staticmethod
+    def units(sde: LinearSDE, t: Tensor) -> Units:
+        """2 (a x - u) / g^2."""
+        scale = 2.0 / sde.diffusion(t).square()
+        return Units(-scale, scale * sde.drift_rate(t))

@@ -20,10 +20,11 @@ from sdeplug.score import (
     FromDenoiser,
     FromFlow,
     FromNoise,
+    FromScore,
     FromVelocity,
     ScoreModel,
 )
-from sdeplug.sde import VPSDE, LinearSDE, expand
+from sdeplug.sde import VPSDE, LinearSDE, derivative, expand
 
 FORMS = {FromNoise: "noise", FromDenoiser: "data", FromVelocity: "velocity", FromFlow: "flow"}
 
@@ -188,3 +189,36 @@ def test_counted_counts_each_row_apart():
     counted(x, t)
     assert counted.by_row(4).tolist() == [4, 2, 5, 2]
     assert (counted.nfe, counted.rows) == (5, 13)
+
+
+@pytest.mark.parametrize("form", [FromScore, *FORMS])
+def test_the_target_is_what_makes_the_score_that_of_the_kernel(any_sde, form):
+    """The score of p(x_t | x_0) is -epsilon / sigma, whatever the network is asked for."""
+    t = torch.linspace(0.05, 1.0, 7, dtype=torch.float64) * any_sde.T
+    x0, epsilon = normal(7, 2, 3), normal(7, 2, 3, seed=1)
+    alpha, sigma = (expand(each(t), x0) for each in (any_sde.alpha, any_sde.sigma))
+    target = form.target(any_sde, x0, epsilon, t)
+    score = form(lambda x, t: target, any_sde)(alpha * x0 + sigma * epsilon, t)
+    assert torch.allclose(score, -epsilon / sigma, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_targets_are_those_of_the_papers(any_sde, dtype):
+    t = torch.linspace(0.05, 1.0, 7, dtype=torch.float64) * any_sde.T
+    x0, epsilon = normal(7, 2, dtype=dtype), normal(7, 2, seed=1, dtype=dtype)
+    alpha, sigma = (each(t)[:, None].to(dtype) for each in (any_sde.alpha, any_sde.sigma))
+    slopes = (derivative(each, t)[:, None].to(dtype) for each in (any_sde.alpha, any_sde.sigma))
+    of_x0, of_epsilon = slopes
+    papers = {
+        FromScore: -epsilon / sigma,
+        FromNoise: epsilon,
+        FromDenoiser: x0,
+        FromVelocity: alpha * epsilon - sigma * x0,
+        FromFlow: of_x0 * x0 + of_epsilon * epsilon,
+    }
+    for form, wanted in papers.items():
+        found = form.target(any_sde, x0, epsilon, t)
+        assert found.dtype == dtype
+        # Coefficients are of float64: also where sigma is small, only the last digit is lost.
+        error = (found - wanted).abs().amax() / wanted.abs().amax()
+        assert float(error) < (1e-10 if dtype == torch.float64 else 5e-7)
