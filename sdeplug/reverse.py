@@ -165,9 +165,10 @@ class ReverseSDE:
         """f - factor g^2 score."""
         if not isinstance(t, Tensor):
             weight = factor * self.forward.diffusion_at(t) ** 2
+            drift, score = self.forward.drift_at(x, t), self.score(x, t)
             if isinstance(weight, Tensor):
-                weight = fitted(weight, x)
-            return self.forward.drift_at(x, t) - weight * self.score(x, t)
+                return drift - fitted(weight, x) * score
+            return drift.sub(score, alpha=weight)  # one pass over the batch, not two
         times = t.reshape(-1).to(x.device, torch.float64)
         squared = self.forward.diffusion(times) ** 2
         if isinstance(factor, Tensor):

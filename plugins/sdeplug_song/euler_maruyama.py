@@ -34,7 +34,9 @@ class EulerMaruyama(Integrator):
         """Carry x ~ p_t to s in one step."""
         steps = self.reference_steps
         h = t - s if steps is None else reverse.forward.T / steps
-        mean = x - h * reverse.drift(x, t)
+        mean = x.sub(reverse.drift(x, t), alpha=h)
         if not reverse.level(t):
             return mean
-        return mean + math.sqrt(h) * reverse.diffusion(t, x) * run.noise.normal(x)
+        scale = math.sqrt(h) * reverse.diffusion(t, x)
+        noise = run.noise.normal(x)
+        return mean + scale * noise if isinstance(scale, Tensor) else mean.add(noise, alpha=scale)

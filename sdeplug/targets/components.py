@@ -47,12 +47,14 @@ class Level(NamedTuple):
             alpha (lambda / (rho tau))^(1/2); ``(N, K, r)``.
         constant: what of log(weight x density) does not depend on x, ``(N, K)``.
         rho: ``(N, K)``, or ``(N, 1)`` if it is the same for all.
+        columns: scale times the transpose of U, ``(K r, d)``, where N is 1 and it is worth it.
     """
 
     alpha: Tensor
     scale: Tensor
     constant: Tensor
     rho: Tensor
+    columns: Tensor | None = None
 
 
 class Components(NamedTuple):
@@ -166,6 +168,8 @@ class Components(NamedTuple):
         """A function of rows and what their noise level makes of the components."""
         if alpha.stride() == sigma.stride() == (0,):  # one number, expanded: one level for all
             level = self._level(alpha[:1], sigma[:1])
+            if self.basis.numel() <= _CACHE:  # else they cost a small batch more than they save
+                level = level._replace(columns=self._scaled(level.scale))
             return self._by_rows(lambda rows: function(rows, level), self._width, x)
         return self._by_rows(
             lambda rows, *at: function(rows, self._level(*at)), self._width, x, alpha, sigma
@@ -194,6 +198,9 @@ class Components(NamedTuple):
         narrowing = alpha[..., None] * self.spectrum.sqrt() * (rho[..., None] * tau).rsqrt()
         return Level(alpha, narrowing, self.log_weights - 0.5 * constant, rho)
 
+    def _scaled(self, scale: Tensor) -> Tensor:
+        return (scale[0, ..., None] * self.basis).flatten(0, 1)
+
     def _joint(self, x: Tensor, level: Level) -> Tensor:
         """log(weight x density): ``(B, K)``."""
         x = x - level.alpha * self.center
@@ -210,23 +217,36 @@ class Components(NamedTuple):
     def _along(self, x: Tensor, level: Level) -> Tensor:
         """q for centred x: ``(B, K, r)``."""
         count, rank, _ = self.basis.shape
+        if not rank:
+            return x.new_zeros(len(x), count, 0)
+        shift = level.alpha[..., None] * self.offset
+        if level.columns is not None:
+            scaled = torch.addmm(-(shift * level.scale).flatten(), x, level.columns.T)
+            return scaled.reshape(len(x), count, rank)
         p = (x @ self.basis.flatten(0, 1).T).reshape(len(x), count, rank)
-        return (p - level.alpha[..., None] * self.offset) * level.scale
+        return (p - shift) * level.scale
+
+    def _back(self, q: Tensor, level: Level) -> Tensor:
+        """U scale q, summed over the components: ``(B, d)``."""
+        if level.columns is not None:
+            return q.flatten(1) @ level.columns
+        return (q * level.scale).flatten(1) @ self.basis.flatten(0, 1)
 
     def _score(self, x: Tensor, level: Level) -> Tensor:
         x = x - level.alpha * self.center
         q = self._along(x, level)
-        logits, columns = self._relative(x, level, q), self.basis.flatten(0, 1)
+        logits = self._relative(x, level, q)
         if not self.full and level.rho.shape[1] > 1:  # else |x|^2 / (2 rho) is that of all
             logits = logits - 0.5 * x.square().sum(1, keepdim=True) / level.rho
         share = _softmax(logits)
         if self.full:
-            return (share[..., None] * q * -level.scale).flatten(1) @ columns
-        pull = share / level.rho
-        pull = level.alpha * (pull @ self.means) - pull.sum(1, keepdim=True) * x
-        if not q.shape[2]:
-            return pull
-        return pull + (share[..., None] * q * level.scale).flatten(1) @ columns
+            return -self._back(share[..., None] * q, level)
+        if level.rho.shape[1] == 1:
+            pull = (level.alpha * (share @ self.means) - x) / level.rho
+        else:
+            pull = share / level.rho
+            pull = level.alpha * (pull @ self.means) - pull.sum(1, keepdim=True) * x
+        return pull + self._back(share[..., None] * q, level) if q.shape[2] else pull
 
     def _whiten(self, x: Tensor, index: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         columns, alpha = self.basis[index], alpha[:, None]
