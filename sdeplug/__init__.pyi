@@ -70,6 +70,7 @@ from .sde import ForwardSDE as ForwardSDE
 from .sde import LinearSDE as LinearSDE
 from .sde import Marginal as Marginal
 from .sde import SubVPSDE as SubVPSDE
+from .sde import TabulatedSDE as TabulatedSDE
 from .sde import VariancePreserving as VariancePreserving
 from .solvers import Advance as Advance
 from .solvers import Claims as Claims

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE, expand
+from sdeplug.sde import (
+    EDMSDE,
+    VESDE,
+    VPSDE,
+    CosineVPSDE,
+    ForwardSDE,
+    LinearSDE,
+    SubVPSDE,
+    TabulatedSDE,
+    expand,
+)
 
 SDES = (VPSDE(), SubVPSDE(), VESDE(), CosineVPSDE(), EDMSDE())
+BETAS = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+LEVELS = 0.01 * 5000.0 ** torch.linspace(1.0, 0.0, 40, dtype=torch.float64)
+ANGLES = (torch.linspace(0.0, 1.0, 51, dtype=torch.float64) + 0.008) / 1.008 * math.pi / 2
+KEPT = (torch.cos(ANGLES[1:]) / math.cos(float(ANGLES[0]))).square() * (ANGLES[1:] < 1.57)
+TABLES = {
+    "betas": TabulatedSDE(betas=BETAS),
+    "sigmas": TabulatedSDE(sigmas=LEVELS),
+    "zero-snr": TabulatedSDE(alphas_cumprod=KEPT),
+}
 FALSE_ALARM = 1e-6  # of each statistical assertion, were its seed drawn afresh
 
 

@@ -27,7 +27,7 @@ from sdeplug.registry.discovery import (
     did_you_mean,
     installed_version,
 )
-from sdeplug.sde import BUILTIN_SDES, ForwardSDE
+from sdeplug.sde import NAMED_SDES, ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Target
 
@@ -46,7 +46,7 @@ _CAUGHT = (Exception, SystemExit)
 class _Core:
     @hookspecs.hookimpl
     def sdeplug_sdes(self) -> Mapping[str, type[ForwardSDE]]:
-        return BUILTIN_SDES
+        return NAMED_SDES
 
     @hookspecs.hookimpl
     def sdeplug_targets(self) -> Mapping[str, Callable[[], Target]]:

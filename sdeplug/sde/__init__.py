@@ -1,4 +1,4 @@
-"""Forward SDEs: the interface, the linear ones, and the schedules of the field."""
+"""Forward SDEs: the interface, the linear ones, the schedules of the field, tables."""
 
 from sdeplug.sde.derivative import derivative as derivative
 from sdeplug.sde.forward import ForwardSDE as ForwardSDE
@@ -14,3 +14,5 @@ from sdeplug.sde.schedules import VPSDE as VPSDE
 from sdeplug.sde.schedules import CosineVPSDE as CosineVPSDE
 from sdeplug.sde.schedules import SubVPSDE as SubVPSDE
 from sdeplug.sde.schedules import VariancePreserving as VariancePreserving
+from sdeplug.sde.tabulated import NAMED_SDES as NAMED_SDES
+from sdeplug.sde.tabulated import TabulatedSDE as TabulatedSDE

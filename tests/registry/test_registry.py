@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sdeplug import Integrator, LinearSDE, hookimpl
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError
 from sdeplug.registry import Registry, building, catalogue, sde, solver, target
-from sdeplug.sde import BUILTIN_SDES, VPSDE
+from sdeplug.sde import NAMED_SDES, VPSDE
 from sdeplug.targets import Target
 
 BUNDLED = {  # the plugins of pyproject.toml, and the core
@@ -112,7 +112,7 @@ def sdeplug_targets():
     site.install("abc", code)
     registry = fresh()
     assert registry.find("sdes", "slow").obj is VPSDE
-    assert set(registry.sdes()) == {f"core/{name}" for name in BUILTIN_SDES} | {"abc/slow"}
+    assert set(registry.sdes()) == {f"core/{name}" for name in NAMED_SDES} | {"abc/slow"}
     assert "abc/pair" in registry.targets()
     assert any(name.startswith("core/") for name in registry.targets())
     assert "abc/slow" not in registry.solvers()
@@ -486,7 +486,7 @@ def test_a_bare_checkout_says_that_nothing_is_installed():
 @given(st.text(max_size=20) | st.from_regex("[a-z-]{0,5}/?[a-z-]{0,9}", fullmatch=True))
 def test_any_text_is_a_name_or_a_clear_error(name):
     registry = Registry((), {})
-    if name.removeprefix("core/") in BUILTIN_SDES:
+    if name.removeprefix("core/") in NAMED_SDES:
         assert name in ((entry := registry.find("sdes", name)).name, entry.short)
     else:
         with pytest.raises(UnknownNameError, match=re.escape(repr(name))):
