@@ -1,6 +1,8 @@
-"""One thread, examples that are the same on every run, and the five SDEs as a fixture."""
+"""One thread, the same examples on every run; the five SDEs and the command line as fixtures."""
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 import torch
@@ -23,3 +25,19 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def sdeplug(monkeypatch, tmp_path, capsys):
+    """Run a command in an empty folder: (exit status, standard output, standard error)."""
+    from sdeplug.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sdeplug", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        return exit_.value.code or 0, *capsys.readouterr()
+
+    return run

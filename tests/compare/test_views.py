@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 
 import pytest
 
 import sdeplug as sp
 from sdeplug import VPSDE, solver
-from sdeplug.cli.main import main
 from sdeplug.compare import Comparison, Conditions, Work, compare
 from sdeplug.errors import ArgumentError
 
@@ -142,21 +140,6 @@ def test_another_file_is_refused(text, tmp_path):
 
 
 # The command
-
-
-@pytest.fixture
-def sdeplug(monkeypatch, tmp_path, capsys):
-    """Run a command in an empty folder: (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sdeplug", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return run
 
 
 QUICK = ("--nfe", "4,8", "--seeds", 2, "-n", 100, "--score-error", "0")

@@ -15,7 +15,6 @@ import torch
 
 import sdeplug as sp
 from sdeplug import Claims, FlowIntegrator
-from sdeplug.cli.main import main
 from sdeplug.cli.work import check
 from sdeplug.errors import ArgumentError, MissingExtraError, PairingError
 from sdeplug.testing import CHECKS, FAST, Outcome, Report, check_solver, parametrize_with_checks
@@ -288,20 +287,6 @@ def test_other_runs_of_pytest_import_nothing_of_sdeplug(tmp_path):
 
 
 # The command line
-
-
-@pytest.fixture
-def sdeplug(monkeypatch, tmp_path, capsys):
-
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sdeplug", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        return exit_.value.code or 0, *capsys.readouterr()
-
-    return run
 
 
 def test_check_writes_table_json_and_picture_and_nothing_else(sdeplug, quick, tmp_path):
