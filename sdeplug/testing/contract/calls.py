@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -85,8 +86,19 @@ class Call:
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """That of p_t for standard normal data, bent a little, so that it is not affine."""
-        steepness = by_row(self._precision, t, x)
-        return x.add(torch.sin(x), alpha=0.1).mul(-steepness).to(x.dtype)
+        return x.add(torch.sin(x), alpha=0.1).mul(-self.steepness(t, x)).to(x.dtype)
+
+    def normal_score(self, centre: float | Tensor = 0.0) -> ScoreModel:
+        """That of a normal law of the same width about a centre, which broadcasts against x."""
+
+        def score(x: Tensor, t: Tensor) -> Tensor:
+            return (x - centre).mul(-self.steepness(t, x)).to(x.dtype)
+
+        return score
+
+    def steepness(self, t: Tensor, x: Tensor) -> float | Tensor:
+        """One over the variance of p_t for standard normal data, as :func:`by_row`."""
+        return by_row(self._precision, t, x)
 
     def reverse(self, score: ScoreModel | None = None) -> ReverseSDE:
         """The reverse SDE, with :meth:`score` unless another is given."""
@@ -106,6 +118,25 @@ class Call:
         if isinstance(solver, Corrector):
             return solver.correct(reverse, x, self.t, run)
         return solver.integrate(reverse, x, self.t, self.s, run)
+
+    def in_steps(
+        self,
+        solver: Solver,
+        x: Tensor,
+        score: ScoreModel,
+        run: Run | None = None,
+        steps: int = 3,
+    ) -> Tensor:
+        """A sequence of steps over the span; one call of a solver that takes no single steps."""
+        run = run or self.run()
+        if isinstance(solver, Corrector) or not solver.needs_grid:
+            return self.apply(solver, x, run, score)
+        advance = solver.begin(self.reverse(score), run)
+        length = (self.t - self.s) / steps
+        times = (*(self.t - k * length for k in range(steps)), self.s)
+        for late, early in pairwise(times):
+            x = advance(x, late, early)
+        return x
 
     def _precision(self, t: float) -> float:
         now = self.sde.at(t)

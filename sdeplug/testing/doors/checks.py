@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sdeplug.testing.contract import arithmetic, randomness, times, values
+from sdeplug.testing.contract import arithmetic, halves, randomness, times, values
 from sdeplug.testing.contract import one_call as contract
-from sdeplug.testing.exact import affine, floors, invariance, marginals, paired
+from sdeplug.testing.exact import affine, floors, invariance, marginals, paired, shapes
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import sampling
 from sdeplug.testing.strong import paths as strong
@@ -26,11 +26,13 @@ CONTRACT: tuple[Check, ...] = (
     *randomness.CHECKS,
     *times.CHECKS,
     *arithmetic.CHECKS,
+    *halves.CHECKS,
 )
 """Tier 0: what every solver does, whatever its mathematics."""
 
 EXACT: tuple[Check, ...] = (
     *affine.CHECKS,
+    *shapes.CHECKS,
     *marginals.CHECKS,
     *strong.CHECKS,
     *invariance.CHECKS,

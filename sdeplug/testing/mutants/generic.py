@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sdeplug.compose import OnGrid
 from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
-from sdeplug.testing.mutants import acts, heard, seen
+from sdeplug.testing.mutants import acts, heard, seen, shaped
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.promises import Both, Promise
 from sdeplug.testing.mutants.record import Mutant
@@ -75,6 +75,32 @@ _EXACT_NOISE: tuple[Entry, ...] = (
         LAW,
     ),
 )
+_HALVES = "check_state_in_half_precision"
+_HALF_PIPELINE = "check_pipeline_in_half_precision"
+_SHAPES = "check_other_shapes check_coordinates"
+_SHAPED: tuple[Entry, ...] = (
+    ("channels-small", shaped.ChannelsSmall(), _SHAPES),
+    ("batch-size-of-volumes", shaped.Only(acts.BatchSize(), shaped.volumes), _SHAPES),
+)
+_SHAPED_SCORE: tuple[Entry, ...] = (
+    ("score-transposed", shaped.ScoreTransposed(), _SHAPES),
+    ("score-of-images", shaped.Only(seen.ScoreTimes(0.99), shaped.images), _SHAPES),
+    ("score-in-float16", shaped.Only(seen.ScoreTimes(0.9), shaped.float16), _HALVES),
+)
+_SHAPED_NOISE: tuple[Entry, ...] = (
+    ("channels-correlated", shaped.ChannelsCorrelated(), _SHAPES),
+    ("channels-shared", shaped.ChannelsShared(), _SHAPES),
+    ("noise-of-images", shaped.Only(heard.Scaled(1.1), shaped.images), _SHAPES),
+    ("noise-of-sequences", shaped.Only(heard.Scaled(1.01), shaped.sequences), _SHAPES),
+    ("noise-in-bfloat16", shaped.Only(heard.Scaled(1.5), shaped.bfloat16), _HALVES),
+    ("noise-in-float16", shaped.Only(heard.Scaled(1.05), shaped.float16), _HALVES),
+    ("noise-lost-in-bfloat16", shaped.Only(heard.Scaled(0.0), shaped.bfloat16), _HALVES),
+)
+_SHAPED_NOISE_OF_STEPS: tuple[Entry, ...] = (
+    ("tail-small", shaped.TailSmall(), _SHAPES),
+    ("noise-with-half-score", shaped.WithHalfScore(heard.Scaled(1.1)), _HALF_PIPELINE),
+    ("no-noise-with-half-score", shaped.WithHalfScore(heard.Scaled(0.0)), _HALF_PIPELINE),
+)
 _SECOND_ORDER: tuple[Entry, ...] = (("last-step-without-noise", heard.SilentLast(), LAW),)
 
 
@@ -106,6 +132,9 @@ def _entries(solver: Solver) -> Iterator[Entry]:
         yield from (each for each in _EVALUATING if claims.evaluations or "check_ev" not in each[2])
     if draws:
         yield from _DRAWING
+    yield from _SHAPED
+    yield from _SHAPED_SCORE if evaluates else ()
+    yield from _SHAPED_NOISE if draws else ()
     if claims.affine and evaluates:
         yield from _AFFINE
         yield from _AFFINE_NOISE if draws else ()
@@ -114,6 +143,7 @@ def _entries(solver: Solver) -> Iterator[Entry]:
     yield from _EXACT
     if draws and not isinstance(solver, FlowIntegrator):
         yield from _EXACT_NOISE
+        yield from _SHAPED_NOISE_OF_STEPS
     if draws and (claims.order or 0.0) >= 2.0:
         yield from _SECOND_ORDER
 

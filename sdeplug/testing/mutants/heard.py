@@ -17,13 +17,14 @@ from sdeplug.solvers import Advance
 from sdeplug.testing.mutants.defect import Begin, Defect
 
 
-class _Filtered(NoiseSource):
+class Filtered(NoiseSource):
     """The numbers of a source, changed, and with them its paths."""
 
     def __init__(self, source: NoiseSource, numbers: Callable[[Tensor], Tensor]) -> None:
         self.source, self.numbers = source, numbers
 
     def normal(self, like: Tensor) -> Tensor:
+        """The next numbers, changed."""
         return self.numbers(self.source.normal(like))
 
 
@@ -40,7 +41,7 @@ class Scaled(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """Numbers and paths times the factor."""
-        return _Filtered(noise, lambda z: self.factor * z)
+        return Filtered(noise, lambda z: self.factor * z)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class SharedByRows(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """The first row for all."""
-        return _Filtered(noise, lambda z: z[:1].expand_as(z))
+        return Filtered(noise, lambda z: z[:1].expand_as(z))
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class SharedByCoordinates(Defect):
         def shared(z: Tensor) -> Tensor:
             return z.flatten(1)[:, :1].expand(-1, z[0].numel()).reshape_as(z)
 
-        return _Filtered(noise, shared)
+        return Filtered(noise, shared)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class SharedByNeighbours(Defect):
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """A moving average over the batch."""
         own = math.sqrt(1.0 - self.correlation**2)
-        return _Filtered(noise, lambda z: own * z + self.correlation * z.roll(1, 0))
+        return Filtered(noise, lambda z: own * z + self.correlation * z.roll(1, 0))
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Antithetic(Defect):
             half = z[: (len(z) + 1) // 2]
             return torch.cat((half, -half))[: len(z)]
 
-        return _Filtered(noise, paired)
+        return Filtered(noise, paired)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Uniform(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """Through the distribution function of the normal law."""
-        return _Filtered(noise, lambda z: math.sqrt(12.0) * (torch.special.ndtr(z) - 0.5))
+        return Filtered(noise, lambda z: math.sqrt(12.0) * (torch.special.ndtr(z) - 0.5))
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Clipped(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """Clipped at both sides."""
-        return _Filtered(noise, lambda z: z.clamp(-self.bound, self.bound))
+        return Filtered(noise, lambda z: z.clamp(-self.bound, self.bound))
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Signs(Defect):
 
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """The signs of the numbers."""
-        return _Filtered(noise, torch.sign)
+        return Filtered(noise, torch.sign)
 
 
 class _Torch(NoiseSource):

@@ -1,0 +1,79 @@
+"""Laws in half precision: a factor is seen, and who refuses such a state is not blamed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+import sdeplug as sp
+from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.contract.halves import (
+    check_pipeline_in_half_precision,
+    check_state_in_half_precision,
+)
+from sdeplug.testing.mutants import RIGHT, spoil
+from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
+from sdeplug.testing.mutants.seen import ScoreTimes
+from sdeplug.testing.mutants.shaped import Only, WithHalfScore, bfloat16, float16
+
+
+@dataclass(frozen=True)
+class Refusing(EulerMaruyama):
+    """It takes no state in float16."""
+
+    def integrate(self, reverse, x, t, s, run):
+        if x.dtype == torch.float16:
+            raise sp.SolverError("float16 is too narrow.")
+        return super().integrate(reverse, x, t, s, run)
+
+
+@pytest.mark.parametrize("solver", RIGHT, ids=repr)
+def test_right_solvers_keep_their_noise_and_gain(solver):
+    assert "off by at most" in check_state_in_half_precision(solver).text
+
+
+@pytest.mark.parametrize("solver", [EulerMaruyama(), Langevin()], ids=repr)
+@pytest.mark.parametrize(
+    ("defect", "seen"),
+    [
+        (Only(Scaled(1.02), bfloat16), "torch.bfloat16 its noise is 1.02 times"),
+        (Only(Scaled(0.98), float16), "torch.float16 its noise is 0.98 times"),
+        (Only(ScoreTimes(0.9), float16), "torch.float16 its gain is 1."),
+    ],
+)
+def test_two_per_cent_in_half_precision_are_seen(solver, defect, seen):
+    with pytest.raises(CheckFailed, match=seen):
+        check_state_in_half_precision(spoil(solver, defect))
+
+
+def test_what_decides_by_rows_has_more_room():
+    with pytest.raises(CheckFailed, match="its noise is 1\\.05 times"):
+        check_state_in_half_precision(spoil(RowLangevin(), Only(Scaled(1.05), bfloat16)))
+
+
+def test_a_state_may_be_refused():
+    assert check_state_in_half_precision(Refusing()).text.endswith("; it refuses float16")
+
+
+def test_a_pipeline_is_judged_by_its_own():
+    solver = spoil(EulerMaruyama(), WithHalfScore(Scaled(1.02)))
+    check_state_in_half_precision(solver)
+    with pytest.raises(CheckFailed, match="float16 are 1\\.02 times as wide"):
+        check_pipeline_in_half_precision(solver)
+
+
+@pytest.mark.parametrize(
+    ("check", "solver", "why"),
+    [
+        (check_state_in_half_precision, sp.solver("adaptive/row-tsit5"), "of its own making"),
+        (check_pipeline_in_half_precision, sp.solver("adaptive/row-tsit5"), "a tolerance"),
+        (check_pipeline_in_half_precision, sp.Denoise(), "jumps"),
+        (check_pipeline_in_half_precision, Langevin(), "a corrector"),
+    ],
+)
+def test_what_is_not_judged_is_told(check, solver, why):
+    with pytest.raises(NotApplicable, match=why):
+        check(solver)
