@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sdeplug import VPSDE, Integrator, LogSNR, OnGrid, ReverseSDE, Run
 from sdeplug.targets import Empirical
-from sdeplug.testing import Cell, Specimen, Verdict, sampling_cells, specimens
+from sdeplug.testing import Cell, CellVerdict, Specimen, sampling_cells, specimens
 from sdeplug_ode import Heun
 from sdeplug_song import Ancestral, AnnealedLangevin
 
@@ -64,7 +64,7 @@ def measured(cell: Cell, seeds: int) -> tuple[int, int, int]:
     """Seeds with a first p-value below 0.05, below 1e-3, and rejected by all stages."""
     low, first, both = 0, 0, 0
     for seed in range(1, seeds + 1):
-        pvalue = Verdict.of(cell.pvalues(3 * seed)).pvalue
+        pvalue = CellVerdict.of(cell.pvalues(3 * seed)).pvalue
         low, first = low + (pvalue < 0.05), first + (pvalue < 1e-3)
         both += pvalue < 1e-3 and not cell.verdict(seed).passed
     return low, first, both

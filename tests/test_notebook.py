@@ -74,7 +74,7 @@ def test_an_error_about_a_network_is_a_line():
 
 def test_a_report_and_a_comparison_are_a_line_and_a_table():
     report = check_solver(solver("song/hold"), fast=True)
-    assert repr(report) == f"Report(Hold(): {report.verdict}, {len(report.results)} checks)"
+    assert repr(report) == f"Report(Hold(): {report.words}, {len(report.results)} checks)"
     assert report._repr_html_().count("<tr>") == 1 + len(report.results)
     result = compare({"Heun": solver("ode/heun")}, RING, VP, nfe=(4,), seeds=1, samples=50)
     assert repr(result).startswith("Comparison(2 rows: Heun; GaussianMixture")

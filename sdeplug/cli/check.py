@@ -18,8 +18,8 @@ from sdeplug.cli.words import NAMED, Command, File, Name
 def check(solver: str, fast: bool, json: Path | None, picture: Path | None) -> int:
     """Check the promises of a solver.
 
-    Exit status 1 if one is not kept.
+    Exit status 1 if one is not kept, and 3 if no check could measure its law: it is unproven then.
     """
     from sdeplug.cli.work.check import Request, run
 
-    return 0 if run(Request(solver, fast, json, picture)) else 1
+    return run(Request(solver, fast, json, picture))

@@ -72,12 +72,30 @@ class NotApplicable(Exception):
     """A check does not apply to a solver; the message says why."""
 
 
+class Unproven(CheckFailed):
+    """No check measured the law of a solver; the message says why, and what to claim or do."""
+
+
 class Outcome(Enum):
     """How a check ended."""
 
     PASSED = "passed"
     FAILED = "FAILED"
     NOT_APPLICABLE = "not applicable"
+    EXPECTED_FAILURE = "expected failure"
+    UNPROVEN = "UNPROVEN"
+
+
+class Verdict(Enum):
+    """What all checks say of a solver.
+
+    ``PASSED``: its law was measured, and every promise is kept.  ``FAILED``: a promise is not
+    kept.  ``UNPROVEN``: no check failed, and none could measure its law.
+    """
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from sdeplug.testing import CONTRACT, FAST, parametrize_with_checks
+from sdeplug.testing.doors import selected
 
 BRIEF = CONTRACT[:2] + tuple(
     check
@@ -22,14 +23,15 @@ BRIEF = CONTRACT[:2] + tuple(
 """The part of the contract that takes few calls."""
 
 
-def checks_of(solvers, kept: Sequence = CONTRACT):
+def checks_of(solvers, kept: Sequence = CONTRACT, expected_failures=None):
     """Tiers 0 and 1 of solvers; those checks that are not among the kept are thorough."""
-    return _marked(parametrize_with_checks(solvers, fast=True), kept, dropped=())
+    return _marked(parametrize_with_checks(solvers, expected_failures, fast=True), kept, dropped=())
 
 
 def sampled_checks_of(solvers, kept: Sequence = ()):
-    """Tiers 2 and 3 of solvers whose tiers 0 and 1 are tested elsewhere; thorough but the kept."""
-    return _marked(parametrize_with_checks(solvers), kept, dropped=FAST)
+    """Tiers 2 and 3 of solvers whose tiers 0 and 1, and whose proof by these, are tested elsewhere;
+    thorough but the kept."""
+    return _marked(parametrize_with_checks(solvers), kept, dropped=(*FAST, *selected()[-1:]))
 
 
 def _marked(parametrised, kept, dropped):

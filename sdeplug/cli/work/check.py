@@ -15,8 +15,10 @@ from sdeplug.cli.work.files import demand_picture, write, write_text
 from sdeplug.cli.work.tables import report_table
 from sdeplug.cli.work.terminal import console
 from sdeplug.registry import named
-from sdeplug.testing import Report, Result, check_solver
+from sdeplug.testing import Report, Result, Verdict, check_solver
 from sdeplug.testing.doors import selected
+
+_STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.UNPROVEN: 3}  # 2 is wrong input
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,11 @@ class Request:
     picture: Path | None = None
 
 
-def run(request: Request) -> bool:
+def run(request: Request) -> int:
     """Check a solver and report; what cannot succeed is refused before the checks run.
 
     Returns:
-        Whether all promises are kept.
+        The exit status: 0 if it passed, 1 if it failed, 3 if it is unproven.
 
     Raises:
         SdeplugError: for a name or option that is not allowed, a path that cannot be written,
@@ -59,7 +61,7 @@ def run(request: Request) -> bool:
 
         figure = report.picture()
         write(request.picture, lambda path: save(figure, path))
-    return report.passed
+    return _STATUS[report.verdict]
 
 
 def _checked(solver: Any, fast: bool) -> Report:

@@ -20,7 +20,10 @@ _PACKAGES = (
     "sdeplug", "torch", "numpy", "torchsde", "torchdiffeq", "pluggy", "click", "rich",
     "matplotlib", "scikit-learn",
 )  # fmt: skip
-_STYLES = {"FAILED": "bold red", "not applicable": "dim", "passed": ""}
+_STYLES = {
+    "FAILED": "bold red", "UNPROVEN": "bold yellow", "not applicable": "dim", "passed": "",
+    "expected failure": "",
+}  # fmt: skip
 
 
 class Plain(Table):
@@ -76,7 +79,7 @@ def devices_table() -> Table:
 
 def report_table(report: Report) -> Table:
     """What each check said of a solver."""
-    shown = table(f"{report.solver}: {report.verdict}", "check", "outcome", "seconds")
+    shown = table(f"{report.solver}: {report.words}", "check", "outcome", "seconds")
     shown.add_column("what was seen", overflow="fold", ratio=1)
     for result in report.results:
         style = _STYLES[result.outcome.value]

@@ -3,6 +3,7 @@
 from sdeplug.testing.doors.checks import CHECKS as CHECKS
 from sdeplug.testing.doors.checks import CONTRACT as CONTRACT
 from sdeplug.testing.doors.checks import FAST as FAST
+from sdeplug.testing.doors.checks import LAW as LAW
 from sdeplug.testing.doors.doors import check_solver as check_solver
 from sdeplug.testing.doors.doors import parametrize_with_checks as parametrize_with_checks
 from sdeplug.testing.doors.doors import selected as selected

@@ -46,3 +46,13 @@ FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 
 CHECKS: tuple[Check, ...] = (*FAST, *kolmogorov.CHECKS, *sampling.CHECKS)
 """All checks, cheap ones first."""
+
+LAW: tuple[Check, ...] = (
+    marginals.check_marginals,
+    floors.check_floor,
+    paired.check_own_tolerance,
+    invariance.check_corrector_invariance,
+    sampling.check_law_by_sampling,
+)
+"""The checks that measure the law of a solver: one of them has to pass, or it is unproven.  The
+last resort is last."""

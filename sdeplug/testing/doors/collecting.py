@@ -11,7 +11,8 @@ from sdeplug.errors import SdeplugError
 from sdeplug.registry import named
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.doors.checks import Check
-from sdeplug.testing.doors.doors import run_or_skip, selected
+from sdeplug.testing.doors.doors import selected
+from sdeplug.testing.doors.running import run_or_skip
 from sdeplug.testing.findings import CheckFailed
 
 

@@ -6,7 +6,6 @@ A third, for the command line of pytest, is built from the same parts: :mod:`sde
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,22 @@ from typing import TYPE_CHECKING, Any
 from sdeplug.errors import MissingExtraError, PairingError
 from sdeplug.options import Configured, options_of
 from sdeplug.solvers import Corrector, Integrator
-from sdeplug.testing.bench import Solver, single_thread
+from sdeplug.testing.bench import Solver
 from sdeplug.testing.doors.checks import CHECKS, FAST, Check
+from sdeplug.testing.doors.proof import Proof
 from sdeplug.testing.doors.report import Report
-from sdeplug.testing.findings import CheckFailed, Curve, NotApplicable, Outcome, Result, Spectrum
+from sdeplug.testing.doors.running import result_of, run_or_skip
+from sdeplug.testing.findings import Finding, Result
 
 if TYPE_CHECKING:
     import pytest
 
 
 def check_solver(
-    solver: Solver, fast: bool = False, on_result: Callable[[Result], None] | None = None
+    solver: Solver,
+    fast: bool = False,
+    on_result: Callable[[Result], None] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
 ) -> Report:
     """Run all checks on a solver.
 
@@ -33,18 +37,27 @@ def check_solver(
         fast: only what is free of noise and takes seconds: the contract and the exact laws.
         on_result: called with each result as soon as it is there, to show progress; there are
             as many as :func:`selected` checks.
+        expected_failures: name of a check to the reason why it is expected to fail; it is a
+            failure if it passes.
 
     Returns:
-        What each check said.  A solver that raises fails the check, with its error as reason.
+        What each check said, and the verdict.  A solver that raises fails the check, with its
+        error as reason.
 
     Raises:
-        PairingError: if it is not an instance of an integrator or corrector.
+        PairingError: if it is not an instance of an integrator or corrector, or if an expected
+            failure names no check.
         MissingExtraError: if hypothesis is missing.
     """
     demand_instance(solver)
-    results = []
-    for check in selected(fast):
-        results.append(_result(check, solver))
+    checks, expected = selected(fast), dict(expected_failures or {})
+    _demand_known(expected, checks)
+    results: list[Result] = []
+    for check in checks:
+        ask: Callable[[], Finding] = partial(check, solver)
+        if isinstance(check, Proof):
+            ask = partial(check.of, solver, tuple(results))
+        results.append(result_of(check.__name__, ask, expected.get(check.__name__)))
         if on_result is not None:
             on_result(results[-1])
     return Report(repr(solver), tuple(results))
@@ -62,7 +75,8 @@ def parametrize_with_checks(
             check()
 
     Each check is a test of its own, ``MySolver-check_value`` for example, and one that does not
-    apply is skipped with its reason.
+    apply is skipped with its reason.  The last, ``check_proof``, fails for a solver that no check
+    can judge; with ``fast`` it is skipped where the checks that are left out can.
 
     Args:
         solvers: instances of integrators or correctors.
@@ -80,42 +94,20 @@ def parametrize_with_checks(
     except ImportError as error:
         raise MissingExtraError("parametrize_with_checks", "pytest", "check") from error
 
-    expected = dict(expected_failures or {})
-    checks = selected(fast)
-    unknown = sorted(set(expected) - {check.__name__ for check in checks})
-    if unknown:
-        names = ", ".join(check.__name__ for check in checks)
-        raise PairingError(
-            f"expected_failures names no check: {', '.join(unknown)}. The checks are: {names}."
-        )
+    checks, expected = selected(fast), dict(expected_failures or {})
+    _demand_known(expected, checks)
     return pytest.mark.parametrize("check", list(_parameters(solvers, checks, expected)))
 
 
 def selected(fast: bool = False) -> tuple[Check, ...]:
-    """The checks that will run, in their order.
+    """The checks that will run, in their order; the last tells whether they measured the law.
 
     Raises:
         MissingExtraError: if hypothesis, which drives some of them, is missing.
     """
     if importlib.util.find_spec("hypothesis") is None:
         raise MissingExtraError("sdeplug.testing", "hypothesis", "check")
-    return FAST if fast else CHECKS
-
-
-def run_or_skip(check: Check, solver: Solver) -> None:
-    """Run a check inside a pytest test; skip the test where it does not apply.
-
-    Raises:
-        CheckFailed: if the solver does not keep the promise.
-    """
-    import pytest
-
-    __tracebackhide__ = True
-    try:
-        with single_thread():
-            check(solver)
-    except NotApplicable as reason:
-        pytest.skip(str(reason))
+    return (*(FAST if fast else CHECKS), Proof(fast))
 
 
 def demand_instance(solver: object) -> None:
@@ -127,6 +119,16 @@ def demand_instance(solver: object) -> None:
     if not isinstance(solver, (Integrator, Corrector)):
         hint = " Give an instance: add ()." if isinstance(solver, type) else ""
         raise PairingError(f"{solver!r} is not an Integrator or Corrector.{hint}")
+
+
+def _demand_known(expected: Mapping[str, str], checks: Sequence[Check]) -> None:
+    names = [check.__name__ for check in checks]
+    unknown = sorted(set(expected) - set(names))
+    if unknown:
+        raise PairingError(
+            f"expected_failures names no check: {', '.join(unknown)}. "
+            f"The checks are: {', '.join(names)}."
+        )
 
 
 def _parameters(
@@ -160,22 +162,3 @@ def _label(value: object) -> str:
         elif given != option.default:
             words.append(f"{option.name}={_label(given)}")
     return f"{name}({','.join(words)})" if words else name
-
-
-def _result(check: Check, solver: Solver) -> Result:
-    begin = time.perf_counter()
-    outcome = Outcome.FAILED
-    curves: tuple[Curve, ...] = ()
-    spectra: tuple[Spectrum, ...] = ()
-    try:
-        with single_thread():
-            finding = check(solver)
-        outcome, reason, curves = Outcome.PASSED, finding.text, finding.curves
-    except NotApplicable as why:
-        outcome, reason = Outcome.NOT_APPLICABLE, str(why)
-    except CheckFailed as failure:
-        reason, curves, spectra = str(failure), failure.curves, failure.spectra
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-    seconds = time.perf_counter() - begin
-    return Result(check.__name__, outcome, reason, curves, seconds, spectra)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sdeplug.errors import ArgumentError
 from sdeplug.sheet import Sheet
-from sdeplug.testing.findings import Curve, Outcome, Result, Spectrum
+from sdeplug.testing.doors.proof import PROOF
+from sdeplug.testing.findings import Curve, Outcome, Result, Spectrum, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,19 +35,29 @@ class Report:
         return tuple(each for each in self.results if each.outcome is Outcome.FAILED)
 
     @property
-    def passed(self) -> bool:
-        """Whether no check failed."""
-        return not self.failures
+    def verdict(self) -> Verdict:
+        """Passed only if no check failed and one of them measured the law; else it is unproven."""
+        if self.failures:
+            return Verdict.FAILED
+        proven = any(each.name == PROOF and each.outcome is Outcome.PASSED for each in self.results)
+        return Verdict.PASSED if proven else Verdict.UNPROVEN
 
     @property
-    def verdict(self) -> str:
-        """The report in three words."""
+    def passed(self) -> bool:
+        """Whether the verdict is :attr:`Verdict.PASSED`."""
+        return self.verdict is Verdict.PASSED
+
+    @property
+    def words(self) -> str:
+        """The verdict in a few words; the last check has the reason of one that is unproven."""
+        if self.verdict is Verdict.UNPROVEN:
+            return "unproven, since no check measured its law"
         count = len(self.failures)
         return f"{count} check{'s' * (count > 1)} failed" if count else "all promises kept"
 
     def to_json(self) -> str:
         """The report as JSON; :meth:`from_json` reads it."""
-        plain = asdict(self)
+        plain = asdict(self) | {"verdict": self.verdict.value}
         for result in plain["results"]:
             result["outcome"] = result["outcome"].value
             for curve in result["curves"]:
@@ -79,19 +90,19 @@ class Report:
         """
         from sdeplug.testing.doors.pictures import draw_results
 
-        return draw_results(f"{self.solver}\n{self.verdict}", self.results)
+        return draw_results(f"{self.solver}\n{self.words}", self.results)
 
     def table(self) -> Sheet:
         """What each check said."""
         rows = tuple((each.name, each.outcome.value, each.reason) for each in self.results)
         columns = ("check", "outcome", "what was seen")
-        return Sheet(f"{self.solver}: {self.verdict}", columns, rows, words=3)
+        return Sheet(f"{self.solver}: {self.words}", columns, rows, words=3)
 
     def _repr_html_(self) -> str:
         return self.table().html()
 
     def __repr__(self) -> str:
-        return f"Report({self.solver}: {self.verdict}, {len(self.results)} checks)"
+        return f"Report({self.solver}: {self.words}, {len(self.results)} checks)"
 
     def __str__(self) -> str:
         width = max((len(each.name) for each in self.results), default=0)
@@ -99,7 +110,7 @@ class Report:
             f"  {each.name:<{width}}  {each.outcome.value:<14}  {each.reason}".rstrip()
             for each in self.results
         ]
-        return "\n".join((f"{self.solver}: {self.verdict}", *lines))
+        return "\n".join((f"{self.solver}: {self.words}", *lines))
 
 
 def _result(plain: Mapping[str, Any]) -> Result:

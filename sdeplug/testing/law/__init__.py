@@ -2,8 +2,8 @@
 
 from sdeplug.testing.law.battery import law_pvalues as law_pvalues
 from sdeplug.testing.law.cells import Cell as Cell
+from sdeplug.testing.law.cells import CellVerdict as CellVerdict
 from sdeplug.testing.law.cells import Specimen as Specimen
-from sdeplug.testing.law.cells import Verdict as Verdict
 from sdeplug.testing.law.cells import specimens as specimens
 from sdeplug.testing.law.sampling import check_law_by_sampling as check_law_by_sampling
 from sdeplug.testing.law.sampling import equivalence_bound as equivalence_bound

@@ -100,7 +100,7 @@ class Cell:
             self.specimen.target, self.s, self.sde, self._noise(seed, "battery"), self.tau,
         )  # fmt: skip
 
-    def verdict(self, seed: int, first: Tensor | None = None) -> Verdict:
+    def verdict(self, seed: int, first: Tensor | None = None) -> CellVerdict:
         """Up to three stages, each with fresh noise and only if all before it reject.
 
         The second has four times the rows.  The third, where there is one, has a finer grid and
@@ -111,11 +111,11 @@ class Cell:
             seed: which experiment.
             first: the samples of the first stage, ``samples(3 * seed)``, where they are at hand.
         """
-        verdict = Verdict.of(self.pvalues(3 * seed, x=first))
+        verdict = CellVerdict.of(self.pvalues(3 * seed, x=first))
         if not verdict.passed:
-            verdict = Verdict.of(self.pvalues(3 * seed + 1, _AGAIN * self.specimen.rows), 2)
+            verdict = CellVerdict.of(self.pvalues(3 * seed + 1, _AGAIN * self.specimen.rows), 2)
         if not verdict.passed and self.finer is not None:
-            verdict = Verdict.of(self.finer.pvalues(3 * seed + 2), 3)
+            verdict = CellVerdict.of(self.finer.pvalues(3 * seed + 2), 3)
         return verdict
 
     def _noise(self, seed: int, part: str) -> SharedNoise:
@@ -126,7 +126,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CellVerdict:
     """What a battery says as a whole.
 
     Attributes:
@@ -140,7 +140,7 @@ class Verdict:
     stages: int = 1
 
     @classmethod
-    def of(cls, pvalues: Mapping[str, float], stages: int = 1) -> Verdict:
+    def of(cls, pvalues: Mapping[str, float], stages: int = 1) -> CellVerdict:
         """The verdict of one battery."""
         worst = min(pvalues, key=lambda name: pvalues[name])
         return cls(worst, min(1.0, len(pvalues) * pvalues[worst]), stages)

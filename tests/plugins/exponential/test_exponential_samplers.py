@@ -65,14 +65,18 @@ VARIANTS = [
     SASolver(3, 4),
     ERSDE(1),
     EDMHeun(1),
-    EDMHeun(4, churn=4.0),
-    Auto(8),
-    Auto(16, 0.1),
 ]
+OWN_GRIDS = [EDMHeun(), Auto(), Restart()]
+NO_ORDER = {"check_proof": "as a whole it claims no order; the steps that it takes do"}
 
 
-@parametrize_with_checks([each for each in SOLVERS if each not in STAGED], fast=True)
+@parametrize_with_checks([each for each in SOLVERS if each not in (*STAGED, *OWN_GRIDS)], fast=True)
 def test_conformance(check):
+    check()
+
+
+@parametrize_with_checks(OWN_GRIDS, expected_failures=NO_ORDER, fast=True)
+def test_conformance_on_grids_of_their_own(check):
     check()
 
 
@@ -89,7 +93,13 @@ def test_conformance_of_variants(check):
 
 
 @pytest.mark.slow
-@sampled_checks_of([Adams(), SASolver(), Auto()])
+@checks_of([EDMHeun(4, churn=4.0), Auto(8), Auto(16, 0.1)], kept=(), expected_failures=NO_ORDER)
+def test_conformance_of_variants_on_grids_of_their_own(check):
+    check()
+
+
+@pytest.mark.slow
+@sampled_checks_of([Adams(), SASolver()])
 def test_conformance_by_sampling(check):
     check()
 

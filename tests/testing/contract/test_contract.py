@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from types import ModuleType
 
@@ -362,6 +362,28 @@ WRONG = [
 def test_a_wrong_solver_fails_the_check_that_is_made_for_it(check, solver, says):
     with pytest.raises(CheckFailed, match=says):
         BY_NAME[check](solver)
+
+
+def _single(right, reverse, x, t, s, run):
+    return right(x.float().double())  # differences of this are those of its rounding
+
+
+def _lost(right, reverse, x, t, s, run):
+    return right(x) * float("nan")
+
+
+def test_gradients_can_be_claimed_away():
+    blunt = wrong(_no_grad, claims=replace(Right.claims, differentiable=False))
+    with pytest.raises(NotApplicable, match="no gradients"):
+        BY_NAME["check_gradient"](blunt)
+
+
+@pytest.mark.parametrize("body", [_single, _lost])
+def test_the_gradient_is_not_blamed_for_what_is_wrong_with_the_value(body):
+    BY_NAME["check_gradient"](wrong(body))
+    named = "check_precision" if body is _lost else "check_affine"
+    with pytest.raises(CheckFailed):
+        BY_NAME[named](wrong(body))
 
 
 def test_every_check_has_a_solver_that_fails_it():

@@ -24,9 +24,9 @@ from sdeplug import (
 )
 from sdeplug.testing import (
     Cell,
+    CellVerdict,
     CheckFailed,
     NotApplicable,
-    Verdict,
     energy_distance,
     equivalence_bound,
     sampling_cells,
@@ -213,10 +213,10 @@ def test_stages_come_one_after_the_other():
 
 
 def test_a_verdict_is_the_smallest_pvalue_times_their_number():
-    verdict = Verdict.of({"a": 0.5, "b": 2e-4, "c": 1.0})
-    assert verdict == Verdict("b", pytest.approx(6e-4))
+    verdict = CellVerdict.of({"a": 0.5, "b": 2e-4, "c": 1.0})
+    assert verdict == CellVerdict("b", pytest.approx(6e-4))
     assert not verdict.passed
-    assert Verdict.of({"a": 0.5, "b": 0.9}).pvalue == 1.0
+    assert CellVerdict.of({"a": 0.5, "b": 0.9}).pvalue == 1.0
 
 
 @pytest.mark.parametrize("number", range(len(specimens())), ids=lambda n: specimens()[n].name)
@@ -262,7 +262,7 @@ def test_false_alarms_over_a_thousand_seeds(tau):
     from scipy import stats
 
     trials, cell = 1000, exact_cell(0, 400, tau)
-    alarms = [Verdict.of(cell.pvalues(3 * seed)).pvalue for seed in range(trials)]
+    alarms = [CellVerdict.of(cell.pvalues(3 * seed)).pvalue for seed in range(trials)]
     for rate in (0.05, 1e-3):
         rejected = sum(each < rate for each in alarms)
         assert stats.binom.sf(rejected - 1, trials, rate) > 1e-6
@@ -284,6 +284,6 @@ def test_false_alarms_of_a_solver_that_is_exact_for_a_point():
 
     specimen = Specimen("a point", point, 200, 0.0)
     cell = Cell(specimen, SDE, carry, SDE.T, SDE.eps, 0.0, "ancestral")
-    alarms = [Verdict.of(cell.pvalues(seed)).pvalue for seed in range(500)]
+    alarms = [CellVerdict.of(cell.pvalues(seed)).pvalue for seed in range(500)]
     assert sum(each < 1e-3 for each in alarms) <= 6  # 1.0e-6 of all sets of seeds have more
     assert all(cell.verdict(seed).passed for seed in range(0, 500, 50))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sdeplug.testing import CHECKS, FAST, CheckFailed, NotApplicable, check_solver
+from sdeplug.testing import CHECKS, FAST, CheckFailed, NotApplicable, Verdict, check_solver
 from sdeplug.testing.mutants import EQUIVALENT, MUTANTS, RIGHT, Defect, mutants_of, spoil
 from sdeplug_ode import RK4, AdamsBashforth
 from sdeplug_song import Ancestral, AnnealedLangevin, EulerMaruyama, ReverseDiffusion
@@ -86,7 +86,8 @@ def test_a_mutant_is_killed_slowly(mutant):
 @pytest.mark.parametrize("solver", RIGHT, ids=repr)
 def test_a_right_solver_passes(solver):
     report = check_solver(solver, fast=True)
-    assert report.passed, str(report)
+    per_row = not (solver.claims.affine or solver.claims.couples_batch)  # of those sampling judges
+    assert report.verdict is (Verdict.UNPROVEN if per_row else Verdict.PASSED), str(report)
 
 
 @pytest.mark.thorough
