@@ -28,7 +28,8 @@ FLOORS = [
 """.strip().splitlines()
 ]  # bottom to top; a folder is one room
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TIERS = "strategies findings memory bench contract exact weak strong law doors mutants".split()
+TIERS = "choices makers strategies findings memory bench".split()
+TIERS += "contract exact weak strong law doors mutants".split()
 MAY_IMPORT_PLUGGY = {"registry"}
 MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric")}
 MAY_TAKE_KEYWORDS |= {("score", "__init__")}  # Bound: they are the network's

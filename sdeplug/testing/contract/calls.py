@@ -1,7 +1,7 @@
 """Calls of a solver: all that a result depends on but the solver itself, as a value.
 
-A contract holds for every shape, dtype, span and forward SDE.  :func:`explore` lets hypothesis
-look for the call that breaks it, and reports the simplest one.
+A contract holds for every shape, dtype, span and forward SDE.  :func:`explore` tries calls that
+go evenly over them, and reports the simplest one that breaks it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,19 +20,17 @@ from sdeplug.noise import PerSampleNoise, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.score import ScoreModel
-from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, LinearSDE, SubVPSDE
+from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector
+from sdeplug.testing import makers
 from sdeplug.testing.bench import Solver, by_row, jumps, span
+from sdeplug.testing.choices import Choose, Maker, simplest
+from sdeplug.testing.choices import examples as spread_examples
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
+from sdeplug.testing.makers import SDES
 from sdeplug.testing.memory import remembered
 
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
 C = TypeVar("C")
-
-SDES: tuple[LinearSDE, ...] = (VPSDE(), SubVPSDE(), VESDE(), CosineVPSDE(), EDMSDE())
-"""The forward SDEs of a contract."""
 
 EXAMPLES = 12
 """How many calls are tried where nothing else is said."""
@@ -158,8 +155,8 @@ def working(solver: Solver) -> tuple[LinearSDE, ...]:
 
 def calls(
     solver: Solver, dtypes: tuple[torch.dtype, ...] = (torch.float64,), level: float | None = None
-) -> SearchStrategy[Call]:
-    """Calls that fit a solver; at any stochasticity unless one is given.
+) -> Maker[Call]:
+    """A maker of calls that fit a solver; at any stochasticity unless one is given.
 
     Raises:
         NotApplicable: if it works with none of :data:`SDES`, or not at the stochasticity.
@@ -168,41 +165,19 @@ def calls(
     if level is not None and level not in allowed:
         raise NotApplicable(f"it refuses a stochasticity of {level:g}")
     levels = tuple(each for each in allowed if each > 0.0) if level is None else (level,)
-    return _calls(working(solver), jumps(solver), dtypes, levels)
+    fitting, to_zero = working(solver), jumps(solver)
+
+    def made(choose: Choose) -> Call:
+        sde = choose(fitting)
+        t, s = choose(makers.spans(sde))
+        shape, dtype = makers.shape(choose), choose(dtypes)
+        return Call(sde, t, 0.0 if to_zero else s, shape, dtype, choose(range(100)), choose(levels))
+
+    return made
 
 
-@lru_cache(maxsize=64)
-def _calls(
-    sdes: tuple[LinearSDE, ...],
-    to_zero: bool,
-    dtypes: tuple[torch.dtype, ...],
-    levels: tuple[float, ...],
-) -> SearchStrategy[Call]:
-    from hypothesis import strategies as st
-
-    from sdeplug.testing.strategies import all_spans, shapes
-
-    # One list, since a choice from it is cheaper than one of an SDE and then of its spans.
-    spans = zip(*(all_spans(sde) for sde in sdes), strict=True)
-    places = [
-        (sde, t, 0.0 if to_zero else s)
-        for group in spans
-        for sde, (t, s) in zip(sdes, group, strict=True)
-    ]
-    return st.builds(
-        lambda place, *rest: Call(*place, *rest),
-        st.sampled_from(places),
-        shapes(),
-        st.sampled_from(dtypes),
-        st.integers(0, 99),
-        st.sampled_from(levels),
-    )
-
-
-def explore(
-    strategy: SearchStrategy[C], test: Callable[[C], None], examples: int = EXAMPLES
-) -> Finding:
-    """Try a test on examples, drawn without chance; report the simplest that fails.
+def explore(maker: Maker[C], test: Callable[[C], None], examples: int = EXAMPLES) -> Finding:
+    """Try a test on examples, chosen without chance; report the simplest that fails.
 
     Returns:
         How many were tried.
@@ -210,38 +185,24 @@ def explore(
     Raises:
         CheckFailed: with what the test said, or with the error that it met, and the example.
     """
-    from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-
     failures: list[CheckFailed] = []
     tried = 0
 
-    @settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        verbosity=Verbosity.quiet,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def example(value: C) -> None:
-        nonlocal tried
-        tried += 1
+    def fails(example: C) -> bool:
         try:
-            test(value)
+            test(example)
         except Exception as error:
-            # The last failure is the simplest, or where chance decides, the last that was seen.
-            failures.append(_told(error, value))
-            raise
+            failures.append(_told(error, example))
+            return True
+        return False
 
-    try:
-        with torch.no_grad():
-            example()
-    except Exception:
-        if not failures:
-            raise
-    if failures:
+    with torch.no_grad():
+        for example, path in spread_examples(maker, examples):
+            tried += 1
+            if fails(example):
+                simplest(maker, path, fails)
+                break
+    if failures:  # the last of them is the simplest
         raise failures[-1] from failures[-1].__cause__
     return Finding(f"in {tried} calls")
 

@@ -7,6 +7,7 @@ import math
 import pickle
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 from sdeplug.errors import ArgumentError, PluginError, SdeplugError
@@ -15,8 +16,10 @@ from sdeplug.registry import from_spec, to_spec
 from sdeplug.score import Counted
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver
+from sdeplug.testing.choices import Choose
 from sdeplug.testing.contract.calls import calls, explore
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
+from sdeplug.testing.makers import configured
 
 
 def check_value(solver: Solver) -> Finding:
@@ -60,16 +63,15 @@ def check_options(solver: Solver) -> Finding:
 
 def check_other_options(solver: Solver) -> Finding:
     """With other allowed options it keeps shape and dtype, and costs what it then claims."""
-    from hypothesis import strategies as st
-
-    from sdeplug.testing import strategies
-
     cls = type(solver)
     if not (is_dataclass(solver) and options_of(cls)):
         raise NotApplicable("it has no options")
-    own = {each.name: getattr(solver, each.name) for each in options_of(cls) if each.required}
-    values = strategies.solvers(cls, {name: st.just(value) for name, value in own.items()})
+    own = [each.name for each in options_of(cls) if each.required]
+    others = configured(cls, {name: partial(_own, getattr(solver, name)) for name in own})
     kept = calls(solver)
+
+    def made(choose: Choose) -> _Pair:
+        return _Pair((others(choose), kept(choose)))
 
     def test(case: Any) -> None:
         other, call = case
@@ -90,7 +92,7 @@ def check_other_options(solver: Solver) -> Finding:
             "that follows the option",
         )
 
-    return explore(st.tuples(values, kept).map(_Pair), test)
+    return explore(made, test)
 
 
 def check_spec(solver: Solver) -> Finding:
@@ -105,6 +107,11 @@ def check_spec(solver: Solver) -> Finding:
     again: object = from_spec(json.loads(json.dumps(spec)), family)
     demand(again == solver, f"it became {spec}, and came back as {again!r}")
     return Finding(str(spec["name"]))
+
+
+def _own(value: object, choose: Choose) -> object:
+    """The value that the solver has, where there is no default."""
+    return value
 
 
 class _Pair(tuple[Any, Any]):
