@@ -107,6 +107,9 @@ class Corrected(Integrator):
             evaluations=evaluations,
             floor=max(floors, default=None),
             needs=_narrower((self.integrator, predictor.needs), (self.corrector, corrector.needs)),
+            steps=predictor.steps,
+            level=predictor.level if corrector.level is None else corrector.level,
+            differentiable=predictor.differentiable and corrector.differentiable,
         )
 
     @property

@@ -66,10 +66,11 @@ class _Steps(TimeGrid):
     def times(self, t: float, s: float, sde: ForwardSDE) -> Sequence[float]:
         """``steps + 1`` times from t to s, strictly down."""
         u = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device="cpu")
-        return (t, *self._between(u, t, s, sde)[1:-1].tolist(), s)
+        return (t, *self._between(u[1:-1], t, s, sde).tolist(), s)
 
     @abstractmethod
-    def _between(self, u: Tensor, t: float, s: float, sde: ForwardSDE) -> Tensor: ...
+    def _between(self, u: Tensor, t: float, s: float, sde: ForwardSDE) -> Tensor:
+        """The inner times, from where they are in (0, 1): both of shape ``(steps - 1,)``."""
 
 
 @dataclass(frozen=True)

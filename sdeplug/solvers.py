@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
-from sdeplug.options import Configured
+from sdeplug.errors import PairingError
+from sdeplug.options import Configured, members, options_of
 from sdeplug.reverse import ReverseSDE, Time
 from sdeplug.run import Run
 from sdeplug.sde import ForwardSDE
@@ -43,8 +45,8 @@ class Claims:
         evaluations: score evaluations of one ``integrate()`` or ``correct()``; None: it varies.
         floor: relative bias that does not vanish with the step; None: consistent.
         needs: the class of forward SDE that it works with.
-        steps: name of the option that refines a solver which brings its own grid; None: it has
-            none, and a grid refines it.
+        steps: name of the option, of the solver or of one in it, that refines a solver which
+            brings its own grid; None: it has none, and a grid refines it.
         level: the one stochasticity of the reverse SDE that it works at; None: all.
         differentiable: whether gradients go through it.
     """
@@ -107,10 +109,10 @@ class Integrator(_Claiming):
     def needs_grid(self) -> bool:
         """Whether it takes a single step from t to s, so that a whole leg of it needs a grid.
 
-        True for every solver with an order, which is what it gains by shorter steps.  One that
-        has an order and divides the span by itself says False.
+        True for every solver with an order, which is what it gains by shorter steps, unless it
+        brings its own grid, which ``claims.steps`` refines.
         """
-        return self.claims.order is not None
+        return self.claims.order is not None and self.claims.steps is None
 
 
 class FlowIntegrator(Integrator):
@@ -160,3 +162,50 @@ class Corrector(_Claiming):
         Returns:
             State at t: shape, dtype and device of x.
         """
+
+
+def own_steps(by: Integrator) -> int | None:
+    """The number of steps of a solver that brings its own grid; None: it brings none.
+
+    Raises:
+        PairingError: if what it claims to be refined by is no whole number among its options.
+    """
+    if by.claims.steps is None:
+        return None
+    value = getattr(by, _refining(by))
+    return own_steps(value) if isinstance(value, Integrator) else value
+
+
+def with_own_steps(by: Integrator, steps: int) -> Integrator:
+    """A solver that brings its own grid, with so many steps.
+
+    Args:
+        by: one with ``claims.steps``, or made of such a one.
+        steps: how many.
+
+    Raises:
+        PairingError: if what it claims to be refined by is no whole number among its options.
+        ArgumentError: for a number of steps that it does not allow.
+    """
+    name: str = _refining(by)
+    value: Any = getattr(by, name)
+    new = with_own_steps(value, steps) if isinstance(value, Integrator) else steps
+    changed: Integrator = replace(by, **{name: new})  # type: ignore[type-var]
+    return changed
+
+
+def _refining(by: Integrator) -> str:
+    """The option that counts the steps, or has the solver in it whose option does."""
+    name, options = by.claims.steps, options_of(type(by))
+    for each in options:
+        if each.name == name and int in members(each.type):
+            return each.name
+    for each in options:
+        value = getattr(by, each.name)
+        if isinstance(value, Integrator) and value.claims.steps == name:
+            return each.name
+    whole = [each.name for each in options if int in members(each.type)]
+    raise PairingError(
+        f"{by!r} claims steps={name!r}: must name an option that is a whole number. "
+        f"It has {', '.join(whole) or 'none'}."
+    )

@@ -22,7 +22,7 @@ from sdeplug.pipeline import Leg, Pipeline, last_time
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel, Wrapper
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Integrator
+from sdeplug.solvers import Integrator, with_own_steps
 
 _TOLERANCES = ("rtol", "atol", "tolerance", "tol")
 _RUNGS = 37  # from 1 down to 1e-9 in quarters of a decade
@@ -63,10 +63,11 @@ class Planner:
             ]
         claims = by.claims
         ways: list[tuple[bool, Callable[[Integrator, int], Integrator | None]]] = [
+            (claims.steps is not None, self._in_steps),
             (claims.order is not None, self._on_grid),
             (bool(_knobs(by)), self._within),
             ("nfe" in _options(by), lambda by, budget: _changed(by, {"nfe": budget})),
-            ("steps" in _options(by), self._in_steps),
+            ("steps" in _options(by), self._in_option),
             (claims.evaluations is not None, self._on_grid),
         ]
         way = next((way for fits, way in ways if fits), None)
@@ -116,6 +117,10 @@ class Planner:
 
     def _in_steps(self, by: Integrator, budget: int) -> Integrator | None:
         """As many steps of its own as the budget has; None if not even one."""
+        return self._most(lambda steps: with_own_steps(by, steps), budget)
+
+    def _in_option(self, by: Integrator, budget: int) -> Integrator | None:
+        """Likewise, where it claims no option that refines it, and has one of that name."""
         return self._most(lambda steps: _changed(by, {"steps": steps}), budget)
 
     def _most(self, made: Callable[[int], Integrator], budget: int) -> Integrator | None:

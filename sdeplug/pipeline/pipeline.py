@@ -37,7 +37,7 @@ class Pipeline:
 
     Raises:
         ArgumentError: if there is no leg, or the times do not fall strictly inside [0, T], or
-            one is between 0 and eps.
+            one is between 0 and eps, or a solver works at another stochasticity only.
         PairingError: if a solver needs another kind of forward SDE.
     """
 
@@ -184,6 +184,13 @@ class Pipeline:
             raise PairingError(
                 f"legs[{number}].by = {leg.by!r} needs a {needs.__name__}, not {forward!r}."
             )
+        only, given = leg.by.claims.level, leg.stochasticity
+        asked = self.reverse.stochasticity if given is None else given
+        if only is not None and asked != only:
+            raise ArgumentError(
+                "stochasticity", asked, f"{only:g}, the only one of {leg.by!r}",
+                f"Write ReverseSDE(sde, score, {only:g}) or Leg(..., stochasticity={only:g}).",
+            )  # fmt: skip
 
 
 def _level(leg: Leg) -> str:

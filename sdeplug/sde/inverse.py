@@ -33,6 +33,8 @@ def falling_inverse(function: Function, slope: Function, wanted: Tensor, end: fl
     Returns:
         Times, of the shape of ``wanted``.
     """
+    if not wanted.numel():
+        return wanted.clone()
     low, high, t = _cells(function, wanted, end)
     proven = low == high
     for _ in range(_NEWTON):

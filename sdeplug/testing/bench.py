@@ -18,8 +18,9 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.score import ScoreModel
 from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE, expand
-from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
+from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Gaussian
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.findings import NotApplicable
 from sdeplug.testing.memory import remembered
 
@@ -231,7 +232,7 @@ def apply(
     solver: Solver, x: Tensor, run: Run, sde: LinearSDE, score: ScoreModel = smooth
 ) -> Tensor:
     """One ``integrate()`` over the :func:`span` of the solver, or one ``correct()``."""
-    reverse, (t, s) = ReverseSDE(sde, score), span(solver)
+    reverse, (t, s) = ReverseSDE(sde, score, first_level(solver)), span(solver)
     with torch.no_grad():
         if isinstance(solver, Corrector):
             return solver.correct(reverse, x, t, run)
@@ -261,11 +262,3 @@ def alternating(steps: int, t: float, s: float, sde: LinearSDE) -> At:
 def carried(by: Integrator, reverse: ReverseSDE, end: float, x: Tensor, run: Run) -> Tensor:
     """x carried from T to a time."""
     return by.integrate(reverse, x, reverse.forward.T, end, run)
-
-
-def levels(integrator: Integrator) -> Iterator[float]:
-    """The stochasticities that an integrator is tested at."""
-    yield 1.0
-    if not isinstance(integrator, FlowIntegrator):
-        yield 0.0
-        yield 0.5

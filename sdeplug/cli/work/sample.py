@@ -99,8 +99,8 @@ def _integrator(text: str) -> Integrator:
 
 def _own_steps(by: Integrator) -> str | None:
     """The option that counts the steps of a solver that brings its own grid; None: it has none."""
-    if by.claims.order is not None:
-        return None
+    if by.claims.steps is not None or by.claims.order is not None:
+        return by.claims.steps
     options = [each.name for each in options_of(type(by))]
     return next((name for name in ("nfe", "steps") if name in options), None)
 

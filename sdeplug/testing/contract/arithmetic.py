@@ -8,6 +8,7 @@ import torch
 
 from sdeplug.sde import VESDE, VPSDE
 from sdeplug.testing.bench import Solver, jumps
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.contract.calls import Call, calls, explore, working
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
@@ -59,7 +60,9 @@ def check_half_precision(solver: Solver) -> Finding:
     least, span, halves = (_FREE, 0.02, _HALVES[:1]) if free else (0.0, 0.1, _HALVES)
     for sde in fitting:
         end = 0.0 if jumps(solver) else (1.0 - span) * sde.T
-        call = Call(sde, sde.T, end, dtype=torch.float32, level=0.0 if free else 1.0)
+        call = Call(
+            sde, sde.T, end, dtype=torch.float32, level=0.0 if free else first_level(solver)
+        )
         with torch.no_grad():
             wide = call.apply(solver)
             size = float(torch.maximum(wide.abs().max(), call.state().abs().max()))

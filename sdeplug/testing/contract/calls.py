@@ -26,6 +26,7 @@ from sdeplug.testing import makers
 from sdeplug.testing.bench import Solver, by_row, jumps, span
 from sdeplug.testing.choices import Choose, Maker, simplest
 from sdeplug.testing.choices import examples as spread_examples
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
 from sdeplug.testing.makers import SDES
 from sdeplug.testing.memory import remembered
@@ -69,7 +70,7 @@ class Call:
     def plain(cls, solver: Solver, sde: LinearSDE) -> Call:
         """A short call in the middle of time."""
         t, s = span(solver)
-        return cls(sde, t * sde.T, s * sde.T)
+        return cls(sde, t * sde.T, s * sde.T, level=first_level(solver))
 
     def state(self) -> Tensor:
         """A draw from p_t for standard normal data."""
@@ -164,7 +165,8 @@ def calls(
     allowed = _levels(solver)
     if level is not None and level not in allowed:
         raise NotApplicable(f"it refuses a stochasticity of {level:g}")
-    levels = tuple(each for each in allowed if each > 0.0) if level is None else (level,)
+    noisy = tuple(each for each in allowed if each > 0.0)
+    levels = (noisy or allowed) if level is None else (level,)
     fitting, to_zero = working(solver), jumps(solver)
 
     def made(choose: Choose) -> Call:
@@ -224,6 +226,8 @@ def _working(solver: Solver) -> tuple[LinearSDE, ...]:
 @remembered(64)
 def _levels(solver: Solver) -> tuple[float, ...]:
     """The stochasticities that it works at."""
+    if solver.claims.level is not None:
+        return (solver.claims.level,)
     plain = Call.plain(solver, working(solver)[0])
     return tuple(
         level for level in (1.0, 0.5, 0.0) if not _refuses(solver, replace(plain, level=level))

@@ -13,10 +13,11 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.score import Counted
 from sdeplug.sde import VPSDE, ForwardSDE
-from sdeplug.solvers import Claims, Corrector, Integrator
+from sdeplug.solvers import Claims, Corrector, Integrator, own_steps
 from sdeplug.testing.bench import DiagonalVP, Solver, jumps, span
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.contract.calls import Call, calls, explore, working
-from sdeplug.testing.findings import Finding, NotApplicable, demand
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 _NEXT_TO = 1e-5  # what an implicit method may leave to its iteration
 
@@ -27,6 +28,8 @@ def check_claims(solver: Solver) -> Finding:
         isinstance(solver.claims, Claims),
         f"its claims are {solver.claims!r}: must be Claims(...), as a class attribute or property",
     )
+    if isinstance(solver, Integrator):
+        _demand_steps(solver)
     names = ", ".join(type(sde).__name__ for sde in working(solver))
     needs = solver.claims.needs
     if not issubclass(_Cubic, needs):
@@ -47,9 +50,18 @@ def check_claims(solver: Solver) -> Finding:
     return Finding(f"{found}, or has noise that differs between coordinates")
 
 
+def _demand_steps(integrator: Integrator) -> None:
+    """What it claims to be refined by is an option of it."""
+    try:
+        own_steps(integrator)
+    except PairingError as error:
+        raise CheckFailed(str(error)) from error
+
+
 def _moved(solver: Solver, sde: ForwardSDE) -> Tensor:
     """What becomes of four rows of three numbers."""
-    reverse, (t, s), run = ReverseSDE(sde, lambda x, t: -x), span(solver), Run(SharedNoise(0))
+    reverse = ReverseSDE(sde, lambda x, t: -x, first_level(solver))
+    (t, s), run = span(solver), Run(SharedNoise(0))
     x = torch.linspace(-1.0, 1.0, 12, dtype=torch.float64, device="cpu").reshape(4, 3)
     with torch.no_grad():
         if isinstance(solver, Corrector):

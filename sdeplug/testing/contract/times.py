@@ -18,6 +18,7 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Field, FlowIntegrator, Integrator
 from sdeplug.testing.bench import Solver, by_row, jumps, parts
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.contract.calls import Call, calls, explore, working
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
@@ -35,7 +36,8 @@ def check_near_eps(solver: Solver) -> Finding:
     for sde in working(solver):
         for end in (sde.eps, 0.0):
             for factor in (1.5, 3.0, 20.0):
-                call = Call(sde, max(factor * sde.eps, 1e-3 * factor * sde.T), end)
+                start = max(factor * sde.eps, 1e-3 * factor * sde.T)
+                call = Call(sde, start, end, level=first_level(solver))
                 if _finite(solver, call):
                     reached.add("0" if end == 0.0 else "eps")
     return Finding(f"reaches {' and '.join(sorted(reached, reverse=True)) or 'neither end'}")
@@ -54,7 +56,7 @@ def check_short_span(solver: Solver) -> Finding:
     for sde in working(integrator):
         instant = _INSTANT * sde.T
         for t in (sde.T, 0.5 * sde.T, sde.eps + instant):
-            call = Call(sde, t, t - instant)
+            call = Call(sde, t, t - instant, level=first_level(solver))
             x = call.state()
             moved = float((call.apply(integrator, x) - x).abs().max())
             allowed = _allowed(call, x)

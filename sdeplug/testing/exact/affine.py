@@ -14,6 +14,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.solvers import Corrector
 from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score, sdes
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.exact.laws import Sampler
 from sdeplug.testing.exact.refine import coarse
 from sdeplug.testing.findings import Finding, demand
@@ -52,7 +53,7 @@ def affinity(sampler: Sampler, dimension: int) -> Affinity:
 def measured(solver: Solver) -> Affinity:
     """The class of a solver, on the way from T to eps (of a corrector: in two applications)."""
     sde = sdes(solver)[0]
-    reverse = ReverseSDE(sde, gaussian_score(sde))
+    reverse = ReverseSDE(sde, gaussian_score(sde), first_level(solver))
     sampler: Sampler
     if isinstance(solver, Corrector):
         corrector = solver

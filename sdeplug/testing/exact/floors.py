@@ -14,6 +14,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score, sdes
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.exact.laws import exact_spectrum, marginal_law, relative_error
 from sdeplug.testing.exact.paired import PER_ROW, paired_laws
 from sdeplug.testing.exact.refine import Refined, refinements
@@ -99,7 +100,7 @@ def _settling(
 
 def _error(integrator: Integrator, sde: LinearSDE, end: float, by: Integrator) -> _Errors:
     start, wanted = (marginal_law(gaussian(), sde, t) for t in (sde.T, end))
-    sampler = partial(carried, by, ReverseSDE(sde, gaussian_score(sde)), end)
+    sampler = partial(carried, by, ReverseSDE(sde, gaussian_score(sde), first_level(by)), end)
     if integrator.claims.affine:
         error = relative_error(exact_spectrum(sampler, start), wanted)
         return _Errors(error, torch.zeros_like(error))

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from sdeplug.compose import Denoise, OnGrid
+from sdeplug.compose import Denoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
@@ -22,11 +22,11 @@ from sdeplug.testing.bench import (
     carried,
     gaussian,
     gaussian_score,
-    levels,
     rotated,
     rotation,
     sdes,
 )
+from sdeplug.testing.claimed import first_level, levels, own_grid
 from sdeplug.testing.exact.affine import is_affine
 from sdeplug.testing.exact.laws import (
     Law,
@@ -128,10 +128,10 @@ def check_constant(solver: Solver) -> Finding:
     A score that is asked for one step late is still consistent, but not as accurate.
     """
     integrator, order = _consistent(solver)
-    if order != 1 or not integrator.claims.stochastic:
-        raise NotApplicable("only for stochastic solvers of order 1 is a constant known")
-    if isinstance(integrator, OnGrid):
-        raise NotApplicable("the constant is that of its grid: check the integrator inside it")
+    if order != 1 or not integrator.claims.stochastic or first_level(integrator) != 1.0:
+        raise NotApplicable("only for solvers of order 1 at stochasticity 1 is a constant known")
+    if own_grid(integrator):
+        raise NotApplicable("it brings its own grid, and the constant is that of the grid")
     worst, steps = 0.0, _STEPS[-1]
     for sde in all_sdes(integrator):
         (uniform, *_) = refinements(integrator, sde)
@@ -162,7 +162,7 @@ def check_rotation(solver: Solver) -> Finding:
         by = coarse(solver, sde)
         straight, turned = (
             exact_law(
-                partial(carried, by, ReverseSDE(sde, target.score(sde)), sde.eps),
+                partial(carried, by, ReverseSDE(sde, target.score(sde), first_level(by)), sde.eps),
                 marginal_law(target, sde, sde.T),
             )
             for target in (gaussian(), rotated())
@@ -190,20 +190,20 @@ def _consistent(solver: Solver) -> tuple[Integrator, float]:
 
 
 def _settings(integrator: Integrator) -> Iterator[Setting]:
-    """All SDEs at stochasticity 1; two of them on another grid as well, and at other levels.
+    """All SDEs at one stochasticity; two of them on another grid as well, and at other levels.
 
     An own grid is judged on those two alone: it may not suit the others' scale of time.
     """
     main = sdes(integrator)
-    for sde in main if isinstance(integrator, OnGrid) else all_sdes(integrator):
+    first, *further = levels(integrator)
+    for sde in main if own_grid(integrator) else all_sdes(integrator):
         uniform, *others = refinements(integrator, sde)
         for refined in (uniform, *(others if sde in main else ())):
-            yield Setting(f"{sde!r} at stochasticity 1", sde, 1.0, sde.eps, refined)
+            yield Setting(f"{sde!r} at stochasticity {first:g}", sde, first, sde.eps, refined)
     for sde in main:
         uniform, *_ = refinements(integrator, sde)
-        for level in levels(integrator):
-            if level != 1.0:
-                yield Setting(f"{sde!r} at stochasticity {level:g}", sde, level, sde.eps, uniform)
+        for each in further:
+            yield Setting(f"{sde!r} at stochasticity {each:g}", sde, each, sde.eps, uniform)
 
 
 def _converging(setting: Setting, order: float) -> tuple[Curve, Tensor]:

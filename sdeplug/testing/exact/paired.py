@@ -20,6 +20,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.solvers import Integrator
 from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score, sdes
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.exact.laws import (
     Law,
     Response,
@@ -128,7 +129,8 @@ def check_own_tolerance(solver: Solver) -> Finding:
     for sde in sdes(solver):
         wanted = marginal_law(gaussian(), sde, sde.eps)
         start = marginal_law(gaussian(), sde, sde.T)
-        sampler = partial(carried, solver, ReverseSDE(sde, gaussian_score(sde)), sde.eps)
+        reverse = ReverseSDE(sde, gaussian_score(sde), first_level(solver))
+        sampler = partial(carried, solver, reverse, sde.eps)
         laws = paired_laws(sampler, start, apart=True)
         errors = torch.stack([relative_error(law, wanted) for law in laws])
         worst = max(worst, float(errors.mean(0).abs().max()))

@@ -10,7 +10,7 @@ from typing import Any
 from sdeplug.compose import OnGrid
 from sdeplug.grid import LogSNR, TimeGrid
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Integrator
+from sdeplug.solvers import Integrator, with_own_steps
 from sdeplug.testing.bench import alternating
 from sdeplug.testing.findings import NotApplicable
 
@@ -22,11 +22,14 @@ def refinements(integrator: Integrator, sde: LinearSDE) -> tuple[Refined, ...]:
     """The ways to refine an integrator between T and eps.
 
     An integrator of one step is put on grids that are uniform in the log-SNR, and on such whose
-    steps alternate; one with a grid of its own gets more steps of that.
+    steps alternate; one with a grid of its own gets more steps of that, by the option that it
+    claims for this or by its ``OnGrid``, and is not started anew in between.
 
     Raises:
         NotApplicable: for an own grid without a number of steps.
     """
+    if integrator.claims.steps is not None:
+        return (partial(with_own_steps, integrator),)
     if not isinstance(integrator, OnGrid):
         grids = (LogSNR, partial(alternating, t=sde.T, s=sde.eps, sde=sde))
         return tuple(partial(_on, integrator, grid) for grid in grids)

@@ -14,6 +14,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 from sdeplug.testing.bench import SPECTRUM, carried, gaussian, gaussian_score
+from sdeplug.testing.claimed import own_grid
 from sdeplug.testing.exact.affine import is_affine
 from sdeplug.testing.exact.laws import exact_spectrum, marginal_law, relative_error
 
@@ -37,7 +38,8 @@ def tune_grid(solver: Integrator, sde: LinearSDE, nfe: int, stochasticity: float
         stochasticity: l of the reverse SDE.
 
     Raises:
-        ArgumentError: for a solver that is not affine, or a budget below one step.
+        ArgumentError: for a solver that is not affine or brings its own grid, or a budget below
+            one step.
     """
     grid, _ = grid_errors(solver, sde, nfe, stochasticity)[0]
     return grid
@@ -51,6 +53,8 @@ def grid_errors(
     Returns:
         Grids with root mean square relative errors of the standard deviations.
     """
+    if own_grid(solver):
+        raise ArgumentError("solver", solver, "of single steps: it brings its own grid")
     steps = nfe // (solver.claims.evaluations or 1)
     if steps < 1:
         raise ArgumentError("nfe", nfe, f"at least {solver.claims.evaluations}, those of a step")

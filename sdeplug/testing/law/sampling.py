@@ -24,8 +24,9 @@ from sdeplug.noise import SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
+from sdeplug.solvers import Corrector, Integrator, own_steps, with_own_steps
 from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
+from sdeplug.testing.claimed import first_level, levels, own_grid
 from sdeplug.testing.exact import (
     Law,
     counted_columns,
@@ -87,7 +88,7 @@ def sampling_cells(solver: Solver) -> Iterator[Cell]:
         return
     if jumps(solver):
         raise NotApplicable("it ends in the law of the posterior mean, not in p_0")
-    if claims.order is None and claims.evaluations is not None and not isinstance(solver, OnGrid):
+    if claims.order is None and claims.evaluations is not None and not own_grid(solver):
         raise NotApplicable("it claims no order and is not adaptive: put it on its grid")
     for specimen, sde, level in _settings(solver):
         cell = _run(solver, specimen, sde, level)
@@ -97,12 +98,12 @@ def sampling_cells(solver: Solver) -> Iterator[Cell]:
 
 def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]:
     """All targets under one SDE, and the first one under the others and without noise."""
-    first, *others = sdes(solver)
+    (first, *others), (at, *further) = sdes(solver), levels(solver)
     for specimen in specimens():
-        yield specimen, first, 1.0
+        yield specimen, first, at
     for sde in others:
-        yield specimens()[0], sde, 1.0
-    if not isinstance(solver, FlowIntegrator):
+        yield specimens()[0], sde, at
+    if 0.0 in further:
         yield specimens()[0], first, 0.0
 
 
@@ -112,7 +113,7 @@ def _sweeps(corrector: Corrector) -> Iterator[Cell]:
     for specimen in specimens():
         for sde in sdes(corrector) if specimen is specimens()[0] else sdes(corrector)[:1]:
             for t in _SWEEP_TIMES:
-                reverse = ReverseSDE(sde, specimen.target.score(sde))
+                reverse = ReverseSDE(sde, specimen.target.score(sde), first_level(corrector))
                 carry = partial(_swept, corrector, reverse, t)
                 yield Cell(specimen, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
 
@@ -125,19 +126,26 @@ def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -
         label = f"stochasticity {level:g}{label}"
         return Cell(specimen, sde, partial(_carried, by, reverse), sde.T, sde.eps, tau, label)
 
-    if solver.claims.order is None or isinstance(solver, OnGrid):
+    claims = solver.claims
+    if claims.order is None or (isinstance(solver, OnGrid) and claims.steps is None):
         return cell(solver, equivalence_bound(solver, specimen, sde, level), "")
     for steps in _STEPS:
-        by = OnGrid(solver, LogSNR(steps))
+        by = _refined(solver, steps)
         tau = equivalence_bound(by, specimen, sde, level)
         if tau <= _WANTED:
             break
     tau = tau if tau <= _LARGEST else _LARGEST  # also where it is no number
-    finer = OnGrid(solver, LogSNR(_FINER * steps))
+    finer = _refined(solver, _FINER * steps)
     return replace(
         cell(by, tau, f", {steps} steps"),
         finer=cell(finer, tau, f", {_FINER * steps} steps"),
     )
+
+
+def _refined(solver: Integrator, steps: int) -> Integrator:
+    """The solver on so many steps: those of its own, where it brings them."""
+    own = solver.claims.steps is not None
+    return with_own_steps(solver, steps) if own else OnGrid(solver, LogSNR(steps))
 
 
 def equivalence_bound(
@@ -157,7 +165,7 @@ def equivalence_bound(
     """
     floor, alone = solver.claims.floor or 0.0, _predictor(solver)
     order = alone.claims.order
-    if (order is not None or isinstance(alone, OnGrid)) and is_affine(alone):
+    if (order is not None or own_grid(alone)) and is_affine(alone):
         return floor + max(_LEAST, _FACTOR * _error(alone, specimen, sde, level))
     if order is None:
         return floor + _ADAPTIVE
@@ -191,7 +199,8 @@ def _error(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float)
 
 def _columns(solver: Integrator, reverse: ReverseSDE, dimension: int) -> int | None:
     """How many draws it makes, if each step makes as many; None where that is not to be seen."""
-    if not isinstance(solver, OnGrid) or solver.grid.length is None:
+    length = solver.grid.length if isinstance(solver, OnGrid) else own_steps(solver)
+    if length is None or (isinstance(solver, OnGrid) and solver.claims.steps is not None):
         return None
     try:
         refined, *_ = refinements(solver, reverse.linear)
@@ -199,7 +208,7 @@ def _columns(solver: Integrator, reverse: ReverseSDE, dimension: int) -> int | N
         return None
     return extrapolated_columns(
         lambda steps: counted_columns(partial(_carried, refined(steps), reverse), dimension),
-        solver.grid.length,
+        length,
     )
 
 

@@ -14,7 +14,7 @@ of p_t.  Impulses in the cells of the path give k_N.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -29,8 +29,9 @@ from sdeplug.noise import BrownianPath, NoiseSource
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Integrator
+from sdeplug.solvers import Integrator, with_own_steps
 from sdeplug.testing.bench import SPECTRUM, Solver, gaussian, gaussian_score, sdes
+from sdeplug.testing.claimed import first_level, levels, own_grid
 from sdeplug.testing.exact import Impulses, is_affine, marginal_law, probes
 from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
 from sdeplug.testing.memory import remembered
@@ -66,8 +67,9 @@ class OnePath(NoiseSource):
         """
         demand(
             self.span is not None,
-            "it draws more than once in a step, so that no Brownian path is behind its noise: "
-            "ask run.noise.brownian(x, t, s) for the increments of one, or claim no strong_order",
+            "it draws more than once in a step, or in steps of its own, so that no Brownian path "
+            "is behind its noise: ask run.noise.brownian(x, t, s) for the increments of one, or "
+            "claim no strong_order",
         )
         assert self.span is not None
         (late, early), self.span = self.span, None
@@ -94,7 +96,7 @@ class Paths:
     """An integrator and the exact solution on one Brownian path.
 
     Attributes:
-        integrator: the integrator of one step.
+        integrator: the integrator, of one step or with a grid of its own.
         sde: the forward SDE.
         level: the stochasticity.
     """
@@ -126,10 +128,14 @@ class Paths:
         x[1] = 1.0
         reverse = ReverseSDE(self.sde, gaussian_score(self.sde), self.level)
         with torch.no_grad():
-            advance = self.integrator.begin(reverse, Run(noise))
-            for late, early in pairwise(times):
-                noise.span = (late, early)
-                x = advance(x, late, early)
+            if own_grid(self.integrator):
+                by = with_own_steps(self.integrator, len(times) - 1)
+                x = by.integrate(reverse, x, times[0], times[-1], Run(noise))
+            else:
+                advance = self.integrator.begin(reverse, Run(noise))
+                for late, early in pairwise(times):
+                    noise.span = (late, early)
+                    x = advance(x, late, early)
         changes = x[1:] - x[0]
         asked = set().union(*impulses.asked)
         return _Linear(changes[0], x[0], changes[1:]), asked
@@ -213,10 +219,9 @@ _paths = remembered(4)(Paths)  # two checks ask for them
 def _judged(solver: Solver, limit: str, measured: _Measured) -> Finding:
     integrator, order = _claiming(solver)
     curves = []
-    fitting = sdes(integrator)
-    for sde, level in ((fitting[0], _PARTIAL), *((sde, 1.0) for sde in fitting)):
-        steps, errors = measured(_paths(integrator, sde, level))
-        curve = Curve(f"{sde!r} at stochasticity {level:g}, to {limit}", steps, errors)
+    for sde, each in _settings(integrator):
+        steps, errors = measured(_paths(integrator, sde, each))
+        curve = Curve(f"{sde!r} at stochasticity {each:g}, to {limit}", steps, errors)
         curves.append(curve)
         demand(
             _order(curve) >= order - _SLACK,
@@ -226,6 +231,15 @@ def _judged(solver: Solver, limit: str, measured: _Measured) -> Finding:
         )
     slowest = min(map(_order, curves))
     return Finding(f"strong order {slowest:.2f} observed, {order:g} claimed", tuple(curves))
+
+
+def _settings(integrator: Integrator) -> Iterator[tuple[LinearSDE, float]]:
+    """One SDE between flow and reverse SDE, then all that are tested at one stochasticity."""
+    fitting = sdes(integrator)
+    if _PARTIAL in levels(integrator):
+        yield fitting[0], _PARTIAL
+    for sde in fitting:
+        yield sde, first_level(integrator)
 
 
 def _claiming(solver: Solver) -> tuple[Integrator, float]:

@@ -23,14 +23,15 @@ import torch
 from torch import Tensor
 
 from sdeplug.compose import OnGrid
-from sdeplug.grid import LogSNR, TimeGrid, checked_times
+from sdeplug.grid import LogSNR, TimeGrid, Uniform, checked_times
 from sdeplug.noise import SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import VPSDE, LinearSDE
-from sdeplug.solvers import FlowIntegrator, Integrator
+from sdeplug.solvers import FlowIntegrator, Integrator, with_own_steps
 from sdeplug.targets import GaussianMixture
 from sdeplug.testing.bench import Solver, jumps, single_thread
+from sdeplug.testing.claimed import first_level, levels
 from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
 from sdeplug.testing.weak.nodes import Nodes
 
@@ -87,8 +88,8 @@ def check_nonlinear_order(solver: Solver) -> Finding:
     with single_thread():
         target, sde = _mixture(), VPSDE()
         curves = []
-        for level in (1.0,) if _once(integrator) else (1.0, 0.0):
-            reverse = ReverseSDE(sde, target.score(sde), level)
+        for each in _levels(integrator):
+            reverse = ReverseSDE(sde, target.score(sde), each)
             curves.append(_refined(integrator, reverse, target))
     last = ", ".join(f"{curve.errors[-1]:.1e}" for curve in curves)
     if integrator.claims.floor is not None:
@@ -108,13 +109,13 @@ def _refined(integrator: Integrator, reverse: ReverseSDE, target: GaussianMixtur
     """Weak errors on ever finer grids, when they fall as claimed."""
     claims = integrator.claims
     steps = _STEPS if claims.floor is None else _STEPS[:-1]
-    errors = [weak_error(integrator, reverse, target, LogSNR(each)) for each in steps]
+    errors = [_error(integrator, reverse, target, each) for each in steps]
     label = f"{reverse.forward!r} at stochasticity {reverse.stochasticity:g}"
     curve = Curve(label, steps, tuple(errors))
     if claims.floor is not None or claims.order is None:
         return curve
     if _order(curve) < claims.order - _SLACK:  # perhaps the steps are still too long
-        errors.append(weak_error(integrator, reverse, target, LogSNR(2 * steps[-1])))
+        errors.append(_error(integrator, reverse, target, 2 * steps[-1]))
         curve = Curve(label, (*steps, 2 * steps[-1]), tuple(errors))
     shown = ", ".join(f"{each:.2g}" for each in errors)
     demand(
@@ -131,9 +132,28 @@ def _refined(integrator: Integrator, reverse: ReverseSDE, target: GaussianMixtur
     return curve
 
 
-def _once(integrator: Integrator) -> bool:
-    """Whether the stochasticity does not matter, or a bias is only reported."""
-    return isinstance(integrator, FlowIntegrator) or integrator.claims.floor is not None
+def _error(
+    integrator: Integrator, reverse: ReverseSDE, target: GaussianMixture, steps: int
+) -> float:
+    """The weak error in so many steps; those of an own grid are one call."""
+    if integrator.claims.steps is None:
+        return weak_error(integrator, reverse, target, LogSNR(steps))
+    return weak_error(with_own_steps(integrator, steps), reverse, target, Uniform(1))
+
+
+def _levels(integrator: Integrator) -> tuple[float, ...]:
+    """Stochasticities: one where it does not matter, or where a bias is only reported.
+
+    On a grid of its own noise is drawn in every step of one call, more often than there are nodes
+    for.
+    """
+    claims, first = integrator.claims, first_level(integrator)
+    if isinstance(integrator, FlowIntegrator) or claims.floor is not None:
+        return (first,)
+    silent = (0.0,) if 0.0 in levels(integrator) else ()
+    if claims.steps is not None and claims.stochastic:
+        return silent
+    return tuple(dict.fromkeys((first, *silent)))
 
 
 def _order(curve: Curve) -> float:
@@ -159,7 +179,9 @@ def _one_step(solver: Solver) -> Integrator:
         raise NotApplicable("it couples the rows of a batch, which are points and nodes here")
     if not isinstance(VPSDE(), claims.needs):
         raise NotApplicable(f"it needs a {claims.needs.__name__}; the bench is VP")
-    if _remembers(solver):
+    if not _levels(solver):
+        raise NotApplicable("it draws noise in steps of its own, one after the other in one call")
+    if claims.steps is None and _remembers(solver):
         raise NotApplicable("it remembers earlier steps: its chain is not one of x alone")
     return solver
 
@@ -167,7 +189,7 @@ def _one_step(solver: Solver) -> Integrator:
 def _remembers(integrator: Integrator) -> bool:
     """Whether a sequence of steps differs from single steps one after the other."""
     target, sde = _mixture(), VPSDE()
-    reverse = ReverseSDE(sde, target.score(sde))
+    reverse = ReverseSDE(sde, target.score(sde), first_level(integrator))
     x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64, device="cpu")[:, None]
     ends: list[Tensor] = []
     for whole in (True, False):
