@@ -1,6 +1,7 @@
 """The front door: every public name, and the room that it lives in."""
 
 from . import targets as targets
+from . import training as training
 from .compose import Corrected as Corrected
 from .compose import Denoise as Denoise
 from .compose import OnGrid as OnGrid

@@ -92,7 +92,14 @@ def test_the_reference_has_every_name_of_the_front_door_once():
     wanted = {f"sdeplug.{name}" for name in sdeplug.__all__} - {"sdeplug.targets"}
     wanted |= {f"sdeplug.testing.{name}" for name in sdeplug.testing.__all__}
     wanted |= {f"sdeplug.compare.{name}" for name in sdeplug.compare.__all__}
+    rooms = (sdeplug.training,)
+    wanted |= {f"{room.__name__}.{name}" for room in rooms for name in vars(room) if _public(room, name)}
     assert wanted - set(shown) == set()
+
+
+def _public(room, name: str) -> bool:
+    """Whether a name of a room is neither its own nor one of its files."""
+    return not name.startswith("_") and not isinstance(getattr(room, name), type(room))
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "reference").glob("*.md")), ids=lambda p: p.stem)

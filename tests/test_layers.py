@@ -20,7 +20,7 @@ FLOORS = [
     solvers pictures metrics
     compose observers
     registry
-    pipeline
+    pipeline training
     testing
     compare
     cli

@@ -1,0 +1,33 @@
+"""Training: losses as frozen objects, their weightings and times."""
+
+from sdeplug.training.decoders import Continuous as Continuous
+from sdeplug.training.decoders import Decoder as Decoder
+from sdeplug.training.decoders import Discretised as Discretised
+from sdeplug.training.denoising import DenoisingLoss as DenoisingLoss
+from sdeplug.training.denoising import FlowMatchingLoss as FlowMatchingLoss
+from sdeplug.training.denoising import SimpleLoss as SimpleLoss
+from sdeplug.training.denoising import SMLDLoss as SMLDLoss
+from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss
+from sdeplug.training.labels import Labels as Labels
+from sdeplug.training.loss import Loss as Loss
+from sdeplug.training.second_order import SecondOrderLoss as SecondOrderLoss
+from sdeplug.training.second_order import jacobian_diagonal as jacobian_diagonal
+from sdeplug.training.steps import EvenSteps as EvenSteps
+from sdeplug.training.steps import MeasuredSteps as MeasuredSteps
+from sdeplug.training.steps import SNRSteps as SNRSteps
+from sdeplug.training.steps import Steps as Steps
+from sdeplug.training.times import GridTimes as GridTimes
+from sdeplug.training.times import ImportanceTimes as ImportanceTimes
+from sdeplug.training.times import LogNormalTimes as LogNormalTimes
+from sdeplug.training.times import Times as Times
+from sdeplug.training.times import UniformTimes as UniformTimes
+from sdeplug.training.traces import Exact as Exact
+from sdeplug.training.traces import Sliced as Sliced
+from sdeplug.training.traces import Trace as Trace
+from sdeplug.training.variational import VariationalLoss as VariationalLoss
+from sdeplug.training.weightings import EDM as EDM
+from sdeplug.training.weightings import Likelihood as Likelihood
+from sdeplug.training.weightings import Own as Own
+from sdeplug.training.weightings import Unit as Unit
+from sdeplug.training.weightings import Variance as Variance
+from sdeplug.training.weightings import Weighting as Weighting
