@@ -93,7 +93,9 @@ def test_the_reference_has_every_name_of_the_front_door_once():
     wanted |= {f"sdeplug.testing.{name}" for name in sdeplug.testing.__all__}
     wanted |= {f"sdeplug.compare.{name}" for name in sdeplug.compare.__all__}
     rooms = (sdeplug.training,)
-    wanted |= {f"{room.__name__}.{name}" for room in rooms for name in vars(room) if _public(room, name)}
+    wanted |= {
+        f"{room.__name__}.{name}" for room in rooms for name in vars(room) if _public(room, name)
+    }
     assert wanted - set(shown) == set()
 
 
