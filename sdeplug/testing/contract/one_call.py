@@ -39,6 +39,13 @@ def check_claims(solver: Solver) -> Finding:
     except PairingError as error:
         demand(False, f"it claims needs={needs.__name__}, and a forward SDE that is not linear "
                f"is refused: {error} Claim needs=LinearSDE")  # fmt: skip
+    except AttributeError as error:
+        if not isinstance(error.obj, _Cubic):
+            raise
+        raise CheckFailed(
+            f"it claims needs={needs.__name__}, and asks a forward SDE that is not linear for "
+            f"{error.name!r}, which only linear ones have: claim needs=LinearSDE"
+        ) from error
     found = f"works with {names}, and with what is not linear"
     try:
         together = _moved(solver, DiagonalVP((0.5, 1.0, 2.0)))

@@ -24,6 +24,7 @@ from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 _INSTANT = 1e-9
 _STEADY = 0.02  # relative error of the velocity in so short a span
+_LONGER = 1e4  # times as long: rounding is not seen there any more
 _SIGMAS = 8.0  # of noise, in a span so short that nothing else moves the state
 
 
@@ -59,6 +60,7 @@ def check_short_span(solver: Solver) -> Finding:
             call = Call(sde, t, t - instant, level=first_level(solver))
             x = call.state()
             moved = float((call.apply(integrator, x) - x).abs().max())
+            demand(math.isfinite(moved), f"x becomes infinite, or not a number ({call})")
             allowed = _allowed(call, x)
             demand(moved <= allowed, f"x moved by {moved:.2g}, not {allowed:.2g} at most ({call})")
             shift = call.apply(integrator, x, Run(Silence())) - x
@@ -66,12 +68,38 @@ def check_short_span(solver: Solver) -> Finding:
             velocity = reverse.drift if claims.stochastic else reverse.flow
             wanted = (call.s - call.t) * velocity(x, t)
             gap = float((shift - wanted).abs().max() / wanted.abs().max())
-            demand(
-                gap <= _STEADY,
-                f"without noise x moves otherwise than by the drift, by {gap:.2g} of it: is the "
-                f"length of the step computed in float64? ({call})",
-            )
+            if not gap <= _STEADY:
+                raise CheckFailed(f"{_moved_wrongly(integrator, call, gap)} ({call})")
     return Finding()
+
+
+def _moved_wrongly(integrator: Integrator, call: Call, gap: float) -> str:
+    """Why x moves otherwise than by the drift: rounding, which a longer span hides, or a factor."""
+    counted = _counted(integrator, call)
+    if abs(counted + 1.0) <= _STEADY:
+        return "without noise x moves against the drift: it has the wrong sign"
+    if abs(_counted(integrator, _longer(call)) - 1.0) <= _STEADY:
+        return (
+            f"without noise x moves otherwise than by the drift, by {gap:.2g} of it, and over a "
+            "longer span by the drift: compute the length of the step in float64"
+        )
+    return f"without noise x moves {counted:.3g} times as far along the drift as it should"
+
+
+def _longer(call: Call) -> Call:
+    """A call over a longer span that begins where it does, or ends there, next to eps."""
+    span = _LONGER * (call.t - call.s)
+    low = call.t - span
+    return replace(call, s=low) if low >= call.sde.eps else replace(call, t=call.s + span)
+
+
+def _counted(integrator: Integrator, call: Call) -> float:
+    """How much of the drift there is in the move of x without noise: 1 if it is the drift."""
+    x, reverse = call.state(), call.reverse()
+    velocity = reverse.drift if integrator.claims.stochastic else reverse.flow
+    wanted = (call.s - call.t) * velocity(x, call.t)
+    shift = call.apply(integrator, x, Run(Silence())) - x
+    return float((shift * wanted).sum() / wanted.square().sum())
 
 
 def check_first_step(solver: Solver) -> Finding:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -28,6 +26,15 @@ from sdeplug.testing.bench import (
 )
 from sdeplug.testing.claimed import first_level, levels, own_grid
 from sdeplug.testing.exact.affine import is_affine
+from sdeplug.testing.exact.convergence import (
+    WrongLimit,
+    demand_order_and_limit,
+    extrapolated,
+    falls,
+    observed,
+    rms,
+)
+from sdeplug.testing.exact.factors import factors
 from sdeplug.testing.exact.laws import (
     Law,
     Sampler,
@@ -39,14 +46,13 @@ from sdeplug.testing.exact.laws import (
     relative_error,
 )
 from sdeplug.testing.exact.refine import Refined, coarse, refinements
-from sdeplug.testing.findings import Curve, Finding, NotApplicable, Spectrum, demand
+from sdeplug.testing.exact.words import largest
+from sdeplug.testing.findings import CheckFailed, Curve, Finding, NotApplicable, Spectrum, demand
 from sdeplug.testing.memory import remembered
 
-_LIMITS = {1: 5e-4, 2: 1e-4}  # by order; what a consistent solver's extrapolated error stays under
-_LIMIT_OF_HIGHER_ORDERS = 1e-5
-_SLACK = 0.15  # in the observed order
 _STEPS = (256, 512)
 _STEPS_OF_HIGHER_ORDERS = (128, 256)  # rounding comes into sight on finer grids
+_STAYING = 0.5  # of an error that vanishes: what the extrapolation from two grids may leave
 _CONSTANT = 0.5  # rms error per nat of log(alpha / sigma) in a step; measured in right solvers: 0.4
 _NEAR_SINGULAR = 1e-4  # a variance that is told of, not judged: no grid here resolves it
 _JUDGED_AND_TOLD = (_NEAR_SINGULAR, *SPECTRUM)
@@ -110,10 +116,10 @@ def check_marginals(solver: Solver) -> Finding:
     integrator, order = _consistent(solver)
     curves, singular = [], 0.0
     for setting in _settings(integrator):
-        curve, error = _converging(setting, order)
+        curve, error = _converging(integrator, setting, order)
         curves.append(curve)
         singular = max(singular, float(error[0].abs()))
-    slowest = min(map(_order, curves))
+    slowest = min(map(observed, curves))
     steps = curves[0].steps[-1]
     return Finding(
         f"order {slowest:.2f} observed, {order:g} claimed; variance {_NEAR_SINGULAR:g} is off by "
@@ -135,14 +141,17 @@ def check_constant(solver: Solver) -> Finding:
     worst, steps = 0.0, _STEPS[-1]
     for sde in all_sdes(integrator):
         (uniform, *_) = refinements(integrator, sde)
-        error = _judged(Setting(repr(sde), sde, 1.0, sde.eps, uniform).error(steps))
+        setting = Setting(repr(sde), sde, 1.0, sde.eps, uniform)
+        coarse, error = (_judged(setting.error(each)) for each in (steps // 2, steps))
+        if not float(extrapolated(coarse, error, order).abs().max()) <= _STAYING * rms(error):
+            raise NotApplicable("most of its error does not vanish: it has no constant")
         length = 0.5 * (sde.at(sde.eps).log_snr - sde.at(sde.T).log_snr) / steps
-        constant = _rms(error) / length
+        constant = rms(error) / length
         demand(
             constant <= _CONSTANT,
             f"it converges, but with an error of {constant:.2g} per nat of log(alpha / sigma) in "
-            f"a step on {sde!r}; solvers of order 1 have at most {_CONSTANT}. Is the score of an "
-            "earlier or later step?",
+            f"a step on {sde!r}; solvers of order 1 have at most {_CONSTANT}. At {steps} steps "
+            f"{largest(error)}. Is the score of an earlier or later step?",
         )
         worst = max(worst, constant)
     return Finding(f"an error of at most {worst:.2g} per nat of log(alpha / sigma) in a step")
@@ -206,45 +215,23 @@ def _settings(integrator: Integrator) -> Iterator[Setting]:
             yield Setting(f"{sde!r} at stochasticity {each:g}", sde, each, sde.eps, uniform)
 
 
-def _converging(setting: Setting, order: float) -> tuple[Curve, Tensor]:
+def _converging(integrator: Integrator, setting: Setting, order: float) -> tuple[Curve, Tensor]:
     """Errors on ever finer grids and the last of them, when order and limit are right."""
     counts = list(_STEPS if order <= 2 else _STEPS_OF_HIGHER_ORDERS)
     errors = [setting.error(steps) for steps in counts]
-    if not _settled(errors, order):
+    if not falls(list(map(_judged, errors)), order):
         # Once more: the errors of a consistent solver fall on, those of a wrong one stay.
         counts.append(2 * counts[-1])
         errors.append(setting.error(counts[-1]))
-    judged = [_judged(error) for error in errors]
-    rms = tuple(map(_rms, judged))
-    curve = Curve(setting.label, tuple(counts), rms)
-    _demand_limit(judged, order, curve)
-    demand(
-        _order(curve) >= order - _SLACK,
-        f"order {_order(curve):.2f} observed, {order:g} claimed, on {curve.label}: "
-        f"errors {', '.join(f'{each:.2g}' for each in rms)} at {curve.steps} steps",
-        (curve,),
-    )
+    curve = Curve(setting.label, tuple(counts), tuple(rms(_judged(error)) for error in errors))
+    try:
+        demand_order_and_limit(list(map(_judged, errors)), order, curve)
+    except WrongLimit as failure:
+        spectrum = _spectrum(errors[-1], f"{curve.label}, {counts[-1]} steps")
+        found = factors(integrator, setting.sde, setting.level)
+        words = str(failure) if found is None else f"{failure}; {found}"
+        raise CheckFailed(words, failure.curves, (spectrum,)) from None
     return curve, errors[-1]
-
-
-def _settled(errors: list[Tensor], order: float) -> bool:
-    *_, coarse, fine = map(_judged, errors)
-    fast = _rms(fine) == 0.0 or math.log2(_rms(coarse) / _rms(fine)) >= order - _SLACK
-    return fast and _extrapolated(coarse, fine, order) <= _allowed(order)
-
-
-def _demand_limit(errors: list[Tensor], order: float, curve: Curve) -> None:
-    """The extrapolated error is small, or falls as fast as a consistent solver's."""
-    *before, last = (_extrapolated(coarse, fine, order) for coarse, fine in pairwise(errors))
-    falls = any(last <= each / 2.0 ** (order + 1.0 - 2.0 * _SLACK) for each in before)
-    demand(
-        falls or last <= _allowed(order),
-        f"the limit is wrong on {curve.label}: extrapolated error {last:.2g} at "
-        f"{curve.steps[-1]} steps, at most {_allowed(order):g} is right, and "
-        f"{', '.join(f'{each:.2g}' for each in before)} on a grid half as fine",
-        (curve,),
-        (_spectrum(errors[-1], f"{curve.label}, {curve.steps[-1]} steps"),),
-    )
 
 
 def _spectrum(error: Tensor, label: str) -> Spectrum:
@@ -253,27 +240,9 @@ def _spectrum(error: Tensor, label: str) -> Spectrum:
     return Spectrum(label, (1.0,) * len(seen), tuple(seen))
 
 
-def _allowed(order: float) -> float:
-    return _LIMITS.get(math.ceil(order), _LIMIT_OF_HIGHER_ORDERS)
-
-
-def _extrapolated(coarse: Tensor, fine: Tensor, order: float) -> float:
-    factor = 2.0**order
-    return float(((factor * fine - coarse) / (factor - 1.0)).abs().max())
-
-
 def _judged(error: Tensor) -> Tensor:
     """The errors without those of the variance that is near singular."""
     return torch.cat([half[1:] for half in error.chunk(2)])
-
-
-def _rms(error: Tensor) -> float:
-    return float(error.square().mean().sqrt())
-
-
-def _order(curve: Curve) -> float:
-    """Observed order between the two finest grids."""
-    return math.log2(curve.errors[-2] / curve.errors[-1]) if curve.errors[-1] > 0.0 else math.inf
 
 
 CHECKS: tuple[Callable[[Solver], Finding], ...] = (
