@@ -28,7 +28,7 @@ FLOORS = [
 """.strip().splitlines()
 ]  # bottom to top; a folder is one room
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TIERS = "choices makers strategies findings memory claimed bench".split()
+TIERS = "choices makers strategies findings memory claimed drawn bench".split()
 TIERS += "contract exact weak strong law doors mutants".split()
 MAY_IMPORT_PLUGGY = {"registry"}
 MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric")}

@@ -16,6 +16,7 @@ from sdeplug.testing.doors import (
     check_solver,
     parametrize_with_checks,
 )
+from sdeplug.testing.drawn import DrawnSDE
 from sdeplug.testing.exact import (
     Affinity,
     ForeignLaw,
@@ -67,6 +68,7 @@ __all__ = [
     "CellVerdict",
     "CheckFailed",
     "Curve",
+    "DrawnSDE",
     "Finding",
     "ForeignLaw",
     "Impulses",

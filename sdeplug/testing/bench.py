@@ -42,7 +42,10 @@ def gaussian_score(sde: LinearSDE, spectrum: Sequence[float] = SPECTRUM) -> Scor
 
 
 @remembered(16)  # checks ask for the same ones, at the same times
-def _gaussian_score(sde: LinearSDE, spectrum: tuple[float, ...]) -> ScoreModel:
+def gaussian_law(
+    sde: LinearSDE, spectrum: tuple[float, ...] = SPECTRUM
+) -> Callable[[float], tuple[Tensor, Tensor]]:
+    """Time to mean and variances of p_t for :func:`gaussian`, each of shape ``(D,)``, float64."""
     mean = gaussian(spectrum).mean
     variance = torch.tensor(spectrum, dtype=torch.float64, device="cpu")
 
@@ -50,6 +53,13 @@ def _gaussian_score(sde: LinearSDE, spectrum: tuple[float, ...]) -> ScoreModel:
     def law(t: float) -> tuple[Tensor, Tensor]:
         now = sde.at(t)
         return now.alpha * mean, now.alpha**2 * variance + now.sigma**2
+
+    return law
+
+
+@remembered(16)
+def _gaussian_score(sde: LinearSDE, spectrum: tuple[float, ...]) -> ScoreModel:
+    law = gaussian_law(sde, spectrum)
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         laws = [law(time) for time in times_of_rows(t)]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sdeplug.testing.contract import arithmetic, halves, randomness, times, values
+from sdeplug.testing.contract import arithmetic, halves, randomness, sizes, times, values
 from sdeplug.testing.contract import one_call as contract
-from sdeplug.testing.exact import affine, floors, invariance, marginals, paired, shapes
+from sdeplug.testing.exact import affine, everywhere, floors, invariance, marginals, paired, shapes
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import sampling
 from sdeplug.testing.strong import paths as strong
@@ -27,12 +27,14 @@ CONTRACT: tuple[Check, ...] = (
     *times.CHECKS,
     *arithmetic.CHECKS,
     *halves.CHECKS,
+    *sizes.CHECKS,
 )
 """Tier 0: what every solver does, whatever its mathematics."""
 
 EXACT: tuple[Check, ...] = (
     *affine.CHECKS,
     *shapes.CHECKS,
+    *everywhere.CHECKS,
     *marginals.CHECKS,
     *strong.CHECKS,
     *invariance.CHECKS,

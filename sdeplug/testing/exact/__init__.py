@@ -23,6 +23,10 @@ from sdeplug.testing.exact.laws import probes as probes
 from sdeplug.testing.exact.laws import relative_error as relative_error
 from sdeplug.testing.exact.laws import response as response
 from sdeplug.testing.exact.laws import through as through
+from sdeplug.testing.exact.leaks import Place as Place
+from sdeplug.testing.exact.leaks import Watched as Watched
+from sdeplug.testing.exact.leaks import largest as largest
+from sdeplug.testing.exact.leaks import places as places
 from sdeplug.testing.exact.marginals import check_constant as check_constant
 from sdeplug.testing.exact.marginals import check_marginals as check_marginals
 from sdeplug.testing.exact.marginals import check_rotation as check_rotation

@@ -19,6 +19,7 @@ from sdeplug.testing.mutants.right import (
     RowLangevin,
     RungeKutta,
 )
+from sdeplug.testing.mutants.situations import situations
 from sdeplug.testing.mutants.specific import specific
 
 RIGHT: tuple[Solver, ...] = (
@@ -37,6 +38,7 @@ RIGHT: tuple[Solver, ...] = (
 MUTANTS: tuple[Mutant, ...] = (
     *mutants_of(EulerMaruyama()),
     *specific(),
+    *situations(),
 )
 """Wrong solvers, each with one mistake."""
 

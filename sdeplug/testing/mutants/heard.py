@@ -13,7 +13,7 @@ from torch import Tensor
 from sdeplug.noise import NoiseSource, SharedNoise, Silence
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.solvers import Advance
+from sdeplug.solvers import Advance, Claims
 from sdeplug.testing.mutants.defect import Begin, Defect
 
 
@@ -137,6 +137,19 @@ class Clipped(Defect):
     def heard(self, noise: NoiseSource) -> NoiseSource:
         """Clipped at both sides."""
         return Filtered(noise, lambda z: z.clamp(-self.bound, self.bound))
+
+
+@dataclass(frozen=True)
+class Rounded(Defect):
+    """Noise in float32, whatever the dtype of the state is; it claims not to be affine."""
+
+    def heard(self, noise: NoiseSource) -> NoiseSource:
+        """There and back."""
+        return Filtered(noise, lambda z: z.to(torch.float32).to(z))
+
+    def promised(self, claims: Claims) -> Claims:
+        """Not affine: superposition fails by a rounding of float32."""
+        return replace(claims, affine=False)
 
 
 @dataclass(frozen=True)

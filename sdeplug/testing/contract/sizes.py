@@ -1,0 +1,171 @@
+"""Tier 0, the contract: what becomes of a number does not depend on how many others there are.
+
+The same numbers, with the same noise, are dealt into rows of every length.  A solver that is
+affine treats each by itself, so that all come out as before: what other checks find in few
+dimensions and small batches is so in many, to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from sdeplug.noise import NoiseSource, SharedNoise
+from sdeplug.run import Run
+from sdeplug.sde import LinearSDE
+from sdeplug.solvers import Corrector
+from sdeplug.testing.bench import Solver, jumps
+from sdeplug.testing.contract.calls import Call, working
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
+
+_USUAL = (4, 5)  # a size that other checks know
+_NUMBERS = 20_000
+_DIMENSIONS = (1, 2, 3, 6, 9, 17, 33, 65, 130, 257, 1025, 3072, 20_000)
+_BATCHES = (1, 2, 3, 17, 65, 257, 1025)
+_LARGEST = ((1, 100_000), (10_000, 10))
+_ROUNDING = 1e-10  # a sum may be taken in another order
+
+_TOGETHER = ((1, 100_000), (3000, 3), (100, 300))
+_STEPS = 2
+_SWEEPS = 32  # of a corrector, which moves p_t by little each time
+_SIGMAS = 5.0  # 6e-7 for one size, if it were by chance
+_OWN = 0.02  # relative error of a standard deviation that a solver may choose to make
+_DATA = 0.5  # standard deviation of the data: p_t changes with t
+_WIDE = (0.5, 0.1)  # of T: the span of a variance, wide enough for the noise to be most of it
+
+
+def check_sizes(solver: Solver) -> Finding:
+    """A number comes out the same in 1 dimension and in 100,000, alone and in a batch of 10,000.
+
+    Where it depends on its row or its batch, since these decide how long a step is, the numbers
+    of every size have the right variance together, at five standard errors.
+    """
+    call = Call.plain(solver, working(solver)[0])
+    if not solver.claims.affine and not _apart(solver, call):
+        return _spread(solver, call)
+    _demand_same(solver, call, _sizes())
+    return Finding(f"the same in all sizes up to {' and '.join(map(str, _LARGEST))}")
+
+
+def _apart(solver: Solver, call: Call) -> bool:
+    """Whether a solver that is not affine treats numbers by themselves, at a fixed cost."""
+    if solver.claims.evaluations is None:
+        return False
+    try:
+        _demand_same(solver, call, ((20, 1), (2, 10)))
+    except CheckFailed:
+        return False
+    return True
+
+
+def _sizes() -> Iterator[tuple[int, int]]:
+    """Shapes ``(B, D)``, each with as many of the same numbers as it holds, small ones first."""
+    for rows in _BATCHES:
+        yield rows, _USUAL[1]
+    for dimension in _DIMENSIONS:
+        yield _NUMBERS // dimension, dimension
+    yield from _LARGEST
+
+
+def _demand_same(solver: Solver, call: Call, sizes: Iterable[tuple[int, int]]) -> None:
+    """The numbers of a line come out the same, however they are dealt into rows."""
+    known = _dealt(solver, call, _USUAL)
+    for size in sizes:
+        out = _dealt(solver, call, size)
+        shared = min(len(known), len(out))
+        gap = float((out[:shared] - known[:shared]).abs().max() / known.abs().max())
+        # What was not seen in the smaller size is known from now on.
+        known = out if len(out) > len(known) else known
+        demand(
+            gap <= _ROUNDING,
+            f"the same numbers with the same noise are off by {gap:.2g} of their size where x has "
+            f"the shape {size}: nothing may depend on the number of rows or dimensions ({call})",
+        )
+
+
+def _dealt(solver: Solver, call: Call, size: tuple[int, int]) -> Tensor:
+    """What becomes of the first numbers of a line, dealt into rows: in a line again."""
+    x = _line(0, math.prod(size)).reshape(size)
+    return _carried(solver, call, x, Run(_Line())).flatten()
+
+
+def _spread(solver: Solver, call: Call) -> Finding:
+    """The variance of many numbers that a solver has carried, whose law is known."""
+    floor = solver.claims.floor or 0.0
+    if jumps(solver) or not math.isfinite(floor):
+        raise NotApplicable("its law is not that of p_t, and its numbers depend on each other")
+    sde, worst = call.sde, 0.0
+    late, early = (fraction * sde.T for fraction in _WIDE)
+    corrects = isinstance(solver, Corrector)
+    wide = replace(call, t=late, s=late if corrects else early)
+    before, after = _Score(sde).width(
+        torch.tensor((wide.t, wide.s), dtype=torch.float64, device="cpu")
+    )
+    for size in _TOGETHER:
+        z = _line(0, math.prod(size))
+        x = (z / z.square().mean().sqrt() * before).reshape(size)
+        y, run = x, Run(_Line())
+        for _ in range(_SWEEPS if corrects else 1):
+            y = _carried(solver, wide, y, run)
+        off = float(y.square().mean().sqrt() / after) - 1.0
+        worst = max(worst, abs(off))
+        demand(
+            abs(off) <= _OWN + floor + _SIGMAS / math.sqrt(2.0 * math.prod(size)),
+            f"the standard deviation of all numbers together is off by {off:+.2g} where x has the "
+            f"shape {size} ({wide})",
+        )
+    return Finding(f"the standard deviation is off by at most {worst:.1g} up to {_TOGETHER[0]}")
+
+
+@dataclass(frozen=True)
+class _Score:
+    """That of p_t for normal data about 0: the same function of every number."""
+
+    sde: LinearSDE
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        first, last = t.aminmax()
+        times = t[:1] if bool(first == last) else t
+        return -x / self.width(times.to(torch.float64)).square()[:, None].to(x.dtype)
+
+    def width(self, t: Tensor) -> Tensor:
+        """Standard deviations of p_t."""
+        return torch.hypot(_DATA * self.sde.alpha(t), self.sde.sigma(t))
+
+
+def _carried(solver: Solver, call: Call, x: Tensor, run: Run) -> Tensor:
+    """x after two steps, so that one of them has a past."""
+    with torch.no_grad():
+        return call.in_steps(solver, x, _Score(call.sde), run, _STEPS)
+
+
+def _line(draw: int, count: int) -> Tensor:
+    """The first numbers of one draw: the same, however many are asked for."""
+    blocks = [_block(draw, number) for number in range(math.ceil(count / _NUMBERS))]
+    return torch.cat(blocks)[:count]
+
+
+@lru_cache(maxsize=64)
+def _block(draw: int, number: int) -> Tensor:
+    like = torch.empty(_NUMBERS, dtype=torch.float64, device="cpu")
+    return SharedNoise(1000 * draw + number).normal(like)
+
+
+class _Line(NoiseSource):
+    """Draws whose numbers are those of a line, row after row."""
+
+    def __init__(self) -> None:
+        self.draws = 0
+
+    def normal(self, like: Tensor) -> Tensor:
+        self.draws += 1
+        return _line(self.draws, like.numel()).reshape(like.shape).to(like)
+
+
+CHECKS = (check_sizes,)
+"""The checks of this module."""

@@ -1,0 +1,71 @@
+"""Sizes: what depends on how many numbers there are is seen, in every size that is tried."""
+
+from __future__ import annotations
+
+import pytest
+
+import sdeplug as sp
+from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.contract.sizes import check_sizes
+from sdeplug.testing.mutants import EQUIVALENT, RIGHT, spoil
+from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
+from sdeplug.testing.mutants.seen import ScoreTimes
+from sdeplug.testing.mutants.when import When
+
+TWO_POINT = next(each.solver for each in EQUIVALENT if each.name == "two-point-noise")
+
+
+@pytest.mark.parametrize("solver", [*RIGHT, TWO_POINT, sp.solver("adaptive/row-adams")], ids=repr)
+def test_right_solvers_pass(solver):
+    check_sizes(solver)
+
+
+@pytest.mark.parametrize("low", [1, 2, 6, 16, 100, 1000, 15_000, 50_000])
+def test_what_is_large_in_many_dimensions_is_seen(low):
+    def dimensions(step):
+        """in more dimensions."""
+        return step.dimension > low
+
+    cases = [(EulerMaruyama(), Scaled(1.0001)), (TWO_POINT, ScoreTimes(1.0001))]
+    for solver, mistake in cases if low > 10 else cases[:1]:
+        with pytest.raises(CheckFailed, match="same numbers with the same noise"):
+            check_sizes(spoil(solver, When(dimensions, mistake)))
+
+
+@pytest.mark.parametrize("low", [1, 10, 60, 1000, 9_000])
+def test_a_score_that_is_small_in_large_batches_is_seen(low):
+    def batches(step):
+        """in more rows."""
+        return len(step.x) > low
+
+    for solver in (EulerMaruyama(), Langevin()):
+        with pytest.raises(CheckFailed, match="same numbers with the same noise"):
+            check_sizes(spoil(solver, When(batches, ScoreTimes(0.9999))))
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        RowLangevin(),
+        pytest.param(
+            sp.solver("adaptive/row-improved-euler"),
+            marks=[pytest.mark.slow, pytest.mark.thorough],
+        ),
+    ],
+    ids=["langevin", "euler"],
+)
+def test_large_noise_is_seen_where_the_steps_follow_the_row(solver):
+    """By chance, so that it has to be larger; the seeds are fixed."""
+
+    def huge(step):
+        """in more than a thousand dimensions."""
+        return step.dimension > 1000
+
+    with pytest.raises(CheckFailed, match=r"standard deviation of all numbers.*\+0\."):
+        check_sizes(spoil(solver, When(huge, Scaled(1.2))))
+
+
+def test_what_keeps_no_law_is_left_alone():
+    with pytest.raises(NotApplicable):
+        check_sizes(sp.solver("song/langevin", batch_mean=True))
