@@ -18,6 +18,7 @@ from sdeplug.testing.claimed import first_level
 from sdeplug.testing.exact.laws import exact_spectrum, marginal_law, relative_error
 from sdeplug.testing.exact.paired import PER_ROW, paired_laws
 from sdeplug.testing.exact.refine import Refined, refinements
+from sdeplug.testing.exact.words import largest
 from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
 
 _STEPS = (64, 128, 256, 512)
@@ -92,7 +93,8 @@ def _settling(
     over = float((last.mean.abs() - change).max()) - floor
     demand(
         over <= 4.0 * noise,
-        f"its bias is {over + floor:.2g} on {curve.label}, and its floor {floor:.2g}",
+        f"its bias is {over + floor:.2g} on {curve.label}, and its floor {floor:.2g}: at "
+        f"{counts[-1]} steps {largest(last.mean)}",
         (curve,),
     )
     return curve, float(last.scatter.max()), over

@@ -19,7 +19,8 @@ from sdeplug.noise import SharedNoise
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Empirical, GaussianMixture, digits, eight_gaussians, mixture_64
-from sdeplug.testing.law.battery import law_pvalues
+from sdeplug.testing.law.battery import law_pvalues, whiten
+from sdeplug.testing.law.words import farthest
 
 ALPHA = 1e-3
 """False-alarm rate of one stage; two independent stages have its square."""
@@ -117,6 +118,14 @@ class Cell:
         if not verdict.passed and self.finer is not None:
             verdict = CellVerdict.of(self.finer.pvalues(3 * seed + 2), 3)
         return verdict
+
+    def farthest(self, seed: int, x: Tensor | None = None) -> str:
+        """In words, what the samples of an experiment are off by; arguments as for pvalues()."""
+        x = self.samples(seed) if x is None else x
+        if not bool(x.isfinite().all()):
+            return f"{int((~x.flatten(1).isfinite()).any(1).sum())} of {len(x)} rows are not finite"
+        noise = self._noise(seed, "battery")
+        return farthest(whiten(x, self.specimen.target, self.s, self.sde, noise))
 
     def _noise(self, seed: int, part: str) -> SharedNoise:
         """Independent noise for each part of each cell."""

@@ -35,8 +35,8 @@ from sdeplug.testing.exact import (
     is_affine,
     refinements,
 )
-from sdeplug.testing.findings import Finding, NotApplicable, demand
-from sdeplug.testing.law.cells import Cell, Specimen, specimens
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
+from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens
 
 _LEAST = 0.002  # tau of a solver without error
 _ADAPTIVE = 0.01  # of one that is accurate to a tolerance that is not known here
@@ -60,18 +60,24 @@ def check_law_by_sampling(solver: Solver, seed: int = 0) -> Finding:
         worst, shown = 1.0, cells[0].samples(3 * seed)
         for cell in cells:
             verdict = cell.verdict(seed, shown if cell is cells[0] else None)
-            demand(
-                verdict.passed,
-                f"{cell.specimen.name} on {cell.sde!r}, {cell.label}: the statistic "
-                f"'{verdict.statistic}' has p = {verdict.pvalue:.1e} in stage {verdict.stages}, "
-                f"with errors up to {cell.tau:.2%} let pass",
-            )
+            if not verdict.passed:
+                raise CheckFailed(_rejected(cell, verdict, seed))
             worst = min(worst, verdict.pvalue)
         bounds = [cell.tau for cell in cells]
         return Finding(
             f"{len(cells)} targets, smallest p = {worst:.2g}, errors up to {min(bounds):.1%} ... "
             f"{max(bounds):.1%} let pass; {_distances(cells[0], shown, seed)}"
         )
+
+
+def _rejected(cell: Cell, verdict: CellVerdict, seed: int) -> str:
+    """Why a cell fails: what is off, how surely, and what would have been let pass."""
+    last = cell.finer if verdict.stages == 3 and cell.finer is not None else cell
+    return (
+        f"{last.specimen.name} on {last.sde!r}, {last.label}: {last.farthest(3 * seed)}. The "
+        f"statistic '{verdict.statistic}' has p = {verdict.pvalue:.1e} in stage "
+        f"{verdict.stages}, with errors up to {last.tau:.2%} let pass"
+    )
 
 
 def sampling_cells(solver: Solver) -> Iterator[Cell]:

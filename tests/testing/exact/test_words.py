@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from wrong import Claiming, Wrong
 
-from sdeplug import VESDE, VPSDE, Claims
+from sdeplug import VESDE, VPSDE, Claims, Corrected
 from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.contract.one_call import check_claims
 from sdeplug.testing.contract.times import check_short_span
-from sdeplug.testing.exact import check_constant, check_marginals
+from sdeplug.testing.exact import (
+    check_constant,
+    check_corrector_invariance,
+    check_floor,
+    check_marginals,
+    check_own_tolerance,
+)
 from sdeplug.testing.exact.convergence import demand_order_and_limit, rms
 from sdeplug.testing.exact.factors import factors
 from sdeplug.testing.exact.words import largest
@@ -21,11 +27,12 @@ from sdeplug.testing.findings import Curve
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.acts import NanNearEps
 from sdeplug.testing.mutants.flows import LengthInFloat32
+from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import CLASSICAL, EulerMaruyama
 from sdeplug.testing.mutants.seen import ScoreTimes
 from sdeplug_exponential import ExpMidpoint
 from sdeplug_ode import Euler, Heun
-from sdeplug_song import Ancestral
+from sdeplug_song import Ancestral, AnnealedLangevin, ReverseDiffusion
 
 ON_THE_FLOW = Claims(order=2, stochastic=False)
 
@@ -182,3 +189,32 @@ def test_what_only_linear_sdes_have_is_told_so():
             return super().integrate(reverse, x, t, s, run) * (reverse.forward.at(t).alpha > 0.0)
 
     assert said(check_claims, Scaling()).endswith("claim needs=LinearSDE")
+
+
+# Biases
+
+
+@dataclass(frozen=True)
+class Lost(Wrong):
+    """Right by its tolerance, were it not for a number that is none."""
+
+    claims = Claims(affine=False, couples_batch=True)
+
+    def integrate(self, reverse, x, t, s, run):
+        return x * math.nan
+
+
+def test_a_law_that_is_no_number_is_not_within_a_tolerance():
+    text = said(check_own_tolerance, Lost())
+    assert "the standard deviation along the axis of variance 0.01 is nan" in text
+
+
+def test_a_corrector_says_which_direction_it_widens():
+    wide = spoil(AnnealedLangevin(), Promise("floor", 1e-3))
+    assert "along the axis of variance" in said(check_corrector_invariance, wide)
+
+
+def test_a_bias_above_its_floor_says_of_what_it_is():
+    inner = Corrected(ReverseDiffusion(), AnnealedLangevin())
+    text = said(check_floor, Claiming(inner, replace(inner.claims, floor=1e-3)))
+    assert "its floor 0.001: at 512 steps the standard deviation along the axis" in text
