@@ -110,6 +110,7 @@ class Corrected(Integrator):
             steps=predictor.steps,
             level=predictor.level if corrector.level is None else corrector.level,
             differentiable=predictor.differentiable and corrector.differentiable,
+            randomised=predictor.randomised or (corrector.stochastic and self.sweeps > 0),
         )
 
     @property

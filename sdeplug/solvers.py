@@ -49,6 +49,8 @@ class Claims:
             brings its own grid; None: it has none, and a grid refines it.
         level: the one stochasticity of the reverse SDE that it works at; None: all.
         differentiable: whether gradients go through it.
+        randomised: whether it draws more than the noise of the reverse SDE, such as a time, a
+            number of steps, or whether to accept: then it draws at stochasticity 0 too.
     """
 
     order: float | None = None
@@ -62,6 +64,7 @@ class Claims:
     steps: str | None = None
     level: float | None = None
     differentiable: bool = True
+    randomised: bool = False
 
 
 class _Claiming(Configured, ABC):

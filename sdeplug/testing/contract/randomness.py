@@ -60,9 +60,20 @@ def check_stochastic_claim(solver: Solver) -> Finding:
 
 
 def check_stochasticity(solver: Solver) -> Finding:
-    """At stochasticity 0 an integrator draws no noise: it follows the probability flow."""
+    """At stochasticity 0 an integrator draws no noise, unless it says that it is randomised."""
     if not isinstance(solver, Integrator):
         raise NotApplicable("it is a corrector")
+    if solver.claims.randomised:
+        calls(solver, level=0.0)  # says so where it refuses the level
+        counted = _Counting(0)
+        call = replace(Call.plain(solver, working(solver)[0]), level=0.0)
+        call.apply(solver, run=Run(counted))
+        demand(
+            counted.draws > 0,
+            "it claims randomised=True, and draws nothing at stochasticity 0: leave the claim out "
+            f"({call})",
+        )
+        return Finding("it draws at stochasticity 0, as it claims")
     if solver.claims.floor is not None:
         raise NotApplicable("it declares a bias: a corrector may be at work in it")
 
@@ -72,7 +83,8 @@ def check_stochasticity(solver: Solver) -> Finding:
         demand(
             torch.equal(first, other),
             "it draws noise at stochasticity 0: scale its noise with reverse.level(t), or take "
-            "reverse.diffusion(t), which does",
+            "reverse.diffusion(t), which does; if it draws a time, or whether to accept, claim "
+            "randomised=True",
         )
 
     return explore(calls(solver, level=0.0), test)

@@ -16,7 +16,7 @@ from sdeplug.grid import At, TimeGrid
 from sdeplug.noise import Silence
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Field, FlowIntegrator, Integrator
+from sdeplug.solvers import Corrector, Field, FlowIntegrator, Integrator
 from sdeplug.testing.bench import Solver, by_row, jumps, parts
 from sdeplug.testing.claimed import first_level
 from sdeplug.testing.contract.calls import Call, calls, explore, working
@@ -52,6 +52,8 @@ def check_short_span(solver: Solver) -> Finding:
         raise NotApplicable("it declares a bias: a corrector may be at work in it")
     if claims.order is None and claims.evaluations is not None:
         raise NotApplicable("it claims no order: its steps need not follow the span")
+    if any(isinstance(part, Corrector) for part in parts(integrator)):
+        raise NotApplicable("a corrector is at work in it, whose steps do not follow the span")
     if any(isinstance(part, TimeGrid) for part in parts(integrator)):
         raise NotApplicable("its grid is made for longer spans: check the integrator inside it")
     for sde in working(integrator):

@@ -19,6 +19,9 @@ from sdeplug.testing.mutants.right import (
     RowLangevin,
     RungeKutta,
 )
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
+from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian, RandomWalk
+from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps
 from sdeplug.testing.mutants.situations import situations
 from sdeplug.testing.mutants.specific import specific
 
@@ -32,6 +35,13 @@ RIGHT: tuple[Solver, ...] = (
     AdamsBashforth(),
     Langevin(),
     RowLangevin(),
+    RandomisedMidpoint(),
+    RandomSubsteps(),
+    RandomWalk(),
+    AdjustedLangevin(),
+    Hamiltonian(),
+    Underdamped(),
+    AdaptiveHeun(),
 )
 """The right solvers that mutants are made from."""
 
