@@ -19,7 +19,7 @@ from sdeplug.testing.mutants.right import (
     RowLangevin,
     RungeKutta,
 )
-from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, OneLevel, Underdamped
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian, RandomWalk
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps
 from sdeplug.testing.mutants.situations import situations
@@ -41,6 +41,7 @@ RIGHT: tuple[Solver, ...] = (
     AdjustedLangevin(),
     Hamiltonian(),
     Underdamped(),
+    OneLevel(),
     AdaptiveHeun(),
 )
 """The right solvers that mutants are made from."""

@@ -7,10 +7,12 @@ import torch
 
 from sdeplug import VPSDE, Corrected, ReverseSDE, Run, SharedNoise, targets
 from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.contract.halves import check_state_in_half_precision
 from sdeplug.testing.contract.randomness import check_stochasticity
 from sdeplug.testing.contract.times import check_short_span
 from sdeplug.testing.exact import check_corrector_invariance, check_own_tolerance
 from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import EulerMaruyama
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
@@ -21,6 +23,7 @@ from sdeplug.testing.mutants.right_metropolis import (
     at,
 )
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps, uniform
+from sdeplug.testing.mutants.shaped import Only, bfloat16
 
 SDE = VPSDE()
 RANDOMISED = (
@@ -133,6 +136,12 @@ def test_the_number_of_steps_of_a_row_is_not_that_of_its_neighbours():
 
 
 def test_a_tolerance_that_is_loose_is_seen():
-    assert check_own_tolerance(AdaptiveHeun()).text
     with pytest.raises(CheckFailed, match="p_eps is off"):
         check_own_tolerance(AdaptiveHeun(tolerance=0.1))
+
+
+@pytest.mark.parametrize("corrector", [AdjustedLangevin(snr=0.8), RandomWalk(size=0.3)], ids=repr)
+def test_rows_that_decide_otherwise_in_half_precision_are_not_off(corrector):
+    assert check_state_in_half_precision(corrector).text
+    with pytest.raises(CheckFailed, match="times that in float64"):
+        check_state_in_half_precision(spoil(corrector, Only(Scaled(1.5), bfloat16)))
