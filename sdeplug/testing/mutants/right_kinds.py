@@ -108,7 +108,7 @@ class AdaptiveHeun(FlowIntegrator):
 
 def _rms(y: Tensor) -> Tensor:
     """Root mean square over the whole batch."""
-    return y.square().mean().sqrt()
+    return y.detach().square().mean().sqrt()
 
 
 # --8<-- [end:adaptive]
