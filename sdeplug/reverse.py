@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, brief, brief_fields
 from sdeplug.score import ScoreModel, check_pair, checked
-from sdeplug.sde import ForwardSDE, LinearSDE, expand, fitted
+from sdeplug.sde import ForwardSDE, LinearSDE, added, expand, fitted
 from sdeplug.values import number
 
 Time = float | Tensor
@@ -165,10 +165,9 @@ class ReverseSDE:
         """f - factor g^2 score."""
         if not isinstance(t, Tensor):
             weight = factor * self.forward.diffusion_at(t) ** 2
-            drift, score = self.forward.drift_at(x, t), self.score(x, t)
             if isinstance(weight, Tensor):
-                return drift - fitted(weight, x) * score
-            return drift.sub(score, alpha=weight)  # one pass over the batch, not two
+                weight = fitted(weight, x)
+            return added(self.forward.drift_at(x, t), self.score(x, t), -weight)
         times = t.reshape(-1).to(x.device, torch.float64)
         squared = self.forward.diffusion(times) ** 2
         if isinstance(factor, Tensor):

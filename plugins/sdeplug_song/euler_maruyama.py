@@ -34,9 +34,7 @@ class EulerMaruyama(Integrator):
         """Carry x ~ p_t to s in one step."""
         steps = self.reference_steps
         h = t - s if steps is None else reverse.forward.T / steps
-        mean = x.sub(reverse.drift(x, t), alpha=h)
+        mean = x - h * reverse.drift(x, t)
         if not reverse.level(t):
             return mean
-        scale = math.sqrt(h) * reverse.diffusion(t, x)
-        noise = run.noise.normal(x)
-        return mean + scale * noise if isinstance(scale, Tensor) else mean.add(noise, alpha=scale)
+        return mean + math.sqrt(h) * reverse.diffusion(t, x) * run.noise.normal(x)

@@ -2,6 +2,7 @@
 
 from sdeplug.sde.derivative import derivative as derivative
 from sdeplug.sde.forward import ForwardSDE as ForwardSDE
+from sdeplug.sde.forward import added as added
 from sdeplug.sde.forward import expand as expand
 from sdeplug.sde.forward import fitted as fitted
 from sdeplug.sde.forward import in_float32 as in_float32

@@ -141,6 +141,16 @@ def fitted(factor: Tensor, x: Tensor) -> Tensor:
     return factor.to(x)
 
 
+def added(x: Tensor, y: Tensor, factor: float | Tensor) -> Tensor:
+    """x + factor y, in one pass over the batch where the factor is a number.
+
+    In half precision it takes two: torch would round the factor first.
+    """
+    if isinstance(factor, Tensor) or x.dtype.itemsize < torch.float32.itemsize:
+        return x + factor * y
+    return x.add(y, alpha=factor)
+
+
 def in_float32(x: Tensor) -> Tensor:
     """x as it is computed with: half precision in float32, float32 and float64 as they are.
 

@@ -115,7 +115,7 @@ class Components(NamedTuple):
 
     def log_density(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Log-density in nats: ``(B,)``."""
-        return self._by_level(lambda *rows: self._joint(*rows).logsumexp(1), x, alpha, sigma)
+        return self._by_level(lambda *rows: _logsumexp(self._joint(*rows)), x, alpha, sigma)
 
     def responsibilities(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Probability of each component given x: ``(B, K)``."""
@@ -205,14 +205,14 @@ class Components(NamedTuple):
         """log(weight x density): ``(B, K)``."""
         x = x - level.alpha * self.center
         found = self._relative(x, level, self._along(x, level))
-        return found if self.full else found - 0.5 * x.square().sum(1, keepdim=True) / level.rho
+        return found if self.full else found - 0.5 * _row_sums(x.square()) / level.rho
 
     def _relative(self, x: Tensor, level: Level, q: Tensor) -> Tensor:
         """The same for centred x, plus |x|^2 / (2 rho) where the columns do not span the space."""
         if self.full:
-            return level.constant - 0.5 * q.square().sum(2)
+            return level.constant - 0.5 * _row_sums(q.square())[..., 0]
         found = torch.addcmul(level.constant, x @ self.means.T, level.alpha / level.rho)
-        return found + 0.5 * q.square().sum(2) if q.shape[2] else found
+        return found + 0.5 * _row_sums(q.square())[..., 0] if q.shape[2] else found
 
     def _along(self, x: Tensor, level: Level) -> Tensor:
         """q for centred x: ``(B, K, r)``."""
@@ -237,7 +237,7 @@ class Components(NamedTuple):
         q = self._along(x, level)
         logits = self._relative(x, level, q)
         if not self.full and level.rho.shape[1] > 1:  # else |x|^2 / (2 rho) is that of all
-            logits = logits - 0.5 * x.square().sum(1, keepdim=True) / level.rho
+            logits = logits - 0.5 * _row_sums(x.square()) / level.rho
         share = _softmax(logits)
         if self.full:
             return -self._back(share[..., None] * q, level)
@@ -245,7 +245,7 @@ class Components(NamedTuple):
             pull = (level.alpha * (share @ self.means) - x) / level.rho
         else:
             pull = share / level.rho
-            pull = level.alpha * (pull @ self.means) - pull.sum(1, keepdim=True) * x
+            pull = level.alpha * (pull @ self.means) - _row_sums(pull) * x
         return pull + self._back(share[..., None] * q, level) if q.shape[2] else pull
 
     def _whiten(self, x: Tensor, index: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -268,4 +268,15 @@ class Components(NamedTuple):
 def _softmax(logits: Tensor) -> Tensor:
     """Softmax over the columns; for few of them torch's own takes twice as long."""
     shares = (logits - logits.detach().amax(1, keepdim=True)).exp()
-    return shares / shares.sum(1, keepdim=True)
+    return shares / _row_sums(shares)
+
+
+def _logsumexp(logits: Tensor) -> Tensor:
+    """Logarithm of the sum of exponentials of a row, ``(B,)``; torch's own takes twice as long."""
+    most = logits.detach().amax(1, keepdim=True)
+    return (_row_sums((logits - most).exp()).log() + most).squeeze(1)
+
+
+def _row_sums(rows: Tensor) -> Tensor:
+    """Sums over the last axis, which stays: as a product, ten times as fast where it is short."""
+    return rows @ rows.new_ones(rows.shape[-1], 1)

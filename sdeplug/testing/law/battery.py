@@ -170,12 +170,13 @@ def _covariance(white: Whitened, tau: float) -> float:
 
 def _radius(white: Whitened, tau: float) -> float:
     """Kolmogorov-Smirnov on |Y|^2, exactly."""
-    from scipy import stats
+    from scipy import special
 
-    dim = white.y.shape[1]
+    half = 0.5 * white.y.shape[1]
     squares = white.y.square().sum(1, keepdim=True)
-    uniform = torch.from_numpy(stats.chi2.cdf(squares.numpy(), dim))
-    slope = 2.0 * dim * float(stats.chi2.pdf(dim, dim))  # most that a change of scale can do
+    uniform = torch.from_numpy(special.gammainc(half, 0.5 * squares.numpy()))
+    # The most that a change of scale can do: 2 D times the density of chi-square at D.
+    slope = 2.0 * math.exp(half * math.log(half) - half - math.lgamma(half))
     return float(nulls.kolmogorov_smirnov(uniform, slope * tau)[0])
 
 

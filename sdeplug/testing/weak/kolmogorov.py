@@ -7,9 +7,9 @@ equation of the discrete chain,
           u_i(x) = E_z[u_{i+1}(\mathrm{step}_i(x, z))], \qquad
           E[\varphi(x_N)] = \int u_0(x)\, p_T(x)\, dx .
 
-The mean over the draws z is a Gauss-Hermite quadrature, u a cubic spline through 700 points, and
-the step is the solver as a black box: all points and nodes are one batch.  Where nothing is drawn
-the points are carried along, and nothing is interpolated.
+The mean over the draws z is a Gauss-Hermite quadrature, u is known at 700 points and a polynomial
+between them, and the step is the solver as a black box: all points and nodes are one batch.
+Where nothing is drawn the points are carried along, and nothing is interpolated.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from sdeplug.targets import GaussianMixture
 from sdeplug.testing.bench import Solver, jumps, single_thread
 from sdeplug.testing.claimed import first_level, levels
 from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
+from sdeplug.testing.memory import remembered
+from sdeplug.testing.weak.between import means_between
 from sdeplug.testing.weak.nodes import Nodes
 
 _POINTS = 700
@@ -223,8 +225,6 @@ def _backward(
     values: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """u_0 and the points where it is known, from u_N at the points at the last time."""
-    from scipy.interpolate import CubicSpline
-
     later = _points(target, reverse.linear, times[-1])
     for early, late in pairwise(reversed(times)):
         points = _points(target, reverse.linear, late)
@@ -234,10 +234,8 @@ def _backward(
             ends = integrator.integrate(reverse, rows, late, early, Run(noise))[:, 0]
         if noise.draws != noise.expected:
             raise NotApplicable("how often it draws depends on the data")
-        spline = CubicSpline(later.numpy(), values.numpy())
-        inside = ends.clamp(float(later[0]), float(later[-1]))
-        found = torch.from_numpy(spline(inside.numpy())).reshape(len(points), noise.repeats, -1)
-        values, later = torch.einsum("pgf,g->pf", found, noise.weights), points
+        places = ends.reshape(len(points), noise.repeats)
+        values, later = means_between(values, later, places, noise.weights), points
     return values, later
 
 
@@ -250,6 +248,7 @@ def _draws(integrator: Integrator, reverse: ReverseSDE, t: float, s: float) -> i
     return counting.draws
 
 
+@remembered(1024)  # solvers are put on the same grids
 def _points(target: GaussianMixture, sde: LinearSDE, t: float, count: int = _POINTS) -> Tensor:
     """Equidistant points that hold all but 1e-15 of p_t."""
     mean, covariance = target.moments(t, sde)

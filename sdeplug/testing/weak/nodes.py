@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,15 +36,7 @@ class Nodes(NoiseSource):
     def __init__(self, draws: int) -> None:
         if draws not in _PER_DRAW:
             raise NotApplicable(f"it draws {draws} times in a step; the quadrature is for two")
-        nodes, weights = (
-            torch.from_numpy(each) for each in np.polynomial.hermite_e.hermegauss(_PER_DRAW[draws])
-        )
-        # A product of no factors has one term, of weight 1.
-        self.nodes = torch.cartesian_prod(*[nodes] * draws).reshape(-1, draws) if draws else None
-        product = torch.ones(1, dtype=torch.float64, device="cpu")
-        for _ in range(draws):
-            product = torch.outer(product, weights / weights.sum()).flatten()
-        self.weights = product
+        self.nodes, self.weights = _rule(draws)
         self.expected = draws
         self.draws = 0
 
@@ -59,3 +53,16 @@ class Nodes(NoiseSource):
             return torch.zeros_like(like)
         rows = self.nodes[:, number].to(like).repeat(len(like) // self.repeats)
         return rows.reshape(-1, *[1] * (like.ndim - 1)).expand_as(like)
+
+
+@cache
+def _rule(draws: int) -> tuple[Tensor | None, Tensor]:
+    """Nodes, one a row of ``draws`` numbers, and their weights."""
+    nodes, weights = (
+        torch.from_numpy(each) for each in np.polynomial.hermite_e.hermegauss(_PER_DRAW[draws])
+    )
+    # A product of no factors has one term, of weight 1.
+    product = torch.ones(1, dtype=torch.float64, device="cpu")
+    for _ in range(draws):
+        product = torch.outer(product, weights / weights.sum()).flatten()
+    return torch.cartesian_prod(*[nodes] * draws).reshape(-1, draws) if draws else None, product

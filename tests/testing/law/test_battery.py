@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from sdeplug import VPSDE, SharedNoise
@@ -214,3 +215,26 @@ def test_bartlett_is_a_sum_of_independent_squares():
     # Mean 6, standard deviation sqrt(12 / 300); 4.9 of them are 1e-6.
     assert abs(sum(total) / trials - 6.0) < 4.9 * math.sqrt(12.0 / trials)
     assert nulls.bartlett(torch.zeros(10, 2, dtype=torch.float64))[0] == math.inf
+
+
+@pytest.mark.parametrize(
+    ("freedom", "noncentrality"), [(1, 0.0), (2000, 0.0), (1, 0.5), (16, 300.0), (130, 2048.0)]
+)
+def test_upper_tails_of_chi_square_are_those_of_scipy(freedom, noncentrality):
+    for factor in (0.2, 1.0, 1.3, 2.0):
+        q = factor * (freedom + noncentrality)
+        law = stats.ncx2(freedom, noncentrality) if noncentrality else stats.chi2(freedom)
+        found = nulls.chi2_upper(2.0 * q, freedom, noncentrality, scale=2.0)
+        assert found == pytest.approx(law.sf(q), rel=1e-8, abs=1e-14)
+
+
+@pytest.mark.parametrize("count", [100, 8192])
+def test_kolmogorov_smirnov_is_exact_in_the_tail_and_a_bound_in_the_body(count):
+    for distance in (0.3, 0.8, 1.5, 2.0, 3.0):
+        uniform = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+        away = distance / math.sqrt(count) - 0.5 / count
+        shifted = (uniform[:, None] + away).clamp(max=1.0)
+        wanted = stats.kstwo.sf(distance / math.sqrt(count), count)
+        found = float(nulls.kolmogorov_smirnov(shifted))
+        assert found >= wanted * (1.0 - 1e-9)
+        assert distance < 1.5 or found == pytest.approx(wanted, rel=1e-5)
