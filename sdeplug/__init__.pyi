@@ -1,5 +1,6 @@
 """The front door: every public name, and the room that it lives in."""
 
+from . import networks as networks
 from . import targets as targets
 from . import training as training
 from .compose import Corrected as Corrected
@@ -61,8 +62,14 @@ from .score import FromNoise as FromNoise
 from .score import FromScore as FromScore
 from .score import FromVelocity as FromVelocity
 from .score import InDtype as InDtype
+from .score import Labelled as Labelled
+from .score import LevelLabel as LevelLabel
+from .score import LogSigmaLabel as LogSigmaLabel
+from .score import LogSNRLabel as LogSNRLabel
 from .score import Parametrisation as Parametrisation
 from .score import ScoreModel as ScoreModel
+from .score import SigmaLabel as SigmaLabel
+from .score import TimeLabel as TimeLabel
 from .sde import EDMSDE as EDMSDE
 from .sde import VESDE as VESDE
 from .sde import VPSDE as VPSDE

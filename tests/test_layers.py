@@ -20,7 +20,7 @@ FLOORS = [
     solvers pictures metrics
     compose observers
     registry
-    pipeline training
+    pipeline training networks
     testing
     compare
     cli
@@ -32,7 +32,9 @@ TIERS = "choices makers strategies findings memory claimed drawn bench".split()
 TIERS += "contract exact weak strong law doors mutants".split()
 MAY_IMPORT_PLUGGY = {"registry"}
 MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric")}
-MAY_TAKE_KEYWORDS |= {("score", "__init__")}  # Bound: they are the network's
+MAY_TAKE_KEYWORDS |= {  # they are the network's: Bound, and what passes them on
+    ("score", "__init__"), ("score", "forward"), ("networks", "forward"),
+}  # fmt: skip
 MORE_DOORS = {"sdeplug_pytest": {"testing"}}  # a plugin of pytest, not of sdeplug
 MAY_IMPORT_THE_FRONT_DOOR = {"cli"}
 

@@ -5,6 +5,14 @@ from sdeplug.score.checked import checked as checked
 from sdeplug.score.chunked import Chunked as Chunked
 from sdeplug.score.counted import Counted as Counted
 from sdeplug.score.in_dtype import InDtype as InDtype
+from sdeplug.score.labels import LABELS as LABELS
+from sdeplug.score.labels import Label as Label
+from sdeplug.score.labels import Labelled as Labelled
+from sdeplug.score.labels import LevelLabel as LevelLabel
+from sdeplug.score.labels import LogSigmaLabel as LogSigmaLabel
+from sdeplug.score.labels import LogSNRLabel as LogSNRLabel
+from sdeplug.score.labels import SigmaLabel as SigmaLabel
+from sdeplug.score.labels import TimeLabel as TimeLabel
 from sdeplug.score.model import ScoreModel as ScoreModel
 from sdeplug.score.model import error_of as error_of
 from sdeplug.score.model import for_rows as for_rows

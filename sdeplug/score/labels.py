@@ -120,9 +120,7 @@ class Labelled(torch.nn.Module):
         PairingError: if a part is not what it should be, or the SDE has no such label.
     """
 
-    def __init__(
-        self, network: Callable[[Tensor, Tensor], Tensor], sde: LinearSDE, label: Label
-    ) -> None:
+    def __init__(self, network: Callable[..., Tensor], sde: LinearSDE, label: Label) -> None:
         super().__init__()
         order = "The order is Labelled(network, sde, label)."
         for name, value, wanted, right in (
@@ -135,13 +133,16 @@ class Labelled(torch.nn.Module):
         label(sde, torch.full((1,), sde.T, dtype=torch.float64, device="cpu"))
         self.network, self.sde, self.label = network, sde, label
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """What the network says: x of shape ``(B, *D)`` and t of shape ``(B,)``."""
+    def forward(self, x: Tensor, t: Tensor, **conditions: object) -> Tensor:
+        """What the network says: x of shape ``(B, *D)``, t of shape ``(B,)``, and its conditions,
+        as :class:`Bound` passes them."""
         label = self.label(self.sde, t.to(torch.float64))
-        return self.network(x, label.to(t.dtype) if label.is_floating_point() else label)
+        label = label.to(t.dtype) if label.is_floating_point() else label
+        output: Tensor = self.network(x, label, **conditions)
+        return output
 
     def __repr__(self) -> str:
-        return f"Labelled({brief(self.network, 1000)}, {self.sde!r}, {self.label!r})"
+        return f"{type(self).__name__}({brief(self.network, 1000)}, {self.sde!r}, {self.label!r})"
 
     @property
     def error(self) -> float | None:
@@ -150,4 +151,9 @@ class Labelled(torch.nn.Module):
 
     def for_rows(self, rows: Tensor) -> Labelled:
         """The same network for some rows of its batch: int64, shape ``(R,)``."""
-        return Labelled(for_rows(self.network, rows), self.sde, self.label)
+        picked = for_rows(self.network, rows)
+        return self if picked is self.network else self.around(picked)
+
+    def around(self, network: Callable[..., Tensor]) -> Labelled:
+        """The same around another network of (x, label)."""
+        return Labelled(network, self.sde, self.label)

@@ -1,0 +1,16 @@
+"""Networks: small ones, those of the paper, trained ones from files and other libraries."""
+
+from sdeplug.networks.architecture import Architecture as Architecture
+from sdeplug.networks.model import Model as Model
+from sdeplug.networks.model import from_module as from_module
+from sdeplug.networks.paper import DDPMPP as DDPMPP
+from sdeplug.networks.paper import NCSNPP as NCSNPP
+from sdeplug.networks.paper import NCSNPP_256 as NCSNPP_256
+from sdeplug.networks.paper import NCSNPP_1024 as NCSNPP_1024
+from sdeplug.networks.paper import ddpmpp as ddpmpp
+from sdeplug.networks.paper import ncsnpp as ncsnpp
+from sdeplug.networks.residual import ResidualMLP as ResidualMLP
+from sdeplug.networks.scaling import OverSigma as OverSigma
+from sdeplug.networks.scaling import Preconditioned as Preconditioned
+from sdeplug.networks.score_sde import from_score_sde as from_score_sde
+from sdeplug.networks.small_unet import SmallUNet as SmallUNet

@@ -1,0 +1,227 @@
+"""Small networks, scalings, labels and models of any network."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from common import SDES, TABLES, GaussianScore, normal
+
+from sdeplug import (
+    EDMSDE,
+    VESDE,
+    VPSDE,
+    ArgumentError,
+    Bound,
+    FromDenoiser,
+    FromNoise,
+    FromScore,
+    Labelled,
+    LevelLabel,
+    LogSigmaLabel,
+    LogSNRLabel,
+    PairingError,
+    ReverseSDE,
+    SigmaLabel,
+    TimeLabel,
+    networks,
+    sample,
+)
+
+X = normal(3, 1, 8, 8, dtype=torch.float32)
+T = torch.tensor([0.1, 0.5, 0.9])
+
+
+def stirred(network, seed=0):
+    """The network with other weights than those it begins with, which say nothing."""
+    numbers = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for each in network.parameters():
+            each.copy_(0.3 * torch.randn(each.shape, generator=numbers))
+    return network
+
+
+MAKERS = {
+    "mlp": lambda **options: networks.ResidualMLP(64, width=16, blocks=2, **options),
+    "unet": lambda **options: networks.SmallUNet(1, width=8, **options),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_small_network_begins_as_zero_and_sees_what_it_is_given(make):
+    log_snr = torch.tensor([5.0, 0.0, -5.0])
+    assert float(make()(X, log_snr).detach().abs().max()) == 0.0
+    network = stirred(make(classes=3))
+    with torch.no_grad():
+        plain = network(X, log_snr)
+        assert plain.shape == X.shape
+        none = network(X, log_snr, labels=torch.tensor([3, 3, 3]))
+        torch.testing.assert_close(plain, none)
+        labelled = network(X, log_snr, labels=torch.tensor([0, 1, 3]))
+        far = (labelled - plain).flatten(1).abs().amax(1) > 1e-3
+        assert far.tolist() == [True, True, False]
+        later = network(X, log_snr + torch.tensor([0.0, 1.0, 0.0]))
+        far = (later - plain).flatten(1).abs().amax(1) > 1e-3
+        assert far.tolist() == [False, True, False]
+        assert bool(network(X, torch.tensor([math.inf, 0.0, -math.inf])).isfinite().all())
+
+
+@pytest.mark.parametrize("size", [7, 8, 28])
+def test_images_may_have_sizes_that_do_not_halve(size):
+    x = normal(2, 1, size, size, dtype=torch.float32)
+    assert stirred(MAKERS["unet"]())(x, torch.zeros(2)).shape == x.shape
+
+
+def test_what_a_small_network_was_not_made_for_is_told():
+    with pytest.raises(ArgumentError, match=r"x = 'of shape \(3, 5\)': must be samples of 64"):
+        MAKERS["mlp"]()(torch.ones(3, 5), torch.zeros(3))
+    for make in MAKERS.values():
+        with pytest.raises(ArgumentError, match=r"labels = .*no classes"):
+            make()(X, torch.zeros(3), labels=torch.zeros(3, dtype=torch.int64))
+
+
+LABELS = {
+    "time": (TimeLabel(999.0), lambda sde, t: 999.0 * t),
+    "sigma": (SigmaLabel(), lambda sde, t: sde.at(t).sigma),
+    "log-sigma": (LogSigmaLabel(0.25), lambda sde, t: math.log(sde.at(t).sigma) / 4.0),
+    "log-snr": (LogSNRLabel(), lambda sde, t: -2.0 * math.log(sde.at(t).sigma)),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_network_is_told_its_label(name):
+    label, wanted = LABELS[name]
+    told = []
+    timed = Labelled(lambda x, label: told.append(label) or x, EDMSDE(), label)
+    times = torch.tensor([0.5, 20.0], dtype=torch.float32)
+    timed(X[:2], times)
+    assert told[0].dtype == torch.float32
+    assert told[0].tolist() == pytest.approx([wanted(EDMSDE(), t) for t in (0.5, 20.0)], rel=1e-6)
+
+
+def test_a_network_is_told_the_level_of_its_table():
+    sde, told = TABLES["betas"], []
+    for whole in (False, True):
+        timed = Labelled(lambda x, label: told.append(label) or x, sde, LevelLabel(whole))
+        timed(X[:2], torch.tensor([0.0012, 1.0]))
+    assert told[0].tolist() == pytest.approx([0.2, 999.0], abs=1e-4)
+    assert (told[1].dtype, told[1].tolist()) == (torch.int64, [0, 999])
+    with pytest.raises(PairingError, match=r"VPSDE.*must be a TabulatedSDE.*TimeLabel\(999\)"):
+        Labelled(lambda x, label: x, VPSDE(), LevelLabel())
+
+
+def test_parts_in_another_order_are_refused():
+    for parts, match in (
+        ((VPSDE(), X.new_tensor, TimeLabel()), r"network = .*must be a callable \(x, label\)"),
+        ((X.new_tensor, TimeLabel(), VPSDE()), r"sde = TimeLabel.*must be a LinearSDE"),
+        ((X.new_tensor, VPSDE(), "time"), r"label = 'time': must be a Label"),
+    ):
+        with pytest.raises(PairingError, match=match):
+            Labelled(*parts)
+
+
+def test_conditions_reach_the_network_and_leave_with_their_rows():
+    timed = Labelled(stirred(MAKERS["unet"](classes=3)), VPSDE(), LogSNRLabel())
+    labels, rows = torch.tensor([0, 1, 2]), torch.tensor([2, 0])
+    outside = Bound(timed, labels=labels)
+    inside = Labelled(Bound(timed.network, labels=labels), VPSDE(), LogSNRLabel())
+    with torch.no_grad():
+        both = outside(X, T), inside(X, T)
+        torch.testing.assert_close(*both)
+        assert float((both[0] - timed(X, T)).abs().max()) > 1e-3
+        for each in (outside, inside):
+            torch.testing.assert_close(each.for_rows(rows)(X[rows], T[rows]), both[0][rows])
+    assert timed.for_rows(rows) is timed
+    assert len(list(timed.parameters())) == len(list(timed.network.parameters()))
+
+
+@pytest.mark.parametrize("sde", [*SDES, *TABLES.values()], ids=repr)
+def test_a_preconditioned_network_of_nothing_is_the_best_linear_denoiser_without_mean(sde):
+    """F = 0 leaves alpha s^2 x / q: the posterior mean of data N(0, s^2)."""
+    denoiser = networks.Preconditioned(lambda x, label: torch.zeros_like(x), sde, 0.5)
+    x, t = normal(4, 3), torch.tensor([0.05, 0.3, 0.6, 1.0], dtype=torch.float64) * sde.T
+    score = FromDenoiser(denoiser, sde)(x, t)
+    exact = GaussianScore(sde, mean=0.0, variance=0.25)(x, t)
+    torch.testing.assert_close(score, exact, rtol=1e-8, atol=1e-8)
+
+
+def test_preconditioning_is_that_of_edm():
+    """Table 1 of Karras et al., with s = 0.5."""
+    told = []
+    network = lambda x, label: told.append((x, label)) or torch.ones_like(x)  # noqa: E731
+    denoiser = networks.Preconditioned(network, EDMSDE(), 0.5, LogSigmaLabel(0.25))
+    x, sigma = normal(2, 3), torch.tensor([0.3, 7.0], dtype=torch.float64)
+    norm = (sigma.square() + 0.25)[:, None]
+    skip, out = 0.25 / norm, sigma[:, None] * 0.5 / norm.sqrt()
+    torch.testing.assert_close(denoiser(x, sigma), skip * x + out)
+    torch.testing.assert_close(told[0][0], x / norm.sqrt())
+    torch.testing.assert_close(told[0][1], sigma.log() / 4.0)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_one_network_serves_any_schedule(make):
+    """Where the log-SNR is the same, x / alpha is denoised to the same."""
+    network, clean = stirred(make()), []
+    for sde in (VPSDE(), VESDE(), TABLES["betas"]):
+        t = sde.time_at(torch.tensor([3.0, 0.0, -3.0], dtype=torch.float64))
+        x = sde.alpha(t)[:, None, None, None] * X
+        with torch.no_grad():
+            clean.append(networks.Preconditioned(network, sde)(x.float(), t))
+    for each in clean[1:]:
+        torch.testing.assert_close(each, clean[0], rtol=1e-3, atol=1e-3)
+
+
+def test_the_output_of_the_reference_is_over_sigma():
+    sde = VESDE()
+    score = networks.OverSigma(lambda x, label: 2.0 * x, sde, SigmaLabel())(X, T)
+    torch.testing.assert_close(score, 2.0 * X / sde.sigma(T)[:, None, None, None])
+
+
+def test_a_scale_of_data_is_above_zero():
+    with pytest.raises(ArgumentError, match=r"data_std = 0\.0: must be above 0"):
+        networks.Preconditioned(X.new_tensor, VPSDE(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("sde", "label", "predicts"),
+    [
+        (VPSDE(), TimeLabel(), FromNoise),
+        (VPSDE(), TimeLabel(999.0), FromScore),
+        (VESDE(), SigmaLabel(), FromScore),
+        (EDMSDE(), LogSigmaLabel(0.25), FromDenoiser),
+        (TABLES["betas"], LevelLabel(), FromNoise),
+        (TABLES["sigmas"], LevelLabel(whole=True), FromDenoiser),
+    ],
+)
+def test_a_network_of_ones_own_is_a_model_in_a_line(sde, label, predicts):
+    """It knows the exact score, and is told the time in units of its own."""
+    exact, times = GaussianScore(sde), torch.tensor([0.3, 0.8], dtype=torch.float64)
+    table = {float(each): t for each, t in zip(label(sde, times), times, strict=True)}
+
+    def network(x, label):
+        t = torch.stack([table[float(each)] for each in label])
+        score, sigma = exact(x, t), sde.sigma(t)[:, None]
+        if predicts is FromScore:
+            return score
+        if predicts is FromNoise:
+            return -sigma * score
+        return (x + sigma.square() * score) / sde.alpha(t)[:, None]
+
+    model = networks.from_module(network, sde, predicts=predicts, labels=label)
+    x = normal(2, 3)
+    torch.testing.assert_close(model.score(x, times), exact(x, times), rtol=1e-8, atol=1e-8)
+    assert model.score.sde is model.sde is sde
+
+
+def test_a_model_samples():
+    network = networks.ResidualMLP(2, width=8, blocks=1)
+    model = networks.from_module(network, VPSDE(), predicts=FromNoise, labels=LogSNRLabel())
+    with torch.no_grad():
+        out = sample(ReverseSDE(model.sde, model.score), (4, 2), seed=0)
+    assert bool(out.x.isfinite().all())
+
+
+def test_what_is_no_parametrisation_is_refused():
+    with pytest.raises(PairingError, match="predicts = 'noise': must be a class of"):
+        networks.from_module(X.new_tensor, VPSDE(), predicts="noise", labels=TimeLabel())
