@@ -4,6 +4,7 @@ from sdeplug.testing.exact.affine import Affinity as Affinity
 from sdeplug.testing.exact.affine import affinity as affinity
 from sdeplug.testing.exact.affine import check_affinity as check_affinity
 from sdeplug.testing.exact.affine import is_affine as is_affine
+from sdeplug.testing.exact.affine import rounding as rounding
 from sdeplug.testing.exact.floors import check_floor as check_floor
 from sdeplug.testing.exact.impulses import Impulses as Impulses
 from sdeplug.testing.exact.intercept import ForeignLaw as ForeignLaw
@@ -25,7 +26,6 @@ from sdeplug.testing.exact.laws import response as response
 from sdeplug.testing.exact.laws import through as through
 from sdeplug.testing.exact.leaks import Place as Place
 from sdeplug.testing.exact.leaks import Watched as Watched
-from sdeplug.testing.exact.leaks import largest as largest
 from sdeplug.testing.exact.leaks import places as places
 from sdeplug.testing.exact.marginals import check_constant as check_constant
 from sdeplug.testing.exact.marginals import check_marginals as check_marginals

@@ -36,18 +36,31 @@ def extrapolated(coarse: Tensor, fine: Tensor, order: float) -> Tensor:
     return left
 
 
+def allowed(order: float) -> float:
+    """What the extrapolated error of a consistent solver of an order stays under."""
+    return _LIMITS.get(math.ceil(order), _LIMIT_OF_HIGHER_ORDERS)
+
+
 def observed(curve: Curve) -> float:
     """The order between the two finest grids; infinite where the last error is nothing."""
     return _between(*curve.errors[-2:])
 
 
-def falls(errors: Sequence[Tensor], order: float) -> bool:
-    """Whether the last two of the errors fall at the order, to a limit that is right."""
+def falls(errors: Sequence[Tensor], order: float, least: float = 0.0) -> bool:
+    """Whether the last two of the errors fall at the order, to a limit that is right.
+
+    Args:
+        errors: as for :func:`demand_order_and_limit`.
+        order: the claimed one.
+        least: errors below this cannot be told from rounding.
+    """
     fast = _between(*map(rms, errors[-2:])) >= order - SLACK
-    return fast and _left(errors, order)[-1] <= _allowed(order)
+    return rms(errors[-1]) <= least or (fast and _left(errors, order)[-1] <= allowed(order))
 
 
-def demand_order_and_limit(errors: Sequence[Tensor], order: float, curve: Curve) -> None:
+def demand_order_and_limit(
+    errors: Sequence[Tensor], order: float, curve: Curve, least: float = 0.0
+) -> None:
     """Errors on ever finer grids are numbers, vanish, and do so at the order.
 
     Args:
@@ -55,6 +68,7 @@ def demand_order_and_limit(errors: Sequence[Tensor], order: float, curve: Curve)
             :func:`sdeplug.testing.relative_error` has them for the spectrum of the bench.
         order: the claimed one.
         curve: their root mean squares.
+        least: errors below this cannot be told from rounding, and have neither limit nor order.
 
     Raises:
         CheckFailed: with the first of the three that is not so.
@@ -67,6 +81,8 @@ def demand_order_and_limit(errors: Sequence[Tensor], order: float, curve: Curve)
             "something divided by 0, or the root of a negative number, near the end?",
             (curve,),
         )
+    if rms(errors[-1]) <= least:
+        return
     if not any(_limit_is_right(errors, each) for each in (order, *_lower(curve, order))):
         raise WrongLimit(_wrong_limit(errors, order, curve), (curve,))
     demand(observed(curve) >= order - SLACK, _too_slow(errors, order, curve), (curve,))
@@ -88,7 +104,7 @@ def _limit_is_right(errors: Sequence[Tensor], order: float) -> bool:
     """Whether the extrapolated error is small, or falls as fast as a consistent solver's."""
     *before, last = _left(errors, order)
     fast = any(last <= each / 2.0 ** (order + 1.0 - 2.0 * SLACK) for each in before)
-    return fast or last <= _allowed(order)
+    return fast or last <= allowed(order)
 
 
 def _left(errors: Sequence[Tensor], order: float) -> list[float]:
@@ -96,16 +112,12 @@ def _left(errors: Sequence[Tensor], order: float) -> list[float]:
     return [float(extrapolated(*pair, order).abs().max()) for pair in pairwise(errors)]
 
 
-def _allowed(order: float) -> float:
-    return _LIMITS.get(math.ceil(order), _LIMIT_OF_HIGHER_ORDERS)
-
-
 def _wrong_limit(errors: Sequence[Tensor], order: float, curve: Curve) -> str:
     *before, last = (f"{each:.2g}" for each in _left(errors, order))
     return (
         f"the limit is wrong on {curve.label}: with ever shorter steps "
         f"{largest(extrapolated(errors[-2], errors[-1], order))}. Extrapolated error {last} at "
-        f"{curve.steps[-1]} steps, at most {_allowed(order):g} is right, and {', '.join(before)} "
+        f"{curve.steps[-1]} steps, at most {allowed(order):g} is right, and {', '.join(before)} "
         "on a grid half as fine"
     )
 

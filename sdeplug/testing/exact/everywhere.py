@@ -14,7 +14,8 @@ from sdeplug.solvers import FlowIntegrator
 from sdeplug.testing.bench import Solver, sdes
 from sdeplug.testing.claimed import first_level, own_grid
 from sdeplug.testing.drawn import DrawnSDE, unusual
-from sdeplug.testing.exact.leaks import LEAK, Place, Watched, largest, places
+from sdeplug.testing.exact.leaks import LEAK, Place, Watched, places
+from sdeplug.testing.exact.words import largest
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 _COUNTS = (*range(1, 10), 11, 13, 17)
@@ -112,8 +113,8 @@ def _demand_none(leak: Tensor, when: str, place: Place) -> float:
     size = float(leak.abs().max())
     demand(
         size <= LEAK,
-        f"{when}, its law leaves p_t: {largest(leak)} for each nat of log-SNR, where {LEAK:g} at "
-        f"most is right, {place}",
+        f"{when}, its law leaves p_t: for each nat of log-SNR {largest(leak)}, {100.0 * LEAK:g} % "
+        f"at most is right, {place}",
     )
     return size
 
@@ -126,7 +127,7 @@ def _no_worse(watched: Watched, place: Place, counts: tuple[int, ...]) -> None:
         size, larger = (float(errors[steps].abs().max()) for steps in (one, other))
         demand(
             larger <= _WORSE * size + _NEGLIGIBLE,
-            f"the number of steps matters: in {one} its law is off by {size:.2g}, in {other} "
+            f"the number of steps matters: in {one} its law is off by {size:.2g}, and in {other} "
             f"{largest(errors[other])}, {place}",
         )
 

@@ -140,7 +140,8 @@ class Watched:
         """How far it is off at the end of a span, in standard deviations, if right at its start.
 
         Returns:
-            As :func:`relative_error` has it for a law, shape ``(2 D,)``; for paths ``(4, D)``.
+            As :func:`relative_error` has it, shape ``(2 D,)``; for paths, what the straight line
+            through their errors makes of the standard deviations and means.
         """
         sampler = partial(_carried, _on(self, place.sde, steps), place, end)
         law = gaussian_law(place.sde)
@@ -152,18 +153,8 @@ class Watched:
         units = torch.tensor(_UNITS, dtype=torch.float64, device="cpu")[:, None]
         with torch.no_grad():
             y = sampler(mean + units * variance.sqrt(), Run(SharedNoise(0)))
-        return (y - there) / wanted.sqrt() - units
-
-
-def largest(errors: Tensor) -> str:
-    """The largest of some errors, and what it is an error of."""
-    place = int(errors.abs().argmax())
-    value, axis = float(errors.flatten()[place]), SPECTRUM[place % len(SPECTRUM)]
-    where = f"along the axis of variance {axis:g}"
-    if errors.ndim > 1:
-        return f"a path of the flow {where} goes wrong by {value:+.2g}"
-    what = "standard deviation" if place < len(SPECTRUM) else "mean"
-    return f"the {what} {where} goes wrong by {value:+.2g}"
+        off = (y - there) / wanted.sqrt() - units
+        return torch.cat(((off * units).mean(0) / units.square().mean(), off.mean(0)))
 
 
 @remembered(64)

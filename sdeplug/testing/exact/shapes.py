@@ -18,7 +18,7 @@ from sdeplug.run import Run
 from sdeplug.score import ScoreModel
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.contract.calls import Call, working
-from sdeplug.testing.exact.affine import is_affine
+from sdeplug.testing.exact.affine import is_affine, rounding
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 SHAPES: tuple[tuple[int, ...], ...] = (
@@ -77,7 +77,7 @@ def check_coordinates(solver: Solver) -> Finding:
             turned = call.in_steps(solver, mirror(x), score, run)
             worst = max(worst, gap := _gap(mirror(turned), straight))
             demand(
-                gap <= _ROUNDING,
+                gap <= rounding(solver),
                 f"rotating {_ROWS} rows of shape {shape}, with their noise and score, does more "
                 f"than rotate what comes out, by {gap:.2g} of its size: a coordinate has a drift "
                 f"or noise of its own, or moves others ({call})",

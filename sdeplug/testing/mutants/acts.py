@@ -163,6 +163,19 @@ class StopsEarly(Act):
 
 
 @dataclass(frozen=True)
+class Skipped(Act):
+    """The step is not taken."""
+
+    def act(self, advance: Advance, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Tensor:
+        """Stay."""
+        return x + 0.0 * reverse.score(x, t)
+
+    def promised(self, claims: Claims) -> Claims:
+        """The evaluations vary."""
+        return replace(claims, evaluations=None)
+
+
+@dataclass(frozen=True)
 class SkipsLast(Act):
     """The step that ends at eps is not taken."""
 

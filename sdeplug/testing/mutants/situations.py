@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdeplug.sde import VESDE, VPSDE, CosineVPSDE, SubVPSDE
-from sdeplug.testing.mutants import when
+from sdeplug.testing.mutants import mixed, when
+from sdeplug.testing.mutants.acts import Skipped, StopsEarly
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.generic import Solver, mutant
-from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.heard import Rounded, Scaled, SilentLast
+from sdeplug.testing.mutants.mixed import DefaultSchedule, DriftAt, NoiseAt
+from sdeplug.testing.mutants.promises import Both
 from sdeplug.testing.mutants.record import Mutant
 from sdeplug.testing.mutants.right import (
     HEUN,
@@ -21,7 +24,7 @@ from sdeplug.testing.mutants.right import (
     RungeKutta,
 )
 from sdeplug.testing.mutants.seen import ScoreTimes
-from sdeplug.testing.mutants.when import DefaultSchedule, DriftAt, NoiseAt, Skipped, When
+from sdeplug.testing.mutants.when import When
 
 _EM, _EXP, _MID = EulerMaruyama(), ExponentialEuler(), ExponentialMidpoint()
 _HEUN, _AB = RungeKutta(HEUN), AdamsBashforth()
@@ -53,19 +56,19 @@ _SCHEDULES: Entries = (
     (_MID, "score-large-on-others", When(when.other_parameters, ScoreTimes(1.02))),
     (_AB, "score-small-in-long-time", When(when.long_time, ScoreTimes(0.98))),
     (_EXP, "score-large-where-both", When(when.growing_and_shrinking, ScoreTimes(1.1))),
-    (_EM, "noise-of-unit-time", when.StepOfUnitTime()),
+    (_EM, "noise-of-unit-time", mixed.StepOfUnitTime()),
 )
 _LEVELS: Entries = (
     (_EM, "noise-large-above-one", When(when.above_one, Scaled(1.1))),
     (_EXP, "noise-large-near-zero", When(when.near_zero, Scaled(1.1))),
     (_MID, "noise-small-where-varying", When(when.varying, Scaled(0.98))),
-    (_EM, "drift-at-level-of-start", DriftAt(when.of_the_start)),
-    (_EXP, "drift-at-level-of-start", DriftAt(when.of_the_start)),
-    (_EM, "noise-at-level-of-start", NoiseAt(when.of_the_start)),
-    (_MID, "drift-at-most-one", DriftAt(when.at_most_one)),
-    (_EM, "drift-in-halves", DriftAt(when.in_halves)),
-    (_EXP, "noise-in-halves", NoiseAt(when.in_halves)),
-    (_EM, "noise-in-unit-time", NoiseAt(when.in_unit_time)),
+    (_EM, "drift-at-level-of-start", DriftAt(mixed.of_the_start)),
+    (_EXP, "drift-at-level-of-start", DriftAt(mixed.of_the_start)),
+    (_EM, "noise-at-level-of-start", NoiseAt(mixed.of_the_start)),
+    (_MID, "drift-at-most-one", DriftAt(mixed.at_most_one)),
+    (_EM, "drift-in-halves", DriftAt(mixed.in_halves)),
+    (_EXP, "noise-in-halves", NoiseAt(mixed.in_halves)),
+    (_EM, "noise-in-unit-time", NoiseAt(mixed.in_unit_time)),
 )
 _SIZES: Entries = (
     (_EM, "noise-large-when-wide", When(when.wide, Scaled(1.03))),
@@ -78,11 +81,21 @@ _SIZES: Entries = (
     (_LANGEVIN, "noise-large-when-huge", When(when.huge, Scaled(1.2))),
     (_ROWS, "noise-large-when-huge", When(when.huge, Scaled(1.2))),
 )
+# Noise in float32 is right; with a mistake beside it the law is not let off.
+_ROUNDED: Entries = (
+    (_EM, "rounded-noise-large", Both(Rounded(), Scaled(1.01))),
+    (_EXP, "rounded-noise-small", Both(Rounded(), Scaled(0.995))),
+    (_MID, "rounded-score-large", Both(Rounded(), ScoreTimes(1.01))),
+    (_EM, "rounded-stops-early", Both(Rounded(), StopsEarly(1.5))),
+    (_EXP, "rounded-noise-large-at-half", Both(Rounded(), When(when.half, Scaled(1.05)))),
+    (_MID, "rounded-last-step-without-noise", Both(Rounded(), SilentLast())),
+)
 _SITUATIONS = (
     (_NUMBERS, "check_step_numbers"),
     (_SCHEDULES, "check_schedules"),
     (_LEVELS, "check_levels"),
     (_SIZES, "check_sizes"),
+    (_ROUNDED, "check_marginals"),
 )
 
 

@@ -18,7 +18,8 @@ from sdeplug.testing.exact.everywhere import (
     check_schedules,
     check_step_numbers,
 )
-from sdeplug.testing.exact.leaks import LEAK, Watched, largest, places
+from sdeplug.testing.exact.leaks import LEAK, Watched, places
+from sdeplug.testing.exact.words import largest
 from sdeplug.testing.mutants import EQUIVALENT, RIGHT, spoil
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.promises import Promise
@@ -90,7 +91,7 @@ class Shifted(EulerMaruyama):
 def test_a_mean_that_goes_wrong_leaks_and_is_told():
     (place,) = places(SDES[0], 1.0, 1.0)
     told = largest(Watched.of(Shifted()).leak(place, 3))
-    assert "the mean along the axis of variance 0.01 goes wrong by" in told
+    assert "the mean along the axis of variance 0.01 is off by" in told
 
 
 def test_a_solver_that_makes_its_own_steps_leaks_in_the_limit_of_many():
