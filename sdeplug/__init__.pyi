@@ -17,6 +17,7 @@ from .errors import ScoreModelError as ScoreModelError
 from .errors import SdeplugError as SdeplugError
 from .errors import SolverError as SolverError
 from .errors import StepError as StepError
+from .errors import TrainingError as TrainingError
 from .errors import UnknownNameError as UnknownNameError
 from .grid import At as At
 from .grid import Focus as Focus

@@ -96,6 +96,23 @@ class StepError(RunError):
     """An adaptive solver found no step that it could take: too short, or one too many."""
 
 
+class TrainingError(SdeplugError, ArithmeticError):
+    """A training could not go on: a loss or a gradient is not a number.
+
+    Attributes:
+        message: what happened, for people.
+        step: the step at which it was seen, from 0.
+        trained: what was trained until then; None where it was not kept.
+    """
+
+    def __init__(self, message: str, *, step: int, trained: object = None) -> None:
+        super().__init__(message)
+        self.message, self.step, self.trained = message, step, trained
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_run_error, (type(self), self.message, dict(self.__dict__))
+
+
 def _rebuild_run_error(cls: type[Exception], message: str, state: dict[str, object]) -> object:
     error: BaseException = cls.__new__(cls, message)
     vars(error).update(state)

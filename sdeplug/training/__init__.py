@@ -7,9 +7,11 @@ from sdeplug.training.denoising import DenoisingLoss as DenoisingLoss
 from sdeplug.training.denoising import FlowMatchingLoss as FlowMatchingLoss
 from sdeplug.training.denoising import SimpleLoss as SimpleLoss
 from sdeplug.training.denoising import SMLDLoss as SMLDLoss
+from sdeplug.training.fitting import Trained as Trained
 from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss
 from sdeplug.training.labels import Labels as Labels
 from sdeplug.training.loss import Loss as Loss
+from sdeplug.training.recipe import WarmUp as WarmUp
 from sdeplug.training.second_order import SecondOrderLoss as SecondOrderLoss
 from sdeplug.training.second_order import jacobian_diagonal as jacobian_diagonal
 from sdeplug.training.steps import EvenSteps as EvenSteps
@@ -24,7 +26,13 @@ from sdeplug.training.times import UniformTimes as UniformTimes
 from sdeplug.training.traces import Exact as Exact
 from sdeplug.training.traces import Sliced as Sliced
 from sdeplug.training.traces import Trace as Trace
+from sdeplug.training.trainer import Trainer as Trainer
 from sdeplug.training.variational import VariationalLoss as VariationalLoss
+from sdeplug.training.watch import Journal as Journal
+from sdeplug.training.watch import LossBar as LossBar
+from sdeplug.training.watch import Mark as Mark
+from sdeplug.training.watch import Moment as Moment
+from sdeplug.training.watch import Pictures as Pictures
 from sdeplug.training.weightings import EDM as EDM
 from sdeplug.training.weightings import Likelihood as Likelihood
 from sdeplug.training.weightings import Own as Own

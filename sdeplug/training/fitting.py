@@ -1,0 +1,247 @@
+"""One training at work: what changes while a trainer fits a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from sdeplug.errors import ArgumentError, PairingError, TrainingError
+from sdeplug.noise import SharedNoise
+from sdeplug.training import checkpoint
+from sdeplug.training.averages import Averages
+from sdeplug.training.data import Batch
+from sdeplug.training.recipe import Recipe
+from sdeplug.training.watch import Mark
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+_HELD_OUT = "held out"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        network: the network that was given, trained in place.
+        averages: its averages, one for each decay of the trainer, in eval mode.
+        history: how it stood at every look, from the first step on.
+    """
+
+    network: nn.Module
+    averages: tuple[nn.Module, ...]
+    history: tuple[Mark, ...]
+
+    @property
+    def average(self) -> nn.Module:
+        """The first average; the network itself where the trainer keeps none."""
+        return self.averages[0] if self.averages else self.network
+
+
+class Fitting:
+    """A network, its optimiser and its averages, on the devices of an accelerator.
+
+    Args:
+        recipe: the trainer.
+        network: a torch module.
+        accelerator: devices, precision and processes.
+    """
+
+    def __init__(self, recipe: Recipe, network: nn.Module, accelerator: Accelerator) -> None:
+        self.recipe, self.accelerator, self.plain = recipe, accelerator, network
+        network.to(accelerator.device)
+        self.averages = Averages(network, recipe.ema)
+        self.parameters = [each for each in network.parameters() if each.requires_grad]
+        optimiser = recipe.optimiser(self.parameters)
+        self.rates = [group["lr"] for group in optimiser.param_groups]
+        self.network, self.optimiser = accelerator.prepare(network, optimiser)
+        self.history: list[Mark] = []
+        self.steps, self._seen = 0, 0
+        self._sum = torch.zeros((), dtype=torch.float32, device=accelerator.device)
+        self._fine = torch.ones((), dtype=torch.bool, device=accelerator.device)
+
+    def step(self, batch: Batch) -> None:
+        """One step: loss, gradient, clipping, optimiser, averages.
+
+        Raises:
+            TrainingError: on a CPU, where a look costs nothing, if a loss or gradient is not
+                finite, before it has touched the weights; elsewhere :meth:`look` raises it.
+        """
+        rows = self._rows(batch)
+        self.accelerator.backward(rows.mean())
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self._watch(rows.detach(), norm, batch)
+        factor = self.recipe.rate(self.steps)
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.averages.update(self.steps)
+        self.steps += 1
+
+    def look(self, held_out: Sequence[Batch]) -> Mark:
+        """How the training stands; the one place where the host waits for a device.
+
+        Raises:
+            TrainingError: if a loss or gradient was not finite since the last look.
+        """
+        fine, total = self.accelerator.reduce(
+            torch.stack((self._fine.float(), self._sum / max(self._seen, 1)))
+        ).tolist()
+        world = self.accelerator.num_processes
+        if fine < world:
+            raise self._error("a loss or a gradient is not finite", "")
+        self._seen, self._sum = 0, torch.zeros_like(self._sum)
+        mark = Mark(self.steps, total / world, self._held_out(held_out))
+        self.history.append(mark)
+        return mark
+
+    def trained(self) -> Trained:
+        """What came of it so far."""
+        return Trained(self.plain, self.averages.networks, tuple(self.history))
+
+    def save(self, folder: Path) -> None:
+        """Write all that the rest of the training depends on; the first process does."""
+        if self.accelerator.is_main_process:
+            scaler = self.accelerator.scaler
+            checkpoint.write(folder, {
+                "recipe": self.recipe.told(),
+                "steps": self.steps,
+                "network": self.plain.state_dict(),
+                "averages": self.averages.state(),
+                "optimiser": self.optimiser.state_dict(),
+                "scaler": None if scaler is None else scaler.state_dict(),
+                "history": [tuple(mark) for mark in self.history],
+            })  # fmt: skip
+        self.accelerator.wait_for_everyone()
+
+    def resume(self, folder: Path) -> None:
+        """Go on from what is in a folder, if anything is.
+
+        Raises:
+            ArgumentError: if it is damaged, or of another trainer or network.
+        """
+        state = checkpoint.read(folder)
+        if state is None:
+            return
+        for name, told in self.recipe.told().items():
+            if state["recipe"].get(name) != told:
+                raise ArgumentError(
+                    "folder", str(folder), f"one of a training with {name} = {told}",
+                    f"There it was {state['recipe'].get(name)}: give another folder.",
+                )  # fmt: skip
+        differing = _difference(self.plain.state_dict(), state["network"])
+        if differing:
+            raise ArgumentError(
+                "folder", str(folder), "one of a training of this network",
+                f"In that of the training there, {differing}: give another folder.",
+            )  # fmt: skip
+        self.plain.load_state_dict(state["network"])
+        self.averages.restore(state["averages"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.steps = state["steps"]
+        self.history = [Mark(*mark) for mark in state["history"]]
+
+    def _rows(self, batch: Batch) -> Tensor:
+        """The loss of each row; its numbers, and those of the network itself, are this step's."""
+        rank = self.accelerator.process_index
+        noise = SharedNoise(self.recipe.seed).stream(f"step {self.steps} of process {rank}")
+        torch.manual_seed(noise.stream("network").seed)
+        return _loss(self.recipe, self.network, batch, noise)
+
+    def _watch(self, rows: Tensor, norm: Tensor | None, batch: Batch) -> None:
+        """Keep in mind whether all is finite, without a wait; on a CPU, say so at once."""
+        fine = rows.isfinite().all()
+        if norm is not None and self.accelerator.scaler is None:  # a scaler leaves out such steps
+            fine = fine & norm.isfinite()
+        self._sum, self._seen = self._sum + rows.mean().float(), self._seen + 1
+        self._fine = self._fine & fine
+        if rows.device.type == "cpu" and not bool(fine):
+            raise self._error(*self._reason(rows, batch))
+
+    def _reason(self, rows: Tensor, batch: Batch) -> tuple[str, str]:
+        """What is not finite, by name; and what to do about it."""
+        wrong = (~rows.isfinite()).nonzero().flatten().tolist()
+        if not wrong:  # clipping has spread it: the same gradient again, before that
+            self.optimiser.zero_grad()
+            self.accelerator.backward(self._rows(batch).mean())
+            named = self.plain.named_parameters()
+            bad = [n for n, p in named if p.grad is not None and not bool(p.grad.isfinite().all())]
+            many = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+            return f"the gradient of {bad[0] if bad else 'a parameter'}{many} is not finite", ""
+        row = wrong[0]
+        what = f"the loss of {len(wrong)} of {len(rows)} rows is not finite, the first {row}"
+        if not bool(batch.x0[row].isfinite().all()):
+            return f"{what}, whose data are not finite", "Clean the data."
+        return what, ""
+
+    def _error(self, what: str, advice: str) -> TrainingError:
+        advice = advice or (
+            "Lower the learning rate or clip, or train in float32; torch.autograd.detect_anomaly() "
+            "names the operation."
+        )
+        cpu = self.accelerator.device.type == "cpu"
+        kept = (
+            "The weights are those before this step."
+            if cpu
+            else "It was seen now and may be some steps old: the last checkpoint is sound."
+        )
+        text = f"step {self.steps}: {what}. {kept} {advice}"
+        self.optimiser.zero_grad()
+        return TrainingError(text, step=self.steps, trained=self.trained())
+
+    def _held_out(self, held_out: Sequence[Batch]) -> float | None:
+        """Mean loss of held-out data, with the same numbers at every look."""
+        if not held_out:
+            return None
+        network = self.averages.networks[0] if self.averages.networks else self.plain
+        noise, device = SharedNoise(self.recipe.seed).stream(_HELD_OUT), self.accelerator.device
+        training = network.training
+        network.eval()
+        with torch.no_grad():
+            rows = [
+                _loss(self.recipe, network, Batch(*(_on(part, device) for part in each)), noise)
+                for each in held_out
+            ]
+        network.train(training)
+        return float(torch.cat(rows).double().mean())
+
+
+def _loss(recipe: Recipe, network: nn.Module, batch: Batch, noise: SharedNoise) -> Tensor:
+    """The loss of each row of a batch.
+
+    Raises:
+        PairingError: for a loss that is none.
+    """
+    bound: Any = network
+    if batch.labels is not None:
+        bound = recipe.labels.bind(network, batch.labels, noise.stream("labels"))
+    rows = recipe.loss(bound, batch.x0, noise)
+    if not isinstance(rows, Tensor) or rows.shape != batch.x0.shape[:1]:
+        found = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
+        raise PairingError(
+            f"loss = {recipe.loss!r}: must return a number for each of the {len(batch.x0)} rows, "
+            f"and returned {found}. The trainer takes their mean."
+        )
+    return rows
+
+
+def _difference(mine: dict[str, Tensor], its: dict[str, Tensor]) -> str:
+    """How the tensors of another network differ from those of this one; "" if they do not."""
+    for name in sorted({*mine, *its}):
+        shapes = [tuple(each[name].shape) if name in each else None for each in (mine, its)]
+        if shapes[0] != shapes[1]:
+            return f"{name} has shape {shapes[1]} and not {shapes[0]}"
+    return ""
+
+
+def _on(part: Tensor | None, device: torch.device) -> Any:
+    return None if part is None else part.to(device)

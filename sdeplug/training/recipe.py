@@ -1,0 +1,55 @@
+"""What a training is: a loss, an optimiser, averages, a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from sdeplug.options import Configured, option
+from sdeplug.training.labels import Labels
+
+
+@dataclass(frozen=True)
+class WarmUp(Configured):
+    """A learning rate that rises from 0 in equal steps, and then stays: its factor at a step."""
+
+    steps: int = option(500, help="steps until the rate is the optimiser's own", ge=0)
+
+    def __call__(self, step: int) -> float:
+        """min((step + 1) / steps, 1)."""
+        return min((step + 1) / self.steps, 1.0) if self.steps else 1.0
+
+
+@dataclass(frozen=True)
+class Recipe(Configured):
+    """What a training is: the options of :class:`Trainer`."""
+
+    loss: Callable[..., Tensor] = option(help="loss(network, x0, noise): a number for each row")
+    optimiser: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] = option(
+        partial(torch.optim.Adam, lr=2e-4), help="makes the optimiser of parameters"
+    )
+    ema: tuple[float, ...] = option((0.9999,), help="decays of the averages", ge=0.0, lt=1.0)
+    batch: int = option(128, help="rows of a step, over all processes; a loader has its own", ge=1)
+    rate: Callable[[int], float] = option(WarmUp(), help="factor of the learning rate at a step")
+    clip: float = option(1.0, help="largest norm of the gradient; inf: any", gt=0.0)
+    labels: Labels = option(Labels(), help="how labels reach the network")
+    seed: int = option(0, help="decides all randomness", ge=0)
+
+    def told(self) -> dict[str, str]:
+        """What has to be the same where a training goes on: by name, as text."""
+        names = (each.name for each in fields(self))
+        return {name: _told(getattr(self, name)) for name in names}
+
+
+def _told(value: object) -> str:
+    """A value as text that is the same in another process."""
+    if isinstance(value, partial):
+        parts = (*map(repr, value.args), *(f"{k}={v!r}" for k, v in value.keywords.items()))
+        return f"{_told(value.func)}({', '.join(parts)})"
+    if isinstance(value, (Configured, int, float, tuple)):
+        return repr(value)
+    return getattr(value, "__qualname__", type(value).__qualname__)

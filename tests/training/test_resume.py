@@ -1,0 +1,194 @@
+"""A training that was cut off goes on as if it had not been: to the same bits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from training.nets import Net, same
+
+from sdeplug import VPSDE, ArgumentError
+from sdeplug.training import DenoisingLoss, Journal, Trainer, WarmUp, checkpoint
+
+pytest.importorskip("accelerate")
+
+LOSS = DenoisingLoss(VPSDE())
+DATA = 0.5 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+CLASSES = torch.arange(50) % 3
+TRAINER = Trainer(LOSS, ema=(0.9, 0.5), batch=16, rate=WarmUp(8))
+
+
+class Noisy(TensorDataset):
+    """Every row is another one each time it is read."""
+
+    def __getitem__(self, index):
+        return tuple(each + 0.01 * torch.randn(each.shape) for each in super().__getitem__(index))
+
+
+FORMS = {
+    "tensor": (DATA, CLASSES),
+    "loader": DataLoader(Noisy(DATA), batch_size=16, shuffle=True),
+    "list": [*DATA.split(16)],
+}
+
+
+class CutOff(Exception):
+    pass
+
+
+def cut(at: int):
+    def observer(moment):
+        if moment.mark.step == at:
+            raise CutOff
+
+    return observer
+
+
+@pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("at", [2, 6])  # within the first pass, and in the second
+def test_it_goes_on_to_the_same_bits(tmp_path, data, at):
+    whole = TRAINER.fit(Net(dropout=0.4), data, 10, DATA, Journal(every=2))
+    with pytest.raises(CutOff):
+        TRAINER.fit(
+            Net(dropout=0.4), data, 10, DATA, Journal(tmp_path, every=2, observers=(cut(at),))
+        )
+    torch.manual_seed(99)
+    rest = TRAINER.fit(Net(dropout=0.4, seed=5), data, 10, DATA, Journal(tmp_path, every=2))
+    assert same(rest.network, whole.network)
+    assert all(same(*pair) for pair in zip(rest.averages, whole.averages, strict=True))
+    assert rest.history == whole.history
+    state = checkpoint.read(tmp_path)["optimiser"]["state"]
+    assert {int(each["step"]) for each in state.values()} == {10}
+
+
+def test_the_optimiser_goes_on_too(tmp_path):
+    """One step more after a resume is that of a run that was never cut."""
+    TRAINER.fit(Net(), DATA, 4, journal=Journal(tmp_path / "two"))
+    more = TRAINER.fit(Net(), DATA, 5, journal=Journal(tmp_path / "two"))
+    TRAINER.fit(Net(), DATA, 5, journal=Journal(tmp_path / "one"))
+    assert same(more.network, TRAINER.fit(Net(), DATA, 5).network)
+    states = [checkpoint.read(tmp_path / each)["optimiser"]["state"] for each in ("one", "two")]
+    for one, two in zip(*(state.values() for state in states), strict=True):
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_what_is_done_is_given_back(tmp_path):
+    done = TRAINER.fit(Net(), DATA, 4, journal=Journal(tmp_path))
+    again = TRAINER.fit(Net(seed=3), DATA, 4, journal=Journal(tmp_path))
+    assert same(again.network, done.network)
+    assert again.history == done.history
+
+
+def test_a_write_that_is_cut_off_leaves_the_one_before(tmp_path, monkeypatch):
+    TRAINER.fit(Net(), DATA, 2, journal=Journal(tmp_path))
+
+    def torn(state, file):
+        file.write(b"half of it")
+        raise CutOff
+
+    monkeypatch.setattr(torch, "save", torn)
+    with pytest.raises(CutOff):
+        TRAINER.fit(Net(), DATA, 4, journal=Journal(tmp_path))
+    monkeypatch.undo()
+    assert checkpoint.read(tmp_path)["steps"] == 2
+    rest = TRAINER.fit(Net(), DATA, 4, journal=Journal(tmp_path))
+    assert same(rest.network, TRAINER.fit(Net(), DATA, 4).network)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "network", "message"),
+    [
+        (replace(TRAINER, batch=8), Net(), "with batch = 8. .*There it was 16"),
+        (replace(TRAINER, loss=DenoisingLoss(VPSDE(beta_max=10.0))), Net(), "loss = Denoising"),
+        (replace(TRAINER, optimiser=torch.optim.SGD), Net(), r"optimiser = SGD.*Adam.lr=0\.0002"),
+        (TRAINER, Net(3), r"classes.weight has shape \(4, 2\) and not \(4, 3\)"),
+        (TRAINER, torch.nn.Linear(2, 2), "bias has shape None"),
+    ],
+)
+def test_the_training_of_another_is_refused(tmp_path, trainer, network, message):
+    TRAINER.fit(Net(), DATA, 2, journal=Journal(tmp_path))
+    before = [each.clone() for each in network.parameters()]
+    with pytest.raises(ArgumentError, match=f"(?s){message}"):
+        trainer.fit(network, DATA, 4, journal=Journal(tmp_path))
+    assert all(map(torch.equal, network.parameters(), before))
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+DAMAGED = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-200]),
+    "something else": lambda path: path.write_bytes(b"not a file of torch"),
+    "hostile": lambda path: torch.save({"version": 1, "network": Hostile()}, path),
+    "another version": lambda path: torch.save({"version": 99}, path),
+    "no training": lambda path: torch.save([1, 2], path),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_named_and_executes_nothing(tmp_path, monkeypatch, damage):
+    monkeypatch.chdir(tmp_path)
+    TRAINER.fit(Net(), DATA, 2, journal=Journal(tmp_path))
+    damage(tmp_path / checkpoint.NAME)
+    with pytest.raises(ArgumentError, match=r"folder = .*training\.pt"):
+        TRAINER.fit(Net(), DATA, 4, journal=Journal(tmp_path))
+    assert not (tmp_path / "executed").exists()
+
+
+PROGRAM = """
+import sys, torch
+from training.nets import Net
+from sdeplug import VPSDE
+from sdeplug.training import DenoisingLoss, Journal, Trainer
+torch.set_num_threads(1)
+data = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+trainer = Trainer(DenoisingLoss(VPSDE()), ema=(0.9,), batch=16)
+network = Net(dropout=0.4)
+tell = lambda moment: print(moment.mark.step, flush=True)
+journal = Journal(sys.argv[1], every=3, observers=(tell,))
+trained = trainer.fit(network, data, int(sys.argv[2]), journal=journal)
+torch.save([network.state_dict(), trained.average.state_dict()], sys.argv[1] + "/end.pt")
+"""
+
+
+def begin(folder: Path, steps: int) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder), str(steps)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def ends(folder: Path) -> list:
+    return torch.load(folder / "end.pt", weights_only=True)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
+    """Killed again and again, after some milliseconds that differ: in a step, or while writing."""
+    steps, killed = 600, 0
+    assert begin(tmp_path / "whole", steps).wait() == 0
+    for wait in (0.011, 0.257, 0.503, 0.0):
+        process = begin(tmp_path / "cut", steps)
+        assert process.stdout.readline()  # it has begun to train
+        time.sleep(wait)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed >= 2
+    assert begin(tmp_path / "cut", steps).wait() == 0
+    for one, two in zip(ends(tmp_path / "whole"), ends(tmp_path / "cut"), strict=True):
+        assert all(torch.equal(one[key], two[key]) for key in one)
