@@ -31,6 +31,16 @@ class Averages:
     def __init__(self, network: nn.Module, decays: Sequence[float]) -> None:
         self.decays = tuple(decays)
         self.networks = tuple(copy.deepcopy(network).requires_grad_(False).eval() for _ in decays)
+        self.follow(network)
+
+    def follow(self, network: nn.Module) -> None:
+        """Begin anew at the weights of the network, as they are where it is now.
+
+        What prepares a network for several processes may give it other tensors, and the weights
+        of the first process.
+        """
+        for each in self.networks:
+            each.load_state_dict(network.state_dict())
         self._now = _tensors(network)
         self._kept = [_tensors(each) for each in self.networks]
 

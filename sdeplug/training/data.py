@@ -199,10 +199,9 @@ def _loaded(
 
 
 def _moved(batch: Batch, accelerator: Accelerator) -> Batch:
+    """The batch where the network is.  "cpu:0" is no other place than "cpu"."""
     device = accelerator.device
-    x0, labels = batch.x0, batch.labels
-    if x0.device != device:
-        x0 = x0.to(device, non_blocking=True)
-    if labels is not None and labels.device != device:
-        labels = labels.to(device, non_blocking=True)
-    return Batch(x0, labels)
+    if device.type == "cpu" and batch.x0.device.type == "cpu":
+        return batch
+    labels = None if batch.labels is None else batch.labels.to(device, non_blocking=True)
+    return Batch(batch.x0.to(device, non_blocking=True), labels)

@@ -61,6 +61,7 @@ class Fitting:
         optimiser = recipe.optimiser(self.parameters)
         self.rates = [group["lr"] for group in optimiser.param_groups]
         self.network, self.optimiser = accelerator.prepare(network, optimiser)
+        self.averages.follow(network)
         self.history: list[Mark] = []
         self.steps, self._seen = 0, 0
         self._sum = torch.zeros((), dtype=torch.float32, device=accelerator.device)

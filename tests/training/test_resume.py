@@ -145,50 +145,47 @@ def test_a_damaged_file_is_named_and_executes_nothing(tmp_path, monkeypatch, dam
     assert not (tmp_path / "executed").exists()
 
 
+STEPS = 400
 PROGRAM = """
 import sys, torch
-from training.nets import Net
-from sdeplug import VPSDE
-from sdeplug.training import DenoisingLoss, Journal, Trainer
+from training.test_resume import train
 torch.set_num_threads(1)
-data = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
-trainer = Trainer(DenoisingLoss(VPSDE()), ema=(0.9,), batch=16)
-network = Net(dropout=0.4)
-tell = lambda moment: print(moment.mark.step, flush=True)
-journal = Journal(sys.argv[1], every=3, observers=(tell,))
-trained = trainer.fit(network, data, int(sys.argv[2]), journal=journal)
-torch.save([network.state_dict(), trained.average.state_dict()], sys.argv[1] + "/end.pt")
+torch.save(train(sys.argv[1]), sys.argv[1] + "/end.pt")
 """
 
 
-def begin(folder: Path, steps: int) -> subprocess.Popen:
-    folder.mkdir(exist_ok=True)
+def train(folder: str | Path) -> list:
+    tell = lambda moment: print(moment.mark.step, flush=True)  # noqa: E731
+    journal = Journal(folder, every=3, observers=(tell,))
+    trained = TRAINER.fit(Net(dropout=0.4), DATA, STEPS, journal=journal)
+    return [each.state_dict() for each in (trained.network, *trained.averages)]
+
+
+def begin(folder: Path) -> subprocess.Popen:
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(folder), str(steps)],
+        [sys.executable, "-c", PROGRAM, str(folder)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
     )
 
 
-def ends(folder: Path) -> list:
-    return torch.load(folder / "end.pt", weights_only=True)
-
-
 @pytest.mark.slow
 @pytest.mark.thorough
 def test_a_process_that_is_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
     """Killed again and again, after some milliseconds that differ: in a step, or while writing."""
-    steps, killed = 600, 0
-    assert begin(tmp_path / "whole", steps).wait() == 0
-    for wait in (0.011, 0.257, 0.503, 0.0):
-        process = begin(tmp_path / "cut", steps)
-        assert process.stdout.readline()  # it has begun to train
-        time.sleep(wait)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    assert killed >= 2
-    assert begin(tmp_path / "cut", steps).wait() == 0
-    for one, two in zip(ends(tmp_path / "whole"), ends(tmp_path / "cut"), strict=True):
+    whole, killed = train(tmp_path / "whole"), 0
+    for wait in (0.311, 0.017):
+        with begin(tmp_path / "cut") as process:
+            assert process.stdout.readline()  # it has begun to train
+            time.sleep(wait)
+            process.send_signal(signal.SIGKILL)
+        killed += process.returncode == -signal.SIGKILL
+    assert killed
+    with begin(tmp_path / "cut") as process:
+        assert "400" in process.stdout.read().split()
+    assert process.returncode == 0
+    cut = torch.load(tmp_path / "cut" / "end.pt", weights_only=True)
+    for one, two in zip(whole, cut, strict=True):
         assert all(torch.equal(one[key], two[key]) for key in one)
