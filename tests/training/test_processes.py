@@ -28,10 +28,9 @@ from training.test_processes import CLASSES, DATA, TRAINER
 from sdeplug.training import Journal
 torch.set_num_threads(1)
 for steps in (4, 6):  # cut off after 4 and gone on
-    trained = TRAINER.fit(
-        Net(seed=int(os.environ["RANK"])), (DATA, CLASSES), steps, journal=Journal(sys.argv[1], every=2),
-        accelerator=Accelerator(cpu=True),
-    )
+    network, journal = Net(seed=int(os.environ["RANK"])), Journal(sys.argv[1], every=2)
+    given = dict(journal=journal, accelerator=Accelerator(cpu=True))
+    trained = TRAINER.fit(network, (DATA, CLASSES), steps, **given)
 both = [trained.network.state_dict(), trained.average.state_dict(), trained.history]
 torch.save(both, f"{sys.argv[1]}/rank-{os.environ['RANK']}.pt")
 """
