@@ -139,7 +139,7 @@ def _rows(data: object) -> Batch | None:
     parts: tuple[Any, ...] = data if isinstance(data, tuple) else (data,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(p, (Tensor, np.ndarray)) for p in parts):
         return None
-    x0, *labels = (torch.as_tensor(each) for each in parts)  # shared memory: nothing is copied
+    x0, *labels = (each if isinstance(each, Tensor) else torch.from_numpy(each) for each in parts)
     if labels and labels[0].shape[:1] != x0.shape[:1]:
         raise ArgumentError(
             "data", [tuple(each.shape) for each in parts], "as many labels as rows of data"
