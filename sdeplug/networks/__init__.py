@@ -1,8 +1,12 @@
 """Networks: small ones, those of the paper, trained ones from files and other libraries."""
 
 from sdeplug.networks.architecture import Architecture as Architecture
+from sdeplug.networks.checkpoint import load as load
+from sdeplug.networks.checkpoint import save as save
+from sdeplug.networks.diffused import Diffused as Diffused
 from sdeplug.networks.model import Model as Model
 from sdeplug.networks.model import from_module as from_module
+from sdeplug.networks.of_diffusers import from_diffusers as from_diffusers
 from sdeplug.networks.paper import DDPMPP as DDPMPP
 from sdeplug.networks.paper import NCSNPP as NCSNPP
 from sdeplug.networks.paper import NCSNPP_256 as NCSNPP_256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -46,6 +47,11 @@ class ScoreUNet(UNet2DModel):  # type: ignore[misc]
         self.apply(_initialised)
         for each in _last_layers(self):
             _spread(each.weight, _TINY)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The architecture, as plain data."""
+        return asdict(self.architecture)
 
     def forward(self, x: Tensor, label: Tensor, class_labels: Tensor | None = None) -> Tensor:
         """What the network predicts: x of shape ``(B, C, H, W)``, label of shape ``(B,)``."""
