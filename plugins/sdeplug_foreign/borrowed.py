@@ -13,6 +13,7 @@ import math
 from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -55,16 +56,23 @@ class Recipe:
 
     Attributes:
         target: name of the class or function there.
+        order: the order that the library gives it, in its name, an option or the paper that it
+            follows; it need not be the one that it has.
         arguments: what it is called with.
+        evaluations: score evaluations of a step.
         stochastic: whether it draws noise.
+        idle: whether it draws numbers that it has no use for.
         eta: the library's measure of noise for a stochasticity l; None: it has one amount only,
             that of l = 1.
         form: how the state is kept, for libraries that have several ways.
     """
 
     target: str
+    order: int
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    evaluations: int = 1
     stochastic: bool = False
+    idle: bool = False
     eta: Callable[[float], float] | None = None
     form: str = ""
 
@@ -131,6 +139,8 @@ class Borrowed(Integrator):
 
     recipes: ClassVar[Mapping[str, Recipe]] = {}
     library: ClassVar[str] = ""
+    differentiable: ClassVar[bool] = False  # most libraries switch gradients off
+    exact: ClassVar[bool] = True  # whether the state keeps its dtype in every step
 
     sampler: str = option(help="which sampler of the library")
     steps: int = option(32, help="number of steps over the span", ge=1)
@@ -143,8 +153,18 @@ class Borrowed(Integrator):
 
     @property
     def claims(self) -> Claims:
-        """No order: it is made for whole spans.  Noise as the sampler has it."""
-        return Claims(stochastic=self.recipe.stochastic, affine=False, needs=LinearSDE)
+        """What the library claims: the order of the sampler, refined by ``steps``."""
+        recipe = self.recipe
+        return Claims(
+            order=recipe.order,
+            stochastic=recipe.stochastic,
+            affine=self.exact,
+            evaluations=recipe.evaluations * self.steps,
+            needs=LinearSDE,
+            steps="steps",
+            level=1.0 if recipe.stochastic and recipe.eta is None else None,
+            differentiable=self.differentiable,
+        )
 
     @property
     def recipe(self) -> Recipe:
@@ -167,9 +187,10 @@ class Borrowed(Integrator):
         noise = run.noise if level else Silence()
         replaced = Replaced(noise)
         passage = Passage(reverse, times, ratios, noise, level, x.dtype, replaced)
+        draws = self.recipe.stochastic or self.recipe.idle
         with run.home(x):
             carry = self._prepared(passage)
-            with replaced:
+            with replaced if draws else nullcontext():
                 return carry(x.to(working(x.dtype))).to(x.dtype)
 
     @abstractmethod

@@ -20,22 +20,22 @@ from sdeplug_foreign.borrowed import Borrowed, Passage, Recipe, imported, number
 
 AZULA: Mapping[str, Recipe] = MappingProxyType(
     {
-        "ddpm": Recipe("DDPMSampler", stochastic=True),
-        "ddim": Recipe("DDIMSampler", stochastic=True, eta=squared),
-        "ito": Recipe("ItoSampler", stochastic=True, eta=same),
-        "pc": Recipe("PCSampler", stochastic=True),
-        "euler": Recipe("EulerSampler"),
-        "heun": Recipe("HeunSampler"),
-        "zab-2": Recipe("zABSampler", {"order": 2}),
-        "zab-3": Recipe("zABSampler", {"order": 3}),
-        "vab-2": Recipe("vABSampler", {"order": 2}),
-        "vab-3": Recipe("vABSampler", {"order": 3}),
-        "zeab-2": Recipe("zEABSampler", {"order": 2}),
-        "zeab-3": Recipe("zEABSampler", {"order": 3}),
-        "xeab-2": Recipe("xEABSampler", {"order": 2}),
-        "xeab-3": Recipe("xEABSampler", {"order": 3}),
-        "reab-2": Recipe("REABSampler", {"order": 2}),
-        "reab-3": Recipe("REABSampler", {"order": 3}),
+        "ddpm": Recipe("DDPMSampler", 1, stochastic=True),
+        "ddim": Recipe("DDIMSampler", 1, stochastic=True, eta=squared),
+        "ito": Recipe("ItoSampler", 1, stochastic=True, eta=same),
+        "pc": Recipe("PCSampler", 1, evaluations=2, stochastic=True),
+        "euler": Recipe("EulerSampler", 1),
+        "heun": Recipe("HeunSampler", 2, evaluations=2),
+        "zab-2": Recipe("zABSampler", 2, {"order": 2}),
+        "zab-3": Recipe("zABSampler", 3, {"order": 3}),
+        "vab-2": Recipe("vABSampler", 2, {"order": 2}),
+        "vab-3": Recipe("vABSampler", 3, {"order": 3}),
+        "zeab-2": Recipe("zEABSampler", 2, {"order": 2}),
+        "zeab-3": Recipe("zEABSampler", 3, {"order": 3}),
+        "xeab-2": Recipe("xEABSampler", 2, {"order": 2}),
+        "xeab-3": Recipe("xEABSampler", 3, {"order": 3}),
+        "reab-2": Recipe("REABSampler", 2, {"order": 2}),
+        "reab-3": Recipe("REABSampler", 3, {"order": 3}),
     }
 )
 """The samplers of azula that are offered."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -26,44 +26,51 @@ _FULL = {"lower_order_final": False}
 _LAST = {"final_sigmas_type": "sigma_min"}
 _BOTH = {**_FULL, **_LAST}
 
+_NOISY = {"algorithm_type": "sde-dpmsolver++"}
+
+
+def _of(target: str, order: int, more: Mapping[str, Any], form: str = "") -> Recipe:
+    """A scheduler with an option for its order."""
+    return Recipe(target, order, {"solver_order": order, **more}, form=form)
+
+
+def _noisy(order: int) -> Recipe:
+    """The stochastic multistep DPM-Solver++."""
+    return replace(_of("DPMSolverMultistepScheduler", order, {**_NOISY, **_BOTH}), stochastic=True)
+
+
+def _sa(order: int) -> Recipe:
+    """The SA-Solver, with predictor and corrector of one order."""
+    orders = {"predictor_order": order, "corrector_order": order}
+    return Recipe("SASolverScheduler", order, {**orders, **_FULL}, stochastic=True, eta=same)
+
+
 DIFFUSERS: Mapping[str, Recipe] = MappingProxyType(
     {
-        "ddim": Recipe("DDIMScheduler", {"clip_sample": False}, True, same, "chain"),
-        "ddpm": Recipe("DDPMScheduler", {"clip_sample": False}, True, form="chain"),
-        "dpm-multistep-2": Recipe("DPMSolverMultistepScheduler", {"solver_order": 2, **_BOTH}),
-        "dpm-multistep-3": Recipe("DPMSolverMultistepScheduler", {"solver_order": 3, **_BOTH}),
-        "dpm-multistep-2-sde": Recipe(
-            "DPMSolverMultistepScheduler",
-            {"solver_order": 2, "algorithm_type": "sde-dpmsolver++", **_BOTH},
-            stochastic=True,
+        "ddim": Recipe(
+            "DDIMScheduler", 1, {"clip_sample": False}, stochastic=True, eta=same, form="chain"
         ),
-        "dpm-multistep-3-sde": Recipe(
-            "DPMSolverMultistepScheduler",
-            {"solver_order": 3, "algorithm_type": "sde-dpmsolver++", **_BOTH},
-            stochastic=True,
+        "ddpm": Recipe("DDPMScheduler", 1, {"clip_sample": False}, stochastic=True, form="chain"),
+        "dpm-multistep-2": _of("DPMSolverMultistepScheduler", 2, _BOTH),
+        "dpm-multistep-3": _of("DPMSolverMultistepScheduler", 3, _BOTH),
+        "dpm-multistep-2-sde": _noisy(2),
+        "dpm-multistep-3-sde": _noisy(3),
+        "dpm-singlestep-2": _of("DPMSolverSinglestepScheduler", 2, _LAST),
+        "dpm-singlestep-3": _of("DPMSolverSinglestepScheduler", 3, _LAST),
+        "unipc-2": _of("UniPCMultistepScheduler", 2, _BOTH),
+        "unipc-3": _of("UniPCMultistepScheduler", 3, _BOTH),
+        "deis-2": _of("DEISMultistepScheduler", 2, _FULL),
+        "deis-3": _of("DEISMultistepScheduler", 3, _FULL),
+        "sa-solver-2": _sa(2),
+        "sa-solver-3": _sa(3),
+        "edm-dpm-multistep-2": _of("EDMDPMSolverMultistepScheduler", 2, _BOTH, "edm"),
+        "edm-dpm-multistep-3": _of("EDMDPMSolverMultistepScheduler", 3, _BOTH, "edm"),
+        "euler": Recipe("EulerDiscreteScheduler", 1, form="exploding"),
+        "heun": Recipe("HeunDiscreteScheduler", 2, evaluations=2, form="twice"),
+        "lms": Recipe("LMSDiscreteScheduler", 4, form="exploding"),
+        "euler-ancestral": Recipe(
+            "EulerAncestralDiscreteScheduler", 1, stochastic=True, form="noise"
         ),
-        "dpm-singlestep-2": Recipe("DPMSolverSinglestepScheduler", {"solver_order": 2, **_LAST}),
-        "dpm-singlestep-3": Recipe("DPMSolverSinglestepScheduler", {"solver_order": 3, **_LAST}),
-        "unipc-2": Recipe("UniPCMultistepScheduler", {"solver_order": 2, **_BOTH}),
-        "unipc-3": Recipe("UniPCMultistepScheduler", {"solver_order": 3, **_BOTH}),
-        "deis-2": Recipe("DEISMultistepScheduler", {"solver_order": 2, **_FULL}),
-        "deis-3": Recipe("DEISMultistepScheduler", {"solver_order": 3, **_FULL}),
-        "sa-solver-2": Recipe(
-            "SASolverScheduler", {"predictor_order": 2, "corrector_order": 2, **_FULL}, True, same
-        ),
-        "sa-solver-3": Recipe(
-            "SASolverScheduler", {"predictor_order": 3, "corrector_order": 3, **_FULL}, True, same
-        ),
-        "edm-dpm-multistep-2": Recipe(
-            "EDMDPMSolverMultistepScheduler", {"solver_order": 2, **_BOTH}, form="edm"
-        ),
-        "edm-dpm-multistep-3": Recipe(
-            "EDMDPMSolverMultistepScheduler", {"solver_order": 3, **_BOTH}, form="edm"
-        ),
-        "euler": Recipe("EulerDiscreteScheduler", form="exploding"),
-        "heun": Recipe("HeunDiscreteScheduler", form="twice"),
-        "lms": Recipe("LMSDiscreteScheduler", form="exploding"),
-        "euler-ancestral": Recipe("EulerAncestralDiscreteScheduler", stochastic=True, form="noise"),
     }
 )
 """The schedulers of diffusers that are offered."""
@@ -75,6 +82,8 @@ class DiffusersSampler(Borrowed):
 
     recipes: ClassVar[Mapping[str, Recipe]] = DIFFUSERS
     library: ClassVar[str] = "diffusers"
+    differentiable: ClassVar[bool] = True
+    exact: ClassVar[bool] = False
 
     sampler: str = option("dpm-multistep-2", help="which scheduler: " + ", ".join(DIFFUSERS))
 

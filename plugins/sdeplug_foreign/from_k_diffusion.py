@@ -28,19 +28,25 @@ from sdeplug_foreign.borrowed import Borrowed, Passage, Recipe, same, squared
 _PRIVATE = "_sdeplug_k_diffusion"
 
 
+def _staged(target: str) -> Recipe:
+    """A method with noise and two stages."""
+    return Recipe(target, 2, evaluations=2, stochastic=True, eta=same)
+
+
 K_DIFFUSION: Mapping[str, Recipe] = MappingProxyType(
     {
-        "euler": Recipe("sample_euler"),
-        "heun": Recipe("sample_heun"),
-        "dpm_2": Recipe("sample_dpm_2"),
-        "lms": Recipe("sample_lms"),
-        "dpmpp_2m": Recipe("sample_dpmpp_2m"),
-        "euler_ancestral": Recipe("sample_euler_ancestral", stochastic=True, eta=same),
-        "dpm_2_ancestral": Recipe("sample_dpm_2_ancestral", stochastic=True, eta=same),
-        "dpmpp_2s_ancestral": Recipe("sample_dpmpp_2s_ancestral", stochastic=True, eta=same),
-        "dpmpp_sde": Recipe("sample_dpmpp_sde", stochastic=True, eta=same),
-        "dpmpp_2m_sde": Recipe("sample_dpmpp_2m_sde", stochastic=True, eta=squared),
-        "dpmpp_3m_sde": Recipe("sample_dpmpp_3m_sde", stochastic=True, eta=squared),
+        "euler": Recipe("sample_euler", 1, idle=True),
+        "heun": Recipe("sample_heun", 2, evaluations=2, idle=True),
+        "dpm_2": Recipe("sample_dpm_2", 2, evaluations=2, idle=True),
+        "lms": Recipe("sample_lms", 4),
+        "lms-3": Recipe("sample_lms", 3, {"order": 3}),
+        "dpmpp_2m": Recipe("sample_dpmpp_2m", 2),
+        "euler_ancestral": Recipe("sample_euler_ancestral", 1, stochastic=True, eta=same),
+        "dpm_2_ancestral": _staged("sample_dpm_2_ancestral"),
+        "dpmpp_2s_ancestral": _staged("sample_dpmpp_2s_ancestral"),
+        "dpmpp_sde": _staged("sample_dpmpp_sde"),
+        "dpmpp_2m_sde": Recipe("sample_dpmpp_2m_sde", 2, stochastic=True, eta=squared),
+        "dpmpp_3m_sde": Recipe("sample_dpmpp_3m_sde", 3, stochastic=True, eta=squared),
     }
 )
 """The samplers of k-diffusion that are offered."""
@@ -68,10 +74,10 @@ class KDiffusionSampler(Borrowed):
         def carry(x: Tensor) -> Tensor:
             y = x / passage.alpha(passage.times[0])
             sigmas = torch.tensor(passage.ratios, dtype=x.dtype, device=x.device)
-            more = {}
+            more = dict(self.recipe.arguments)
             if self.recipe.eta is not None:
                 eta = self.recipe.eta(passage.level)
-                more = {"eta": eta, "noise_sampler": _increments(passage, x)}
+                more |= {"eta": eta, "noise_sampler": _increments(passage, x)}
             out: Tensor = function(model, y, sigmas, disable=True, **more)
             return passage.alpha(passage.times[-1]) * out
 

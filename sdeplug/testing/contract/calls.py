@@ -162,7 +162,7 @@ def calls(
     Raises:
         NotApplicable: if it works with none of :data:`SDES`, or not at the stochasticity.
     """
-    allowed = _levels(solver)
+    allowed = stochasticities(solver)
     if level is not None and level not in allowed:
         raise NotApplicable(f"it refuses a stochasticity of {level:g}")
     noisy = tuple(each for each in allowed if each > 0.0)
@@ -224,7 +224,7 @@ def _working(solver: Solver) -> tuple[LinearSDE, ...]:
 
 
 @remembered(64)
-def _levels(solver: Solver) -> tuple[float, ...]:
+def stochasticities(solver: Solver) -> tuple[float, ...]:
     """The stochasticities that it works at."""
     if solver.claims.level is not None:
         return (solver.claims.level,)

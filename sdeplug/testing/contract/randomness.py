@@ -14,9 +14,9 @@ from torch import Tensor
 
 from sdeplug.noise import NoiseSource, PerSampleNoise, SharedNoise
 from sdeplug.run import Run
-from sdeplug.solvers import Integrator
+from sdeplug.solvers import FlowIntegrator, Integrator
 from sdeplug.testing.bench import Solver
-from sdeplug.testing.contract.calls import Call, calls, explore, working
+from sdeplug.testing.contract.calls import Call, calls, explore, stochasticities, working
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
 _ROUNDING = 1e-10  # a sum over rows may be taken in another order
@@ -60,7 +60,10 @@ def check_stochastic_claim(solver: Solver) -> Finding:
 
 
 def check_stochasticity(solver: Solver) -> Finding:
-    """At stochasticity 0 an integrator draws no noise, unless it says that it is randomised."""
+    """At stochasticity 0 an integrator draws no noise, unless it says that it is randomised.
+
+    One that never draws any follows the probability flow whatever the stochasticity.
+    """
     if not isinstance(solver, Integrator):
         raise NotApplicable("it is a corrector")
     if solver.claims.randomised:
@@ -77,6 +80,9 @@ def check_stochasticity(solver: Solver) -> Finding:
     if solver.claims.floor is not None:
         raise NotApplicable("it declares a bias: a corrector may be at work in it")
 
+    silent = not solver.claims.stochastic and not isinstance(solver, FlowIntegrator)
+    others = [each for each in stochasticities(solver) if each > 0.0] if silent else []
+
     def test(call: Call) -> None:
         first = call.apply(solver, run=Run(SharedNoise(0)))
         other = call.apply(solver, run=Run(SharedNoise(1)))
@@ -86,6 +92,13 @@ def check_stochasticity(solver: Solver) -> Finding:
             "reverse.diffusion(t), which does; if it draws a time, or whether to accept, claim "
             "randomised=True",
         )
+        for level in others:
+            gap = _gap(first, replace(call, level=level).apply(solver))
+            demand(
+                gap <= _ROUNDING,
+                f"it draws no noise, and stochasticity {level:g} moved its result by {gap:.2g} of "
+                "its size: what keeps the marginals without noise is reverse.flow(x, t)",
+            )
 
     return explore(calls(solver, level=0.0), test)
 

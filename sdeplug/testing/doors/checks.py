@@ -20,14 +20,20 @@ from sdeplug.testing.weak import kolmogorov
 
 Check = Callable[[Any], Finding]
 
-CONTRACT: tuple[Check, ...] = (
-    *values.CHECKS,
+CALLS: tuple[Check, ...] = (
     *contract.CHECKS,
     *randomness.CHECKS,
     *times.CHECKS,
     *arithmetic.CHECKS,
-    *halves.CHECKS,
+    halves.check_state_in_half_precision,
     *sizes.CHECKS,
+)
+"""The part of the contract that is about calls of a solver, whatever they lead to."""
+
+CONTRACT: tuple[Check, ...] = (
+    *values.CHECKS,
+    *CALLS,
+    halves.check_pipeline_in_half_precision,
 )
 """Tier 0: what every solver does, whatever its mathematics."""
 

@@ -17,7 +17,7 @@ from sdeplug.testing.bench import Solver
 from sdeplug.testing.doors.checks import CHECKS, FAST, Check
 from sdeplug.testing.doors.proof import Proof
 from sdeplug.testing.doors.report import Report
-from sdeplug.testing.doors.running import result_of, run_or_skip
+from sdeplug.testing.doors.running import finding_of, result_of, run_or_skip
 from sdeplug.testing.findings import Finding, Result
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def check_solver(
     _demand_known(expected, checks)
     results: list[Result] = []
     for check in checks:
-        ask: Callable[[], Finding] = partial(check, solver)
+        ask: Callable[[], Finding] = partial(finding_of, check, solver)
         if isinstance(check, Proof):
             ask = partial(check.of, solver, tuple(results))
         results.append(result_of(check.__name__, ask, expected.get(check.__name__)))

@@ -15,7 +15,10 @@ from sdeplug import VESDE, VPSDE, Claims, Integrator, LogSNR, OnGrid, ReverseSDE
 from sdeplug.compare import Contender, compare
 from sdeplug.solvers import own_steps, with_own_steps
 from sdeplug.testing import CheckFailed, NotApplicable, check_solver
-from sdeplug.testing.contract.one_call import check_claims
+from sdeplug.testing.contract.one_call import check_claims, check_evaluations
+from sdeplug.testing.contract.randomness import check_stochasticity
+from sdeplug.testing.contract.values import check_representation
+from sdeplug.testing.doors.running import finding_of
 from sdeplug.testing.exact import (
     check_constant,
     check_floor,
@@ -251,3 +254,31 @@ def test_a_pipeline_at_another_stochasticity_is_refused_before_it_runs(asked):
         sp.Pipeline(reverse, sp.Leg(VESDE().eps, by))
     assert caught.value.argument == "stochasticity"
     sp.Pipeline(reverse, sp.Leg(VESDE().eps, by, stochasticity=0.5))
+
+
+# Without noise
+
+
+@dataclass(frozen=True)
+class NoNoise(Integrator):
+    """The reverse SDE without its noise: its drift depends on the stochasticity."""
+
+    claims = Claims(order=1, stochastic=False, evaluations=1)
+
+    def integrate(self, reverse, x, t, s, run):
+        return x - (t - s) * reverse.drift(x, t)
+
+
+def test_what_draws_no_noise_does_the_same_at_every_stochasticity():
+    check_stochasticity(TWO_STEP)
+    with pytest.raises(CheckFailed, match=r"stochasticity \S+ moved its result .* reverse\.flow"):
+        check_stochasticity(NoNoise())
+
+
+def test_calls_of_the_contract_take_few_of_its_own_steps():
+    """The other checks get it as it is."""
+    by = replace(own(TWO_STEP), n=200, told=replace(own(TWO_STEP).claims, evaluations=5))
+    assert finding_of(check_evaluations, by).text == "5"
+    with pytest.raises(CheckFailed, match="made 200"):
+        check_evaluations(by)
+    assert "n=200" in finding_of(check_representation, by).text
