@@ -13,6 +13,7 @@ from sdeplug.testing.doors import (
     FAST,
     LAW,
     Report,
+    check_pipeline,
     check_solver,
     parametrize_with_checks,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Unproven",
     "Verdict",
     "affinity",
+    "check_pipeline",
     "check_solver",
     "counted_columns",
     "energy_distance",

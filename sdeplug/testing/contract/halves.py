@@ -20,6 +20,7 @@ from sdeplug.pipeline import Leg, Pipeline
 from sdeplug.run import Run
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver, jumps
+from sdeplug.testing.claimed import first_level
 from sdeplug.testing.contract.calls import Call, working
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
@@ -75,7 +76,7 @@ def check_pipeline_in_half_precision(solver: Solver) -> Finding:
     allowed = _OFF if solver.claims.affine else _OFF_BY_DECISIONS
     worst = 0.0
     for sde in working(solver)[:2]:
-        call = _call(solver, Call(sde, sde.T, sde.eps, shape=_SHAPE))
+        call = Call(sde, sde.T, sde.eps, shape=_SHAPE, level=first_level(solver))
         by = OnGrid(solver, LogSNR(_STEPS)) if solver.needs_grid else solver
         pipeline = Pipeline(call.reverse(call.normal_score()), (Leg(sde.eps, by),))
         wide, *halves = (
@@ -94,9 +95,7 @@ def check_pipeline_in_half_precision(solver: Solver) -> Finding:
 
 
 def _call(solver: Solver, call: Call) -> Call:
-    if solver.claims.level is not None:
-        call = replace(call, level=solver.claims.level)
-    if isinstance(solver, Corrector) or jumps(solver) or call.t == call.sde.T:
+    if isinstance(solver, Corrector) or jumps(solver):
         return replace(call, shape=_SHAPE)
     late, early = _SPAN
     return replace(call, t=late * call.sde.T, s=early * call.sde.T, shape=_SHAPE)

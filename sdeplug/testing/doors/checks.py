@@ -12,7 +12,17 @@ from typing import Any
 
 from sdeplug.testing.contract import arithmetic, halves, randomness, sizes, times, values
 from sdeplug.testing.contract import one_call as contract
-from sdeplug.testing.exact import affine, everywhere, floors, invariance, marginals, paired, shapes
+from sdeplug.testing.exact import (
+    affine,
+    everywhere,
+    floors,
+    invariance,
+    marginals,
+    moments,
+    paired,
+    parts,
+    shapes,
+)
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import sampling
 from sdeplug.testing.strong import paths as strong
@@ -41,11 +51,13 @@ EXACT: tuple[Check, ...] = (
     *affine.CHECKS,
     *shapes.CHECKS,
     *everywhere.CHECKS,
+    *parts.CHECKS,
     *marginals.CHECKS,
     *strong.CHECKS,
     *invariance.CHECKS,
     *floors.CHECKS,
     *paired.CHECKS,
+    *moments.CHECKS,
 )
 """Tier 1: exact laws of a Gaussian target."""
 
@@ -57,6 +69,7 @@ CHECKS: tuple[Check, ...] = (*FAST, *kolmogorov.CHECKS, *sampling.CHECKS)
 
 LAW: tuple[Check, ...] = (
     marginals.check_marginals,
+    moments.check_moments,
     floors.check_floor,
     paired.check_own_tolerance,
     invariance.check_corrector_invariance,

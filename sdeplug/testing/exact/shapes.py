@@ -44,7 +44,7 @@ def check_other_shapes(solver: Solver) -> Finding:
     cases += [(sde, SHAPES[0]) for sde in others]
     flat: dict[object, Tensor] = {}
     for sde, shape in cases:
-        call = _call(solver, replace(Call.plain(solver, sde), shape=(_ROWS, math.prod(shape))))
+        call = replace(Call.plain(solver, sde), shape=(_ROWS, math.prod(shape)))
         if (sde, call.shape) not in flat:
             flat[sde, call.shape] = _moved(solver, call, call.state())
         wanted = flat[sde, call.shape]
@@ -68,7 +68,7 @@ def check_coordinates(solver: Solver) -> Finding:
     worst, (first, *_) = 0.0, working(solver)
     for sde in working(solver):
         for shape in (SHAPES[0], _IMAGE)[: 2 if sde is first else 1]:
-            call = _call(solver, replace(Call.plain(solver, sde), shape=(_ROWS, *shape)))
+            call = replace(Call.plain(solver, sde), shape=(_ROWS, *shape))
             mirror = _Mirror(math.prod(shape))
             x, centre = call.state(), _centre(shape)
             straight = call.in_steps(solver, x, call.normal_score(centre), Run(SharedNoise(0)))
@@ -83,11 +83,6 @@ def check_coordinates(solver: Solver) -> Finding:
                 f"or noise of its own, or moves others ({call})",
             )
     return Finding(f"off by {worst:.0e}")
-
-
-def _call(solver: Solver, call: Call) -> Call:
-    level = solver.claims.level
-    return call if level is None else replace(call, level=level)
 
 
 def _moved(solver: Solver, call: Call, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sdeplug.compose import OnGrid
 from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
-from sdeplug.testing.mutants import acts, heard, seen, shaped
+from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.promises import Both, Promise
 from sdeplug.testing.mutants.record import Mutant
@@ -101,6 +101,23 @@ _SHAPED_NOISE_OF_STEPS: tuple[Entry, ...] = (
     ("noise-with-half-score", shaped.WithHalfScore(heard.Scaled(1.1)), _HALF_PIPELINE),
     ("no-noise-with-half-score", shaped.WithHalfScore(heard.Scaled(0.0)), _HALF_PIPELINE),
 )
+_PARTS = "check_parts"
+_AGAIN: tuple[Entry, ...] = (
+    ("starts-anew", again.StartsAnew(), _PARTS),
+    ("own-stream", again.OwnStream(), _PARTS),
+    ("next-seed", again.NextSeed(), _PARTS),
+    ("first-noise-kept", again.Kept(), _PARTS),
+)
+_MOMENTS = "check_moments"
+_BY_CHANCE: tuple[Entry, ...] = (
+    ("signs-2-percent-large", chance.Changed(chance.signs, 1.02), _MOMENTS),
+    ("signs-1-percent-small", chance.Changed(chance.signs, 0.99), _MOMENTS),
+    ("signs-uneven", chance.Changed(chance.uneven_signs), _MOMENTS),
+    ("three-points-too-rare", chance.Changed(chance.rare_points), _MOMENTS),
+    ("uniform-1-percent-large", chance.Changed(chance.uniform, 1.01), _MOMENTS),
+    ("clipped-noise-not-affine", chance.Changed(chance.clipped), _MOMENTS),
+    ("thinned-noise-1-percent-large", chance.Thinned(1.01), _MOMENTS),
+)
 _SECOND_ORDER: tuple[Entry, ...] = (("last-step-without-noise", heard.SilentLast(), LAW),)
 
 
@@ -134,7 +151,7 @@ def _entries(solver: Solver) -> Iterator[Entry]:
         yield from _DRAWING
     yield from _SHAPED
     yield from _SHAPED_SCORE if evaluates else ()
-    yield from _SHAPED_NOISE if draws else ()
+    yield from (*_SHAPED_NOISE, *_AGAIN) if draws else ()
     if claims.affine and evaluates:
         yield from _AFFINE
         yield from _AFFINE_NOISE if draws else ()
@@ -144,6 +161,7 @@ def _entries(solver: Solver) -> Iterator[Entry]:
     if draws and not isinstance(solver, FlowIntegrator):
         yield from _EXACT_NOISE
         yield from _SHAPED_NOISE_OF_STEPS
+        yield from _BY_CHANCE
     if draws and (claims.order or 0.0) >= 2.0:
         yield from _SECOND_ORDER
 

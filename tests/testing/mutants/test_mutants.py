@@ -31,6 +31,7 @@ QUICK = [
     and not (LAW in each.seen_by and each.of in LONG)
     and "stochasticity" not in each.name
     and each.of != "RowLangevin"
+    and "check_moments" not in each.seen_by
 ]
 SLOW = [each for each in MUTANTS if each not in QUICK]
 

@@ -1,0 +1,129 @@
+r"""Noise in an orthogonal array: two moments of a sampler that is not affine, without chance.
+
+In a table of q^2 rows with q levels (Bose 1938, Bush 1952) any two columns meet in every pair of
+levels, once.  Let the levels of a column be as many values of a normal number, all as likely, and
+let each draw of a run have a column of its own.  What is a sum of functions of one draw each, such
+as :math:`A x + \sum_j C_j f(z_j)`, then has *exactly* the mean and variance that independent
+numbers give it; what ties more draws together, nearly.  So +-1 in place of a normal number, or a
+step that follows the state, is measured as sharply as what is affine.  A choice at a threshold
+between two levels is not: for it the values are drawn, each from its part of the law.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from sdeplug.noise import NoiseSource, SharedNoise
+from sdeplug.run import Run
+from sdeplug.testing.exact.laws import Sampler
+
+_MODULI = {16: 0b10011, 32: 0b100101, 64: 0b1000011, 128: 0b10000011}
+LEVELS = tuple(_MODULI)
+"""How many levels an array may have; it has one column more than levels."""
+
+
+class Arrays(NoiseSource):
+    """Noise whose draws are the columns of an orthogonal array, for ``levels ** 2`` rows.
+
+    Every draw is one number a row, or the same one for all numbers of the row.  Where there are
+    more draws than columns, they begin again, with the rows in another order.
+
+    Args:
+        levels: one of :data:`LEVELS`.
+        seed: in which order levels and rows come.
+        drawn: whether a level is a part of the law that values are drawn from, and not a value.
+    """
+
+    def __init__(self, levels: int, seed: int = 0, drawn: bool = False) -> None:
+        self.levels, self.drawn = levels, drawn
+        self.draws = 0
+        self._chance = torch.Generator().manual_seed(seed)
+        self._nodes = nodes(levels)
+        first = torch.arange(levels, dtype=torch.int64, device="cpu")
+        self._high, self._low = first.repeat_interleave(levels), first.repeat(levels)
+        self._order: Tensor | None = None
+
+    def normal(self, like: Tensor) -> Tensor:
+        """The next column."""
+        numbers = self.next_column().to(like)
+        spread: Tensor = numbers.reshape(-1, *[1] * (like.ndim - 1)).expand_as(like)
+        return spread.clone()
+
+    def next_column(self) -> Tensor:
+        """The next column as normal numbers, float64, shape ``(levels ** 2,)``."""
+        again, column = divmod(self.draws, self.levels + 1)
+        self.draws += 1
+        if again and not column:
+            self._order = torch.randperm(self.levels**2, generator=self._chance)
+        shuffled = torch.randperm(self.levels, generator=self._chance)[self._column(column)]
+        chosen = shuffled if self._order is None else shuffled[self._order]
+        return self._inside(chosen) if self.drawn else self._nodes[chosen]
+
+    def _inside(self, parts: Tensor) -> Tensor:
+        within = torch.rand(len(parts), generator=self._chance, dtype=torch.float64, device="cpu")
+        values: Tensor = torch.special.ndtri((parts + within) / self.levels)
+        return values
+
+    def _column(self, column: int) -> Tensor:
+        """Levels b, a, a + b, a + 2 b, ... of row (a, b), in the field of that many elements."""
+        if not column:
+            return self._low
+        factor, product, power = column - 1, torch.zeros_like(self._low), self._low
+        while factor:
+            if factor & 1:
+                product = product ^ power
+            factor, power = factor >> 1, power << 1
+            power = torch.where(power >= self.levels, power ^ _MODULI[self.levels], power)
+        return self._high ^ product
+
+
+def nodes(levels: int) -> Tensor:
+    """Values of a normal number, all as likely: mean 0 and variance 1 exactly, none of them 0.
+
+    Each stands for a part of the law of the same probability, as the root of its mean square.
+    """
+    ends = torch.linspace(0.0, 1.0, levels + 1, dtype=torch.float64, device="cpu")
+    marks = torch.special.ndtri(ends[1:-1])
+    edge = marks * (-0.5 * marks.square()).exp() / math.sqrt(2.0 * math.pi)
+    edge = torch.cat((edge.new_zeros(1), edge, edge.new_zeros(1)))
+    squares = 1.0 - levels * (edge[1:] - edge[:-1])
+    middle = torch.special.ndtri(0.5 * (ends[1:] + ends[:-1]))
+    values: Tensor = squares.sqrt() * middle.sign()
+    return values
+
+
+def array_moments(
+    sampler: Sampler, mean: float, variance: float, noise: Arrays
+) -> tuple[float, float]:
+    """Mean and variance of what a sampler makes of x ~ N(mean, variance), a number a row.
+
+    Args:
+        sampler: function (x, run) -> y.
+        mean: of x.
+        variance: of x.
+        noise: a fresh array; its first column is x.
+    """
+    x = mean + math.sqrt(variance) * noise.next_column()[:, None]
+    with torch.no_grad():
+        y = sampler(x, Run(noise))
+    return float(y.mean()), float(y.var(correction=0))
+
+
+def counted_draws(sampler: Sampler) -> int:
+    """How often a sampler draws in a run."""
+    source = _Counted()
+    with torch.no_grad():
+        sampler(torch.zeros(1, 1, dtype=torch.float64, device="cpu"), Run(source))
+    return source.draws
+
+
+class _Counted(NoiseSource):
+    def __init__(self) -> None:
+        self.source, self.draws = SharedNoise(0), 0
+
+    def normal(self, like: Tensor) -> Tensor:
+        self.draws += 1
+        return self.source.normal(like)
