@@ -102,6 +102,8 @@ def _judged(solver: Solver) -> Integrator:
         raise NotApplicable("it is affine: its law is measured whole")
     if claims.couples_batch or claims.floor is not None or jumps(solver):
         raise NotApplicable("its rows hang together, or it declares a bias: pairs measure its law")
+    if claims.randomised:
+        raise NotApplicable("it draws more than noise in each step: the sampling checks measure it")
     if claims.order is None and (claims.stochastic or claims.evaluations is not None):
         raise NotApplicable("each row draws for steps of its own: the sampling checks measure it")
     return solver
