@@ -222,6 +222,16 @@ def test_a_model_samples():
     assert bool(out.x.isfinite().all())
 
 
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_every_weight_of_a_network_learns(make):
+    network = networks.Preconditioned(stirred(make(classes=3)), VESDE(), 0.5)
+    labels = torch.tensor([0, 1, 3])
+    (Bound(network, labels=labels)(X, T).square().sum()).backward()
+    silent = [name for name, each in network.named_parameters() if each.grad is None]
+    assert silent == []
+    assert all(float(each.grad.abs().max()) > 0.0 for each in network.parameters())
+
+
 def test_what_is_no_parametrisation_is_refused():
     with pytest.raises(PairingError, match="predicts = 'noise': must be a class of"):
         networks.from_module(X.new_tensor, VPSDE(), predicts="noise", labels=TimeLabel())
