@@ -24,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "tests of files run too where a path is given",
     )
     group.addoption(
+        "--sdeplug-sde",
+        action="append",
+        metavar="NAME[:OPTION=VALUE,...]",
+        help="check the solvers on this forward SDE too; may be repeated",
+    )
+    group.addoption(
         "--sdeplug-fast",
         action="store_true",
         help="only the checks that are free of noise",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sdeplug.compose import OnGrid
 from sdeplug.errors import SdeplugError
 from sdeplug.solvers import Corrector, FlowIntegrator, Integrator, own_steps, with_own_steps
 
 _FEW = 5  # as many as the memory of the longest multistep method, and one more
+
+Level = float | Callable[[float], float]
+"""A stochasticity: one number, or a function of time."""
 
 
 def first_level(solver: Integrator | Corrector) -> float:

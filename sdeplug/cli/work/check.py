@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,14 @@ class Request:
         fast: only the checks that are free of noise.
         json: where to write the report, if anywhere.
         picture: where to draw it, if anywhere.
+        sdes: further forward SDEs to check it on, named likewise.
     """
 
     solver: str
     fast: bool = False
     json: Path | None = None
     picture: Path | None = None
+    sdes: tuple[str, ...] = ()
 
 
 def run(request: Request) -> int:
@@ -49,10 +51,11 @@ def run(request: Request) -> int:
             or an extra that is missing.
     """
     solver = named("solvers", request.solver)
+    sdes = tuple(named("sdes", name) for name in request.sdes)
     if request.picture is not None:
         demand_picture("picture", request.picture)
     with _no_folder_left():
-        report = _checked(solver, request.fast)
+        report = _checked(solver, request.fast, sdes)
     console().print(report_table(report))
     if request.json is not None:
         write_text(request.json, report.to_json())
@@ -64,9 +67,9 @@ def run(request: Request) -> int:
     return _STATUS[report.verdict]
 
 
-def _checked(solver: Any, fast: bool) -> Report:
+def _checked(solver: Any, fast: bool, sdes: Sequence[Any]) -> Report:
     """The report; a bar tells how far it is."""
-    names = [check.__name__ for check in selected(fast)]
+    names = [check.__name__ for check in selected(fast, sdes)]
     done = 0
     with Bar(names[0]) as bar:
 
@@ -77,7 +80,7 @@ def _checked(solver: Any, fast: bool) -> Report:
             bar.name(names[done] if done < len(names) else "done")
 
         bar.show(0, len(names))
-        return check_solver(solver, fast=fast, on_result=show)
+        return check_solver(solver, fast=fast, on_result=show, sdes=sdes)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from sdeplug.testing.exact import (
     moments,
     paired,
     parts,
+    runs,
     shapes,
 )
 from sdeplug.testing.findings import Finding
@@ -64,7 +65,7 @@ EXACT: tuple[Check, ...] = (
 FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 """Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
 
-CHECKS: tuple[Check, ...] = (*FAST, *kolmogorov.CHECKS, *sampling.CHECKS)
+CHECKS: tuple[Check, ...] = (*FAST, *runs.CHECKS, *kolmogorov.CHECKS, *sampling.CHECKS)
 """All checks, cheap ones first."""
 
 LAW: tuple[Check, ...] = (

@@ -29,7 +29,8 @@ class Checks:
 
     def __init__(self, config: pytest.Config, names: Sequence[str]) -> None:
         try:
-            self.checks = selected(config.getoption("--sdeplug-fast"))
+            own = [named("sdes", name) for name in config.getoption("--sdeplug-sde") or ()]
+            self.checks = selected(config.getoption("--sdeplug-fast"), own)
             self.solvers = {name: named("solvers", name) for name in names}
         except SdeplugError as error:
             raise pytest.UsageError(f"--sdeplug-solver: {error}") from error

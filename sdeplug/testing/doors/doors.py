@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sdeplug.errors import MissingExtraError, PairingError
 from sdeplug.options import Configured, options_of
+from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver
 from sdeplug.testing.doors.checks import CHECKS, FAST, Check
 from sdeplug.testing.doors.proof import Proof
 from sdeplug.testing.doors.report import Report
 from sdeplug.testing.doors.running import finding_of, result_of, run_or_skip
+from sdeplug.testing.exact import OnOwnSDEs
 from sdeplug.testing.findings import Finding, Result
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def check_solver(
     fast: bool = False,
     on_result: Callable[[Result], None] | None = None,
     expected_failures: Mapping[str, str] | None = None,
+    sdes: Sequence[LinearSDE] = (),
 ) -> Report:
     """Run all checks on a solver.
 
@@ -39,18 +42,20 @@ def check_solver(
             as many as :func:`selected` checks.
         expected_failures: name of a check to the reason why it is expected to fail; it is a
             failure if it passes.
+        sdes: forward SDEs of your own, on which it has to be right too: ``check_own_sdes``.
 
     Returns:
         What each check said, and the verdict.  A solver that raises fails the check, with its
         error as reason.
 
     Raises:
-        PairingError: if it is not an instance of an integrator or corrector, or if an expected
-            failure names no check.
+        PairingError: if it is not an instance of an integrator or corrector, if an expected
+            failure names no check, or if one of the SDEs is not linear.
+        ArgumentError: if one of the SDEs is unsound.
         MissingExtraError: if hypothesis is missing.
     """
     demand_instance(solver)
-    checks, expected = selected(fast), dict(expected_failures or {})
+    checks, expected = selected(fast, sdes), dict(expected_failures or {})
     _demand_known(expected, checks)
     results: list[Result] = []
     for check in checks:
@@ -67,6 +72,7 @@ def parametrize_with_checks(
     solvers: Sequence[Solver],
     expected_failures: Mapping[str, str] | None = None,
     fast: bool = False,
+    sdes: Sequence[LinearSDE] = (),
 ) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a pytest test that takes ``check`` and calls it. ::
 
@@ -83,10 +89,12 @@ def parametrize_with_checks(
         expected_failures: name of a check to the reason why it is expected to fail; it is an
             error if it passes.
         fast: as for :func:`check_solver`.
+        sdes: likewise.
 
     Raises:
-        PairingError: if one is not an instance of an integrator or corrector, or if an expected
-            failure names no check.
+        PairingError: if one is not an instance of an integrator or corrector, if an expected
+            failure names no check, or if one of the SDEs is not linear.
+        ArgumentError: if one of the SDEs is unsound.
         MissingExtraError: if pytest or hypothesis is missing.
     """
     try:
@@ -94,20 +102,29 @@ def parametrize_with_checks(
     except ImportError as error:
         raise MissingExtraError("parametrize_with_checks", "pytest", "check") from error
 
-    checks, expected = selected(fast), dict(expected_failures or {})
+    checks, expected = selected(fast, sdes), dict(expected_failures or {})
     _demand_known(expected, checks)
     return pytest.mark.parametrize("check", list(_parameters(solvers, checks, expected)))
 
 
-def selected(fast: bool = False) -> tuple[Check, ...]:
+def selected(fast: bool = False, sdes: Sequence[LinearSDE] = ()) -> tuple[Check, ...]:
     """The checks that will run, in their order; the last tells whether they measured the law.
 
+    Args:
+        fast: as for :func:`check_solver`.
+        sdes: likewise.
+
     Raises:
+        PairingError: if one of the SDEs is not linear.
+        ArgumentError: if one of them is unsound.
         MissingExtraError: if hypothesis, which drives some of them, is missing.
     """
     if importlib.util.find_spec("hypothesis") is None:
         raise MissingExtraError("sdeplug.testing", "hypothesis", "check")
-    return (*(FAST if fast else CHECKS), Proof(fast))
+    for sde in sdes:
+        _demand_linear(sde)
+    own = (OnOwnSDEs(tuple(sdes)),) if sdes else ()
+    return (*(FAST if fast else CHECKS), *own, Proof(fast))
 
 
 def demand_instance(solver: object) -> None:
@@ -119,6 +136,15 @@ def demand_instance(solver: object) -> None:
     if not isinstance(solver, (Integrator, Corrector)):
         hint = " Give an instance: add ()." if isinstance(solver, type) else ""
         raise PairingError(f"{solver!r} is not an Integrator or Corrector.{hint}")
+
+
+def _demand_linear(sde: object) -> None:
+    if not isinstance(sde, LinearSDE):
+        hint = " Give an instance: add ()." if isinstance(sde, type) else ""
+        raise PairingError(
+            f"sdes has {sde!r}, which is not a LinearSDE: only its p_t are known exactly.{hint}"
+        )
+    sde.validate()
 
 
 def _demand_known(expected: Mapping[str, str], checks: Sequence[Check]) -> None:

@@ -33,5 +33,6 @@ from sdeplug.testing.exact.marginals import check_rotation as check_rotation
 from sdeplug.testing.exact.paired import check_own_tolerance as check_own_tolerance
 from sdeplug.testing.exact.paired import paired_laws as paired_laws
 from sdeplug.testing.exact.refine import refinements as refinements
+from sdeplug.testing.exact.runs import OnOwnSDEs as OnOwnSDEs
 from sdeplug.testing.exact.tuning import grid_errors as grid_errors
 from sdeplug.testing.exact.tuning import tune_grid as tune_grid

@@ -15,6 +15,7 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 from sdeplug.testing.bench import SPECTRUM, gaussian_score
+from sdeplug.testing.claimed import Level
 from sdeplug.testing.exact.laws import response
 
 _MIDDLE = 0.5  # of T: where one short step is looked at
@@ -52,27 +53,27 @@ class Factors:
             yield f"the noise is {self.noise:.4g} times as large as it should be"
 
 
-def factors(integrator: Integrator, sde: LinearSDE, level: float) -> Factors | None:
+def factors(integrator: Integrator, sde: LinearSDE, level: Level) -> Factors | None:
     """The terms of one short step in the middle of time; None where it takes no such step."""
     t = _MIDDLE * sde.T
     h = _INSTANT * sde.T
-    level = level if integrator.claims.stochastic else 0.0  # it should follow the flow
-    reverse = ReverseSDE(sde, gaussian_score(sde), level)
+    # One that draws no noise should follow the flow.
+    reverse = ReverseSDE(sde, gaussian_score(sde), level if integrator.claims.stochastic else 0.0)
     try:
         step = response(partial(_stepped, integrator, reverse, t, t - h), len(SPECTRUM), apart=True)
     except Exception:  # it is judged elsewhere: here its failure would hide another
         return None
-    now = sde.at(t)
+    now, here = sde.at(t), reverse.level(t)
     spectrum = torch.tensor(SPECTRUM, dtype=torch.float64, device="cpu")
-    pull = 0.5 * (1.0 + level**2) * now.diffusion**2 / (now.alpha**2 * spectrum + now.sigma**2)
+    pull = 0.5 * (1.0 + here**2) * now.diffusion**2 / (now.alpha**2 * spectrum + now.sigma**2)
     terms = torch.stack((torch.full_like(pull, now.drift_rate), pull), dim=1)
     drifts = now.drift_rate != 0.0
     counted = torch.linalg.lstsq(terms if drifts else terms[:, 1:], (1.0 - step.inputs[0]) / h)
     *drift, score = counted.solution.tolist()
     noise = None
-    if level > 0.0:
+    if here > 0.0:
         noise = float(step.noise.square().sum(0).mean().sqrt()) / (
-            math.sqrt(h) * level * now.diffusion
+            math.sqrt(h) * here * now.diffusion
         )
     return Factors(drift[0] if drifts else None, score, noise)
 

@@ -36,7 +36,7 @@ def check_corrector_invariance(solver: Solver) -> Finding:
     once, worst, scatter = 0.0, 0.0, 0.0
     for sde, t in _places(corrector):
         start = marginal_law(gaussian(), sde, t)
-        drift = _drift(corrector, sde, t, start)
+        drift = drift_of(corrector, sde, t, start)
         demand(
             drift.last <= floor + 4.0 * drift.spread,
             f"many sweeps moved p_t by {drift.last:.2g} at t = {t:g} of {sde!r}, over its floor "
@@ -60,7 +60,7 @@ def check_corrector_bias(solver: Solver) -> Finding:
     biases = []
     for sde, t in _places(corrector):
         start = marginal_law(gaussian(), sde, t)
-        pair = [_drift(each, sde, t, start).last for each in (long, short)]
+        pair = [drift_of(each, sde, t, start).last for each in (long, short)]
         # Biases this small are rounding, or the scatter of the paired probe.
         if pair[0] > (1e-6 if corrector.claims.affine else 5e-3):
             biases.append((*pair, t, sde))
@@ -91,7 +91,7 @@ def _places(corrector: Corrector) -> Iterator[tuple[LinearSDE, float]]:
 
 
 @dataclass(frozen=True)
-class _Drift:
+class Drift:
     """Errors of the law after one sweep and after many, and the standard error of the latter."""
 
     once: Tensor
@@ -104,7 +104,15 @@ class _Drift:
         return float(self.many.abs().max())
 
 
-def _drift(corrector: Corrector, sde: LinearSDE, t: float, start: Law) -> _Drift:
+def drift_of(corrector: Corrector, sde: LinearSDE, t: float, start: Law) -> Drift:
+    """Where sweeps take the law of the bench at a time.
+
+    Args:
+        corrector: one that is affine, or affine given the step sizes of a batch.
+        sde: the forward SDE.
+        t: the time.
+        start: p_t there.
+    """
     sampler = partial(_corrected, corrector, ReverseSDE(sde, gaussian_score(sde)), t)
     dimension = len(start.mean)
     if corrector.claims.affine:
@@ -125,7 +133,7 @@ def _drift(corrector: Corrector, sde: LinearSDE, t: float, start: Law) -> _Drift
     found = torch.stack(errors)
     spread = float(found[:, 1].std(0).max()) / math.sqrt(len(maps)) if len(maps) > 1 else 0.0
     means = found.mean(0)
-    return _Drift(means[0], means[1], spread)
+    return Drift(means[0], means[1], spread)
 
 
 def _corrected(corrector: Corrector, reverse: ReverseSDE, t: float, x: Tensor, run: Run) -> Tensor:

@@ -11,7 +11,7 @@ its mean; its leak is the limit of ever more steps over one span.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +26,7 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 from sdeplug.testing.bench import SPECTRUM, Solver, gaussian_law, gaussian_score, jumps, sdes
-from sdeplug.testing.claimed import first_level, own_grid
+from sdeplug.testing.claimed import Level, first_level, own_grid
 from sdeplug.testing.exact.affine import is_affine
 from sdeplug.testing.exact.laws import (
     Law,
@@ -39,9 +39,6 @@ from sdeplug.testing.exact.refine import refinements
 from sdeplug.testing.findings import NotApplicable
 from sdeplug.testing.memory import remembered
 
-Level = float | Callable[[float], float]
-"""A stochasticity: one number, or a function of time."""
-
 SPAN = 0.01
 """Nats of log-SNR in the span of a leak."""
 
@@ -49,7 +46,24 @@ LEAK = 1e-3
 """What the leak of a consistent solver stays under; measured in right solvers: 2e-4."""
 
 _MANY = 8  # steps over one span of a solver that makes its own; then twice as many
+_FIRST = 1e-3  # of T: where a log-SNR that is infinite at eps is looked at
 _UNITS = (-2.0, -0.5, 0.5, 2.0)  # standard deviations from the mean, where paths start
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A stochasticity that goes from one value at time 0 to another at T, evenly."""
+
+    start: float
+    end: float
+    T: float
+
+    def __call__(self, t: float) -> float:
+        """The stochasticity at time t."""
+        return self.start + (self.end - self.start) * t / self.T
+
+    def __str__(self) -> str:
+        return f"from {self.start:g} at t = 0 to {self.end:g} at T"
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,14 @@ def places(sde: LinearSDE, level: Level, *log_snrs: float) -> tuple[Place, ...]:
     starts = torch.tensor(log_snrs, dtype=torch.float64, device="cpu")
     times = sde.time_at(torch.stack((starts, starts + SPAN, starts + 0.5 * SPAN), dim=1))
     return tuple(Place(sde, level, t, (full, half)) for t, full, half in times.tolist())
+
+
+def inner(sde: LinearSDE, *fractions: float) -> tuple[float, ...]:
+    """Log-SNRs between those at T (0) and at eps (1)."""
+    low, high = sde.at(sde.T).log_snr, sde.at(sde.eps).log_snr
+    if not math.isfinite(high):
+        high = sde.at(_FIRST * sde.T).log_snr
+    return tuple(low + each * (high - low) for each in fractions)
 
 
 @dataclass(frozen=True)
@@ -170,6 +192,8 @@ def _on(watched: Watched, sde: LinearSDE, steps: int) -> Integrator:
     """The solver on so many steps of any span."""
     if own_grid(watched.integrator):
         return refinements(watched.integrator, sde)[0](steps)
+    if not watched.integrator.needs_grid:
+        return watched.integrator
     return OnGrid(watched.integrator, Uniform(steps))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,7 +24,7 @@ from sdeplug.testing.bench import (
     rotation,
     sdes,
 )
-from sdeplug.testing.claimed import first_level, levels, own_grid
+from sdeplug.testing.claimed import Level, first_level, levels, own_grid
 from sdeplug.testing.exact.affine import is_affine, rounding
 from sdeplug.testing.exact.convergence import (
     WrongLimit,
@@ -51,8 +51,8 @@ from sdeplug.testing.exact.words import largest
 from sdeplug.testing.findings import CheckFailed, Curve, Finding, NotApplicable, Spectrum, demand
 from sdeplug.testing.memory import remembered
 
-_STEPS = (256, 512)
-_STEPS_OF_HIGHER_ORDERS = (128, 256)  # rounding comes into sight on finer grids
+_STEPS = (256, 512, 1024)
+_STEPS_OF_HIGHER_ORDERS = (128, 256, 512)  # rounding comes into sight on finer grids
 _STAYING = 0.5  # of an error that vanishes: what the extrapolation from two grids may leave
 _CONSTANT = 0.5  # rms error per nat of log(alpha / sigma) in a step; measured in right solvers: 0.4
 _NEAR_SINGULAR = 1e-4  # a variance that is told of, not judged: no grid here resolves it
@@ -73,7 +73,7 @@ class Setting:
 
     label: str
     sde: LinearSDE
-    level: float
+    level: Level
     end: float
     refined: Refined
 
@@ -95,29 +95,29 @@ class Setting:
 
 
 @remembered(64)
-def _law(by: Integrator, sde: LinearSDE, level: float, end: float, columns: int) -> Law:
+def _law(by: Integrator, sde: LinearSDE, level: Level, end: float, columns: int) -> Law:
     """The exact law at the end when that at T is right."""
     start = marginal_law(gaussian(_JUDGED_AND_TOLD), sde, sde.T)
     return exact_spectrum(_sampler(by, sde, level, end), start, columns)
 
 
 @remembered(64)
-def _counted(by: Integrator, sde: LinearSDE, level: float, end: float) -> int:
+def _counted(by: Integrator, sde: LinearSDE, level: Level, end: float) -> int:
     """How many draws it makes."""
     return counted_columns(_sampler(by, sde, level, end), len(_JUDGED_AND_TOLD))
 
 
-def _sampler(by: Integrator, sde: LinearSDE, level: float, end: float) -> Sampler:
+def _sampler(by: Integrator, sde: LinearSDE, level: Level, end: float) -> Sampler:
     reverse = ReverseSDE(sde, gaussian_score(sde, _JUDGED_AND_TOLD), level)
     return partial(carried, by, reverse, end)
 
 
 def check_marginals(solver: Solver) -> Finding:
     """It carries p_T to p_eps: the right limit, at the claimed order, on two kinds of grid."""
-    integrator, order = _consistent(solver)
+    integrator, order = consistent(solver)
     curves, singular = [], 0.0
     for setting in _settings(integrator):
-        curve, error = _converging(integrator, setting, order)
+        curve, error = converging(integrator, setting, order)
         curves.append(curve)
         singular = max(singular, float(error[0].abs()))
     slowest = min(map(observed, curves))
@@ -134,12 +134,12 @@ def check_constant(solver: Solver) -> Finding:
 
     A score that is asked for one step late is still consistent, but not as accurate.
     """
-    integrator, order = _consistent(solver)
+    integrator, order = consistent(solver)
     if order != 1 or not integrator.claims.stochastic or first_level(integrator) != 1.0:
         raise NotApplicable("only for solvers of order 1 at stochasticity 1 is a constant known")
     if own_grid(integrator):
         raise NotApplicable("it brings its own grid, and the constant is that of the grid")
-    worst, steps = 0.0, _STEPS[-1]
+    worst, steps = 0.0, _STEPS[1]
     for sde in all_sdes(integrator):
         (uniform, *_) = refinements(integrator, sde)
         setting = Setting(repr(sde), sde, 1.0, sde.eps, uniform)
@@ -186,7 +186,7 @@ def check_rotation(solver: Solver) -> Finding:
     return Finding(f"off by {worst:.0e}")
 
 
-def _consistent(solver: Solver) -> tuple[Integrator, float]:
+def consistent(solver: Solver) -> tuple[Integrator, float]:
     """The solver as an integrator with a claimed order, if the check applies to it."""
     if not isinstance(solver, Integrator):
         raise NotApplicable("it is a corrector")
@@ -217,15 +217,28 @@ def _settings(integrator: Integrator) -> Iterator[Setting]:
             yield Setting(f"{sde!r} at stochasticity {each:g}", sde, each, sde.eps, uniform)
 
 
-def _converging(integrator: Integrator, setting: Setting, order: float) -> tuple[Curve, Tensor]:
-    """Errors on ever finer grids and the last of them, when order and limit are right."""
-    counts = list(_STEPS if order <= 2 else _STEPS_OF_HIGHER_ORDERS)
-    errors = [setting.error(steps) for steps in counts]
-    least = rounding(integrator)
-    if not falls(list(map(_judged, errors)), order, least):
-        # Once more: the errors of a consistent solver fall on, those of a wrong one stay.
-        counts.append(2 * counts[-1])
-        errors.append(setting.error(counts[-1]))
+def converging(
+    integrator: Integrator, setting: Setting, order: float, counts: Sequence[int] = ()
+) -> tuple[Curve, Tensor]:
+    """Errors on ever finer grids and the last of them, when order and limit are right.
+
+    Args:
+        integrator: the solver.
+        setting: what it is refined on.
+        order: the claimed one.
+        counts: numbers of steps, each twice the one before: two, and the others in doubt, since
+            the errors of a consistent solver fall on and those of a wrong one stay.
+
+    Raises:
+        CheckFailed: if order or limit are wrong.
+    """
+    counts = counts or (_STEPS if order <= 2 else _STEPS_OF_HIGHER_ORDERS)
+    errors, least = [setting.error(steps) for steps in counts[:2]], rounding(integrator)
+    for steps in counts[2:]:
+        if falls(list(map(_judged, errors)), order, least):
+            break
+        errors.append(setting.error(steps))
+    counts = counts[: len(errors)]
     curve = Curve(setting.label, tuple(counts), tuple(rms(_judged(error)) for error in errors))
     try:
         demand_order_and_limit(list(map(_judged, errors)), order, curve, least)

@@ -37,7 +37,8 @@ ROWS = 4096
 SEEDS = (0, 1, 2)
 PER_ROW = "its steps differ from row to row, so that no probe applies: the sampling checks measure"
 
-_TOLERANCE = 0.02  # of a solver that is accurate to a tolerance of its own
+TOLERANCE = 0.02
+"""Error of a solver that is accurate to a tolerance of its own, at most."""
 
 
 class Pairs(NoiseSource):
@@ -136,8 +137,8 @@ def check_own_tolerance(solver: Solver) -> Finding:
         errors = torch.stack([relative_error(law, wanted) for law in laws])
         error, spread = errors.mean(0), float(errors.std(0).max())
         demand(
-            bool((error.abs() <= _TOLERANCE + spread / math.sqrt(len(SEEDS))).all()),
-            f"p_eps is off on {sde!r}: {largest(error)}, at most {_TOLERANCE:.0%} is right",
+            bool((error.abs() <= TOLERANCE + spread / math.sqrt(len(SEEDS))).all()),
+            f"p_eps is off on {sde!r}: {largest(error)}, at most {TOLERANCE:.0%} is right",
         )
         worst, scatter = max(worst, float(error.abs().max())), max(scatter, spread)
     return Finding(f"off by {worst:.1e}, give or take {scatter:.0e} from seed to seed")

@@ -57,6 +57,12 @@ _SCHEDULES: Entries = (
     (_AB, "score-small-in-long-time", When(when.long_time, ScoreTimes(0.98))),
     (_EXP, "score-large-where-both", When(when.growing_and_shrinking, ScoreTimes(1.1))),
     (_EM, "noise-of-unit-time", mixed.StepOfUnitTime()),
+    (_LANGEVIN, "noise-large-on-unknown", When(when.unknown_sde, Scaled(1.1))),
+)
+_RUNS: Entries = (
+    (_HEUN, "last-skipped-on-unknown", When(when.last_on_unknown, Skipped())),
+    (_MID, "last-without-noise-on-unknown", When(when.last_on_unknown, Scaled(0.0))),
+    (_AB, "last-score-lost-on-unknown", When(when.last_on_unknown, ScoreTimes(0.0))),
 )
 _LEVELS: Entries = (
     (_EM, "noise-large-above-one", When(when.above_one, Scaled(1.1))),
@@ -93,6 +99,7 @@ _ROUNDED: Entries = (
 _SITUATIONS = (
     (_NUMBERS, "check_step_numbers"),
     (_SCHEDULES, "check_schedules"),
+    (_RUNS, "check_drawn_runs"),
     (_LEVELS, "check_levels"),
     (_SIZES, "check_sizes"),
     (_ROUNDED, "check_marginals"),

@@ -123,6 +123,11 @@ def unknown_sde(step: Step) -> bool:
     return not isinstance(step.reverse.forward, (VPSDE, SubVPSDE, VESDE, CosineVPSDE, EDMSDE))
 
 
+def last_on_unknown(step: Step) -> bool:
+    """in the last step on a forward SDE that does not come with sdeplug."""
+    return step.last and unknown_sde(step)
+
+
 def other_parameters(step: Step) -> bool:
     """on a forward SDE whose parameters are not the defaults."""
     return type(step.reverse.forward)() != step.reverse.forward

@@ -20,7 +20,7 @@ from sdeplug.testing.exact.everywhere import (
 )
 from sdeplug.testing.exact.leaks import LEAK, Watched, places
 from sdeplug.testing.exact.words import largest
-from sdeplug.testing.mutants import EQUIVALENT, RIGHT, spoil
+from sdeplug.testing.mutants import EQUIVALENT, spoil
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import (
@@ -31,6 +31,7 @@ from sdeplug.testing.mutants.right import (
     ExponentialEuler,
     ExponentialMidpoint,
     Langevin,
+    RowLangevin,
     RungeKutta,
 )
 from sdeplug.testing.mutants.seen import ScoreTimes
@@ -106,11 +107,9 @@ def test_a_solver_that_makes_its_own_steps_leaks_in_the_limit_of_many():
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda each: each.__name__)
-@pytest.mark.parametrize("solver", RIGHT, ids=repr)
+@pytest.mark.parametrize("solver", WATCHED, ids=repr)
 def test_right_solvers_pass_or_say_why_not(solver, check):
-    left_alone = isinstance(solver, sp.Corrector) or (
-        isinstance(solver, sp.FlowIntegrator) and check is check_levels
-    )
+    left_alone = isinstance(solver, sp.FlowIntegrator) and check is check_levels
     with pytest.raises(NotApplicable) if left_alone else nullcontext():
         check(solver)
 
@@ -125,7 +124,13 @@ def test_equivalent_variants_are_not_accused(variant):
             check(variant.solver)
 
 
-@pytest.mark.parametrize("solver", [Langevin(), sp.Denoise(), sp.solver("song/hold")], ids=repr)
+def test_a_corrector_is_held_to_its_floor_on_other_schedules():
+    check_schedules(Langevin())
+    with pytest.raises(CheckFailed, match="more than its floor"):
+        check_schedules(spoil(Langevin(), Scaled(1.02)))
+
+
+@pytest.mark.parametrize("solver", [RowLangevin(), sp.Denoise(), sp.solver("song/hold")], ids=repr)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda each: each.__name__)
 def test_what_promises_no_law_at_an_end_is_left_alone(solver, check):
     with pytest.raises(NotApplicable):

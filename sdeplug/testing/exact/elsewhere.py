@@ -1,0 +1,149 @@
+"""Whether a solver of any kind is right on one forward SDE, whichever it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import torch
+
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.reverse import ReverseSDE
+from sdeplug.sde import LinearSDE
+from sdeplug.solvers import Corrector, Integrator
+from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score
+from sdeplug.testing.claimed import first_level
+from sdeplug.testing.exact.convergence import extrapolated
+from sdeplug.testing.exact.invariance import drift_of
+from sdeplug.testing.exact.laws import marginal_law, relative_error
+from sdeplug.testing.exact.leaks import LEAK, Place, Watched, inner, places
+from sdeplug.testing.exact.paired import SEEDS, TOLERANCE, paired_laws
+from sdeplug.testing.exact.words import largest
+from sdeplug.testing.findings import NotApplicable, demand
+
+_FEW = 2  # steps of a leak: one of them has a past
+_BIASED = (64, 128)  # steps of a solver with a floor
+_PREDICTING = 4e-3  # what the extrapolation from so few of them may leave of a predictor's error
+_ROWS = 1024
+_ROUNDING = 1e-9
+
+
+def where_it_works(asked: Iterable[Callable[[], float]]) -> list[float]:
+    """Errors; what a solver refuses, and says so, is left out.
+
+    Raises:
+        NotApplicable: if it refuses everything.
+    """
+    found = []
+    for ask in asked:
+        try:
+            found.append(ask())
+        except PairingError:
+            continue
+        except ArgumentError as error:
+            if error.argument != "stochasticity":
+                raise
+    if not found:
+        raise NotApplicable("it refuses all of these")
+    return found
+
+
+def error_on(solver: Solver, sde: LinearSDE, *fractions: float) -> float:
+    """How far a solver is off on one forward SDE, which is no more than it promises.
+
+    Args:
+        solver: an integrator or corrector.
+        sde: the forward SDE.
+        fractions: where it is looked at, as for :func:`inner`, if it is somewhere.
+
+    Returns:
+        A leak, where it claims an order; else an error of the law.
+
+    Raises:
+        CheckFailed: if it is off by more.
+        NotApplicable: if its errors cannot be known without chance.
+    """
+    if isinstance(solver, Corrector):
+        return _moved(solver, sde, *fractions)
+    if solver.claims.floor is not None:
+        return _biased(solver, sde)
+    if solver.claims.order is None and solver.claims.evaluations is None:
+        return _tolerant(solver, sde)
+    watched = Watched.of(solver)
+    asked = places(sde, first_level(solver), *inner(sde, *fractions))
+    return max(leak_at(watched, place, _FEW, "however short the steps") for place in asked)
+
+
+def leak_at(watched: Watched, place: Place, steps: int, when: str) -> float:
+    """The leak of a solver at one place, which is next to nothing.
+
+    Raises:
+        CheckFailed: if it is not.
+    """
+    leak = watched.leak(place, steps)
+    size = float(leak.abs().max())
+    demand(
+        size <= LEAK,
+        f"{when}, its law leaves p_t: for each nat of log-SNR {largest(leak)}, {100.0 * LEAK:g} % "
+        f"at most is right, {place}",
+    )
+    return size
+
+
+def _moved(corrector: Corrector, sde: LinearSDE, *fractions: float) -> float:
+    if not corrector.claims.affine:
+        raise NotApplicable("it is a corrector that is not affine: the sampling checks measure it")
+    floor, worst = corrector.claims.floor or _ROUNDING, 0.0
+    for place in places(sde, 1.0, *inner(sde, *fractions)):
+        start = marginal_law(gaussian(), sde, place.t)
+        moved = drift_of(corrector, sde, place.t, start).many
+        size = float(moved.abs().max())
+        demand(
+            size <= floor,
+            f"many sweeps moved p_t, by more than its floor {floor:.2g}: {largest(moved)}, {place}",
+        )
+        worst = max(worst, size)
+    return worst
+
+
+def _biased(integrator: Integrator, sde: LinearSDE) -> float:
+    claims = integrator.claims
+    if not claims.affine or claims.order is None or not math.isfinite(claims.floor or 0.0):
+        raise NotApplicable("it declares a bias, and its law is not to be had exactly")
+    watched, run = Watched(integrator, affine=True), _whole(integrator, sde)
+    coarse, fine = (watched.error(run, sde.eps, steps) for steps in _BIASED)
+    left = extrapolated(coarse, fine, claims.order)
+    size, floor = float(left.abs().max()), claims.floor or 0.0
+    demand(
+        size <= floor + _PREDICTING,
+        f"its bias is over its floor {floor:.2g}: with short steps {largest(left)}, {run}",
+    )
+    return size
+
+
+def _tolerant(integrator: Integrator, sde: LinearSDE) -> float:
+    """A solver that is accurate to a tolerance of its own."""
+    run = _whole(integrator, sde)
+    if not integrator.claims.stochastic:
+        error, scatter = Watched(integrator, affine=False).error(run, sde.eps, 1), 0.0
+    elif integrator.claims.couples_batch:
+        reverse = ReverseSDE(sde, gaussian_score(sde), run.level)
+        sampler = partial(carried, integrator, reverse, sde.eps)
+        start, wanted = (marginal_law(gaussian(), sde, t) for t in (sde.T, sde.eps))
+        laws = paired_laws(sampler, start, _ROWS, apart=True)
+        seen = torch.stack([relative_error(law, wanted) for law in laws])
+        error, scatter = seen.mean(0), float(seen.std(0).max()) / math.sqrt(len(SEEDS))
+    else:
+        raise NotApplicable("its steps differ from row to row, and it draws noise")
+    size = float(error.abs().max())
+    demand(
+        size <= TOLERANCE + scatter,
+        f"it is off by more than {100.0 * TOLERANCE:g} %: {largest(error)}, {run}",
+    )
+    return size
+
+
+def _whole(solver: Solver, sde: LinearSDE) -> Place:
+    """A whole run, as a place."""
+    return Place(sde, first_level(solver), sde.T, (sde.eps, sde.eps))
