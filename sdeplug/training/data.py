@@ -152,22 +152,37 @@ def _drawn(whole: Batch, recipe: Recipe, start: int, accelerator: Accelerator) -
     count, world, size = len(whole.x0), accelerator.num_processes, recipe.batch
     if size % world:
         raise ArgumentError("batch", size, f"a multiple of the {world} processes")
-    share, epoch, order = size // world, -1, torch.empty(0, dtype=torch.int64, device="cpu")
+    share = size // world
+    order = _Order(count, recipe.seed)
     for step in range(start, 2**62):
         first = step * size + accelerator.process_index * share
-        picked: list[int] = []
-        while len(picked) < share:
-            if (first + len(picked)) // count != epoch:
-                epoch = (first + len(picked)) // count
-                stream = SharedNoise(recipe.seed).stream(f"order of pass {epoch}")
-                order = torch.randperm(
-                    count, generator=torch.Generator("cpu").manual_seed(stream.seed), device="cpu"
-                )  # fmt: skip
-            place = (first + len(picked)) % count
-            picked += order[place : place + share - len(picked)].tolist()
-        index = torch.tensor(picked, dtype=torch.int64, device=whole.x0.device)
+        index = order.rows(first, share).to(whole.x0.device, non_blocking=True)
         labels = None if whole.labels is None else whole.labels[index.to(whole.labels.device)]
         yield _moved(Batch(whole.x0[index], labels), accelerator)
+
+
+class _Order:
+    """An endless order of the rows of data: one shuffled pass after the other."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.noise = count, SharedNoise(seed)
+        self._number, self._pass = -1, torch.empty(0, dtype=torch.int64, device="cpu")
+
+    def rows(self, first: int, many: int) -> Tensor:
+        """The rows at places ``first`` and on: int64, shape ``(many,)``, on the CPU."""
+        parts = []
+        while many:
+            number, place = divmod(first, self.count)
+            if number != self._number:
+                self._number, self._pass = number, self._shuffled(number)
+            parts.append(self._pass[place : place + many])
+            first, many = first + len(parts[-1]), many - len(parts[-1])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _shuffled(self, number: int) -> Tensor:
+        seed = self.noise.stream(f"order of pass {number}").seed
+        generator = torch.Generator("cpu").manual_seed(seed)
+        return torch.randperm(self.count, generator=generator, dtype=torch.int64, device="cpu")
 
 
 def _loaded(
@@ -181,7 +196,7 @@ def _loaded(
     while True:
         iterator, before = None, given
         while True:
-            torch.manual_seed(SharedNoise(seed).stream(f"batch {given}").seed)
+            seed_device(SharedNoise(seed).stream(f"batch {given}").seed, accelerator.device)
             iterator = iter(loader) if iterator is None else iterator
             batch = next(iterator, None)
             if batch is None:
@@ -205,3 +220,15 @@ def _moved(batch: Batch, accelerator: Accelerator) -> Batch:
         return batch
     labels = None if batch.labels is None else batch.labels.to(device, non_blocking=True)
     return Batch(batch.x0.to(device, non_blocking=True), labels)
+
+
+def seed_device(seed: int, device: torch.device) -> None:
+    """Seed what layers such as dropout draw from, on the CPU and on one device.
+
+    ``torch.manual_seed`` seeds every kind of device that there is, at a cost of a small step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from sdeplug.errors import ArgumentError, PairingError, TrainingError
 from sdeplug.noise import SharedNoise
 from sdeplug.training import checkpoint
 from sdeplug.training.averages import Averages
-from sdeplug.training.data import Batch
+from sdeplug.training.data import Batch, seed_device
 from sdeplug.training.recipe import Recipe
 from sdeplug.training.watch import Mark
 
@@ -60,7 +61,9 @@ class Fitting:
         self.parameters = [each for each in network.parameters() if each.requires_grad]
         optimiser = recipe.optimiser(self.parameters)
         self.rates = [group["lr"] for group in optimiser.param_groups]
-        self.network, self.optimiser = accelerator.prepare(network, optimiser)
+        self.network, prepared = accelerator.prepare(network, optimiser)
+        # Around an optimiser accelerate looks for a package at every step: only where it has to.
+        self.optimiser = prepared if accelerator.scaler is not None else optimiser
         self.averages.follow(network)
         self.history: list[Mark] = []
         self.steps, self._seen = 0, 0
@@ -75,9 +78,11 @@ class Fitting:
                 finite, before it has touched the weights; elsewhere :meth:`look` raises it.
         """
         rows = self._rows(batch)
-        self.accelerator.backward(rows.mean())
+        loss = rows.mean()
+        self.accelerator.backward(loss)
         norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip)
-        self._watch(rows.detach(), norm, batch)
+        if not self._watch(loss.detach(), norm):
+            raise self._error(*self._reason(rows.detach(), batch))
         factor = self.recipe.rate(self.steps)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
@@ -93,7 +98,7 @@ class Fitting:
             TrainingError: if a loss or gradient was not finite since the last look.
         """
         fine, total = self.accelerator.reduce(
-            torch.stack((self._fine.float(), self._sum / max(self._seen, 1)))
+            torch.stack((self._fine.float(), (self._sum / max(self._seen, 1)).float()))
         ).tolist()
         world = self.accelerator.num_processes
         if fine < world:
@@ -155,18 +160,18 @@ class Fitting:
         """The loss of each row; its numbers, and those of the network itself, are this step's."""
         rank = self.accelerator.process_index
         noise = SharedNoise(self.recipe.seed).stream(f"step {self.steps} of process {rank}")
-        torch.manual_seed(noise.stream("network").seed)
+        seed_device(noise.stream("network").seed, self.accelerator.device)
         return _loss(self.recipe, self.network, batch, noise)
 
-    def _watch(self, rows: Tensor, norm: Tensor | None, batch: Batch) -> None:
-        """Keep in mind whether all is finite, without a wait; on a CPU, say so at once."""
-        fine = rows.isfinite().all()
-        if norm is not None and self.accelerator.scaler is None:  # a scaler leaves out such steps
-            fine = fine & norm.isfinite()
-        self._sum, self._seen = self._sum + rows.mean().float(), self._seen + 1
+    def _watch(self, loss: Tensor, norm: Tensor) -> bool:
+        """Whether all is finite; True, too, where only :meth:`look` may wait for the answer."""
+        self._sum, self._seen = self._sum + loss, self._seen + 1
+        scaled = self.accelerator.scaler is not None  # a scaler leaves out steps that overflow
+        if loss.device.type == "cpu":
+            return math.isfinite(loss) and (scaled or math.isfinite(norm))
+        fine = loss.isfinite() if scaled else loss.isfinite() & norm.isfinite()
         self._fine = self._fine & fine
-        if rows.device.type == "cpu" and not bool(fine):
-            raise self._error(*self._reason(rows, batch))
+        return True
 
     def _reason(self, rows: Tensor, batch: Batch) -> tuple[str, str]:
         """What is not finite, by name; and what to do about it."""

@@ -1,0 +1,155 @@
+"""What a trainer costs: against a bare loop with the same network and loss, one thread, CPU.
+
+python benchmarks/training.py [--quick] [--json FILE]
+
+The bare loop does the same work by hand: rows of a shuffled tensor, loss, gradient, clipping,
+Adam, one average of the weights.  Both are timed in turn in one process, in processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from lines import Line
+from overhead import table
+from rich.console import Console
+from torch import Tensor, nn
+
+from sdeplug import VPSDE, SharedNoise
+from sdeplug.training import DenoisingLoss, Journal, SecondOrderLoss, Trainer
+
+LOSS = DenoisingLoss(VPSDE())
+TRAINER = Trainer(LOSS)
+
+
+class Images(nn.Module):
+    """Four convolutions on images of one channel."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        layers = [nn.Conv2d(2, width, 3, padding=1)]
+        layers += [nn.Conv2d(width, width, 3, padding=1) for _ in range(2)]
+        self.layers = nn.ModuleList(layers)
+        self.last = nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        h = torch.cat((x, t[:, None, None, None].expand_as(x)), 1)
+        for layer in self.layers:
+            h = nn.functional.silu(layer(h))
+        return self.last(h)
+
+
+class Vectors(nn.Module):
+    """Three layers on vectors; of two heads where it has them."""
+
+    def __init__(self, dim: int = 64, width: int = 256, heads: int = 1) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Linear(dim + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
+            nn.Linear(width, width), nn.SiLU(), nn.Linear(width, heads * dim),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.inner(torch.cat((x, t[:, None]), 1))
+
+
+def bare(network: nn.Module, data: Tensor, steps: int) -> float:
+    """A loop as one writes it by hand: seconds of a step, those of the first third left out."""
+    average, parameters = copy.deepcopy(network), list(network.parameters())
+    averaged = list(average.parameters())
+    optimiser = torch.optim.Adam(parameters, lr=2e-4)
+    noise, order, batch = SharedNoise(0), torch.randperm(len(data)), TRAINER.batch
+    for step in range(steps):
+        if step == steps // 3:
+            start = time.process_time()
+        first = step * batch % (len(data) - batch)
+        loss = LOSS(network, data[order[first : first + batch]], noise).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.param_groups[0]["lr"] = 2e-4 * min((step + 1) / 500, 1.0)
+        optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averaged, parameters, 1e-4)
+    return (time.process_time() - start) / (steps - steps // 3)
+
+
+def fitted(network: nn.Module, data: Tensor, steps: int) -> float:
+    """The same of the trainer, between its looks."""
+    times: list[float] = []
+    watch = Journal(every=steps // 3, observers=(lambda moment: times.append(time.process_time()),))
+    TRAINER.fit(network, data, steps, journal=watch)
+    return (times[-1] - times[0]) / (steps - steps // 3)
+
+
+def loops(quick: bool) -> Iterator[Line]:
+    """Time of a step over that of the bare loop: the least of each over runs in turn.
+
+    The least is what a run costs that nothing else disturbed.
+    """
+    for make, shape, steps in ((Vectors, (64,), 60), (Images, (1, 8, 8), 24)):
+        data = torch.rand(2000, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        took: dict[Callable[..., float], list[float]] = {bare: [], fitted: []}
+        for number in range(10 if quick else 30):
+            for loop in (bare, fitted) if number % 2 else (fitted, bare):
+                took[loop].append(loop(make(), data, steps))
+        base, ours = (min(took[loop]) for loop in (bare, fitted))
+        yield Line(f"bare loop, {make.__name__}", 1e6 * base, "us/step")
+        yield Line(f"Trainer.fit, {make.__name__}", ours / base, "x bare", 1.03)
+
+
+def seconds(function: Callable[..., object], *args: object) -> float:
+    start = time.process_time()
+    function(*args)
+    return time.process_time() - start
+
+
+def orders(quick: bool) -> Iterator[Line]:
+    """A row of the second-order loss over one of the first-order loss, gradient included."""
+    data = torch.randn(128, 64, generator=torch.Generator().manual_seed(0))
+    losses = {
+        "first": (LOSS, Vectors(heads=1)),
+        "second": (SecondOrderLoss(VPSDE()), Vectors(heads=2)),
+    }
+
+    def steps(loss: Callable[..., Tensor], network: nn.Module) -> None:
+        noise = SharedNoise(0)
+        for _ in range(20):
+            network.zero_grad()
+            loss(network, data, noise).mean().backward()
+
+    ratios = []
+    for number in range(6 if quick else 16):
+        took = {name: seconds(steps, *parts) for name, parts in losses.items()}
+        if number:
+            ratios.append(took["second"] / took["first"])
+    yield Line("second-order loss, 64 dimensions", statistics.median(ratios), "x first", 2.0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [line for part in (loops, orders) for line in part(options.quick)]
+    where = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.platform()}"
+    Console(width=100).print(table(lines, where))
+    if options.json:
+        measured = [asdict(line) | {"verdict": line.verdict} for line in lines]
+        options.json.write_text(json.dumps({"machine": where, "lines": measured}, indent=2) + "\n")
+    return int(any(line.verdict == "over" for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
