@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from torch import nn
 
@@ -67,7 +67,9 @@ def from_diffusers(source: str | Path | object) -> Model:
             "scheduler", name, "one with betas, ScoreSdeVe, ScoreSdeVp or EDM",
             "from_module(Diffused(unet), sde, predicts=..., labels=...) takes any schedule.",
         )  # fmt: skip
-    return read(Diffused(parts.network.eval()), parts.scheduler.config, parts.scheduler)
+    model = read(Diffused(parts.network), parts.scheduler.config, parts.scheduler)
+    cast(nn.Module, model.network).eval()
+    return model
 
 
 def _of_betas(network: Diffused, config: Any, scheduler: Any) -> Model:

@@ -132,6 +132,21 @@ def test_learned_variances_are_left_out_and_labels_bound():
     torch.testing.assert_close(found, wanted)
 
 
+def test_a_network_of_learned_vectors_is_told_whole_levels_and_trains_no_more():
+    network = diffusers.UNet2DModel(
+        8, 1, 1, norm_num_groups=4, block_out_channels=(8,), layers_per_block=1, dropout=0.5,
+        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",),
+        time_embedding_type="learned", num_train_timesteps=1000,
+    )  # fmt: skip
+    model = model_of(diffusers.DDPMScheduler(), network)
+    between = torch.tensor([0.5004, 0.9996])
+    with torch.no_grad():
+        found = model.network(X, between)
+        wanted = network(X, torch.tensor([499, 999]), return_dict=False)[0]
+    torch.testing.assert_close(found, wanted)
+    assert not any(each.training for each in model.network.modules())
+
+
 @pytest.fixture
 def folder(tmp_path):
     NETWORK.save_pretrained(tmp_path / "unet")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from sdeplug import (
     LevelLabel,
     LogSigmaLabel,
     LogSNRLabel,
+    MissingExtraError,
     PairingError,
     ReverseSDE,
     SigmaLabel,
@@ -235,3 +238,26 @@ def test_every_weight_of_a_network_learns(make):
 def test_what_is_no_parametrisation_is_refused():
     with pytest.raises(PairingError, match="predicts = 'noise': must be a class of"):
         networks.from_module(X.new_tensor, VPSDE(), predicts="noise", labels=TimeLabel())
+
+
+def test_a_library_is_opened_when_it_is_asked_for():
+    code = "import sys, sdeplug.networks; print(*{'diffusers', 'safetensors'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, tmp_path):
+    for name in ("diffusers", "diffusers.models.attention_processor", "safetensors"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("sdeplug.networks.unet", "sdeplug.networks.blocks", "safetensors.torch"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    timed = Labelled(networks.ResidualMLP(2, 8, 1), VPSDE(), LogSNRLabel())
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    (tmp_path / "scheduler_config.json").write_text('{"_class_name": "DDPMScheduler"}')
+    for call, package in (
+        (networks.ncsnpp, "diffusers"),
+        (lambda: networks.from_diffusers(tmp_path), "diffusers"),
+        (lambda: networks.save(tmp_path, timed, VPSDE(), FromNoise), "safetensors"),
+    ):
+        with pytest.raises(MissingExtraError, match=rf"{package}.*sdeplug\[networks\]"):
+            call()
