@@ -61,7 +61,7 @@ def grids(most: int = 8) -> SearchStrategy[TimeGrid]:
     Args:
         most: steps at most; the simplest grid has one.
     """
-    return _chosen(partial(makers.grid, most=most))
+    return chosen(partial(makers.grid, most=most))
 
 
 def shapes(batch: int = 5, rank: int = 4) -> SearchStrategy[tuple[int, ...]]:
@@ -71,7 +71,7 @@ def shapes(batch: int = 5, rank: int = 4) -> SearchStrategy[tuple[int, ...]]:
         batch: rows at most.
         rank: length of D at most; 1 at least.
     """
-    return _chosen(partial(makers.shape, batch=batch, rank=rank))
+    return chosen(partial(makers.shape, batch=batch, rank=rank))
 
 
 def dtypes() -> SearchStrategy[torch.dtype]:
@@ -110,7 +110,7 @@ def solvers(
     """
     own = dict(options or {})
     maker = makers.configured(cls, {name: _Drawn(each) for name, each in own.items()})
-    return _chosen(maker)
+    return chosen(maker)
 
 
 class _Drawn:
@@ -134,8 +134,13 @@ class _Choosing:
 
 
 @st.composite
-def _chosen(draw: Any, maker: Maker[T]) -> T:
-    """What a maker makes of choices that hypothesis makes."""
+def chosen(draw: Any, maker: Maker[T]) -> T:
+    """What a maker makes of choices that hypothesis makes.
+
+    Args:
+        draw: given by hypothesis.
+        maker: see :mod:`sdeplug.testing.choices`.
+    """
     try:
         return maker(_Choosing(draw))
     except Rejected:

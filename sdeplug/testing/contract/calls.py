@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
@@ -24,8 +25,8 @@ from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector
 from sdeplug.testing import makers
 from sdeplug.testing.bench import Solver, by_row, jumps, span
-from sdeplug.testing.choices import Choose, Maker, simplest
-from sdeplug.testing.choices import examples as spread_examples
+from sdeplug.testing.choices import Choose, Maker
+from sdeplug.testing.choices import examples as spread
 from sdeplug.testing.claimed import first_level
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
 from sdeplug.testing.makers import SDES
@@ -35,6 +36,8 @@ C = TypeVar("C")
 
 EXAMPLES = 12
 """How many calls are tried where nothing else is said."""
+
+_LOOKED_AT = 200  # examples from which the simplest that fails is looked for
 
 
 @dataclass(frozen=True)
@@ -199,14 +202,32 @@ def explore(maker: Maker[C], test: Callable[[C], None], examples: int = EXAMPLES
         return False
 
     with torch.no_grad():
-        for example, path in spread_examples(maker, examples):
+        for example in spread(maker, examples):
             tried += 1
             if fails(example):
-                simplest(maker, path, fails)
+                _look_for_the_simplest(maker, fails)
                 break
-    if failures:  # the last of them is the simplest
+    if failures:  # the last of them is the simplest that was seen
         raise failures[-1] from failures[-1].__cause__
     return Finding(f"in {tried} calls")
+
+
+def _look_for_the_simplest(maker: Maker[C], fails: Callable[[C], bool]) -> None:
+    """Let hypothesis look for the simplest example that fails, which it then asks about last."""
+    from hypothesis import HealthCheck, find, settings
+    from hypothesis.errors import NoSuchExample
+
+    from sdeplug.testing.strategies import chosen
+
+    quiet = settings(
+        max_examples=_LOOKED_AT,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    with suppress(NoSuchExample):
+        find(chosen(maker), fails, settings=quiet)
 
 
 def _told(error: Exception, value: object) -> CheckFailed:
