@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor
@@ -14,6 +14,12 @@ from sdeplug.testing.findings import CheckFailed, Curve, demand
 SLACK = 0.15
 """How far below the claimed order the observed one may be."""
 
+STEPS = (32, 64, 128)
+"""Numbers of steps that errors are extrapolated from."""
+
+_FINEST = 1024  # steps, where the errors on fewer do not tell
+_FINEST_OF_HIGHER_ORDERS = 512  # rounding comes into sight on finer grids
+_STAYING = 0.7  # of an extrapolated error that the next one is at least, if the limit is wrong
 _LIMITS = {1: 5e-4, 2: 1e-4}  # by order; what a consistent solver's extrapolated error stays under
 _LIMIT_OF_HIGHER_ORDERS = 1e-5
 _BENT = 0.1  # difference of the orders between neighbouring grids
@@ -29,11 +35,16 @@ def rms(error: Tensor) -> float:
     return float(error.square().mean().sqrt())
 
 
-def extrapolated(coarse: Tensor, fine: Tensor, order: float) -> Tensor:
-    """The errors in the limit of short steps, from those on two grids, one twice as fine."""
-    factor = 2.0**order
-    left: Tensor = (factor * fine - coarse) / (factor - 1.0)
-    return left
+def extrapolated(errors: Sequence[Tensor], order: float) -> Tensor:
+    """The errors in the limit of short steps, from those on two grids or more, each twice as fine.
+
+    From two what falls as the step to the order is taken away, from three the next power too.
+    """
+    left, power = list(errors), 2.0**order
+    while len(left) > 1:
+        left = [(power * fine - coarse) / (power - 1.0) for coarse, fine in pairwise(left)]
+        power *= 2.0
+    return left[0]
 
 
 def allowed(order: float) -> float:
@@ -42,8 +53,13 @@ def allowed(order: float) -> float:
 
 
 def observed(curve: Curve) -> float:
-    """The order between the two finest grids; infinite where the last error is nothing."""
-    return _between(*curve.errors[-2:])
+    """The order of the errors on the finest grids; infinite where the last is nothing.
+
+    Where it rises from grid to grid it is extrapolated: terms of higher order, which still hide
+    it, halve each time.
+    """
+    *before, last = (_between(*pair) for pair in pairwise(curve.errors[-3:]))
+    return 2.0 * last - before[-1] if before and before[-1] < last < math.inf else last
 
 
 def falls(errors: Sequence[Tensor], order: float, least: float = 0.0) -> bool:
@@ -54,8 +70,35 @@ def falls(errors: Sequence[Tensor], order: float, least: float = 0.0) -> bool:
         order: the claimed one.
         least: errors below this cannot be told from rounding.
     """
-    fast = _between(*map(rms, errors[-2:])) >= order - SLACK
-    return rms(errors[-1]) <= least or (fast and _left(errors, order)[-1] <= allowed(order))
+    sizes = tuple(map(rms, errors))
+    fast = observed(Curve("", (), sizes)) >= order - SLACK
+    return sizes[-1] <= least or (fast and _left(errors, order)[-1] <= allowed(order))
+
+
+def on_finer_grids(
+    error: Callable[[int], Tensor], order: float, least: float = 0.0
+) -> tuple[list[int], list[Tensor]]:
+    """Errors on three grids, and on finer ones as long as they do not fall as they should.
+
+    The errors of a consistent solver fall on; where those of a wrong one stay, no more is asked.
+
+    Args:
+        error: number of steps to errors as :func:`demand_order_and_limit` takes them.
+        order: the claimed one.
+        least: errors below this cannot be told from rounding.
+
+    Returns:
+        Numbers of steps, and the errors.
+    """
+    counts, finest = list(STEPS), _FINEST if order <= 2 else _FINEST_OF_HIGHER_ORDERS
+    errors = [error(steps) for steps in counts]
+    while not falls(errors, order, least) and counts[-1] < finest:
+        *before, last = _left(errors, order)
+        if before and not last <= max(_STAYING * before[-1], allowed(order)):
+            break
+        counts.append(2 * counts[-1])
+        errors.append(error(counts[-1]))
+    return counts, errors
 
 
 def demand_order_and_limit(
@@ -103,22 +146,23 @@ def _lower(curve: Curve, order: float) -> list[float]:
 def _limit_is_right(errors: Sequence[Tensor], order: float) -> bool:
     """Whether the extrapolated error is small, or falls as fast as a consistent solver's."""
     *before, last = _left(errors, order)
-    fast = any(last <= each / 2.0 ** (order + 1.0 - 2.0 * SLACK) for each in before)
+    fast = any(last <= each / 2.0 ** (order + 1.0 - 2.0 * SLACK) for each in before[-1:])
     return fast or last <= allowed(order)
 
 
 def _left(errors: Sequence[Tensor], order: float) -> list[float]:
-    """The largest extrapolated error of each two neighbouring grids."""
-    return [float(extrapolated(*pair, order).abs().max()) for pair in pairwise(errors)]
+    """The largest extrapolated error of each three neighbouring grids."""
+    threes = zip(errors, errors[1:], errors[2:], strict=False)
+    return [float(extrapolated(three, order).abs().max()) for three in threes]
 
 
 def _wrong_limit(errors: Sequence[Tensor], order: float, curve: Curve) -> str:
     *before, last = (f"{each:.2g}" for each in _left(errors, order))
+    coarser = f", and {before[-1]} on grids half as fine" if before else ""
     return (
         f"the limit is wrong on {curve.label}: with ever shorter steps "
-        f"{largest(extrapolated(errors[-2], errors[-1], order))}. Extrapolated error {last} at "
-        f"{curve.steps[-1]} steps, at most {allowed(order):g} is right, and {', '.join(before)} "
-        "on a grid half as fine"
+        f"{largest(extrapolated(errors[-3:], order))}. Extrapolated error {last} at "
+        f"{curve.steps[-1]} steps, at most {allowed(order):g} is right{coarser}"
     )
 
 

@@ -113,7 +113,7 @@ def _biased(integrator: Integrator, sde: LinearSDE) -> float:
         raise NotApplicable("it declares a bias, and its law is not to be had exactly")
     watched, run = Watched(integrator, affine=True), _whole(integrator, sde)
     coarse, fine = (watched.error(run, sde.eps, steps) for steps in _BIASED)
-    left = extrapolated(coarse, fine, claims.order)
+    left = extrapolated((coarse, fine), claims.order)
     size, floor = float(left.abs().max()), claims.floor or 0.0
     demand(
         size <= floor + _PREDICTING,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,12 +27,13 @@ from sdeplug.testing.bench import (
 from sdeplug.testing.claimed import Level, first_level, levels, own_grid
 from sdeplug.testing.exact.affine import is_affine, rounding
 from sdeplug.testing.exact.convergence import (
+    STEPS,
     WrongLimit,
     allowed,
     demand_order_and_limit,
     extrapolated,
-    falls,
     observed,
+    on_finer_grids,
     rms,
 )
 from sdeplug.testing.exact.factors import factors
@@ -51,8 +52,6 @@ from sdeplug.testing.exact.words import largest
 from sdeplug.testing.findings import CheckFailed, Curve, Finding, NotApplicable, Spectrum, demand
 from sdeplug.testing.memory import remembered
 
-_STEPS = (256, 512, 1024)
-_STEPS_OF_HIGHER_ORDERS = (128, 256, 512)  # rounding comes into sight on finer grids
 _STAYING = 0.5  # of an error that vanishes: what the extrapolation from two grids may leave
 _CONSTANT = 0.5  # rms error per nat of log(alpha / sigma) in a step; measured in right solvers: 0.4
 _NEAR_SINGULAR = 1e-4  # a variance that is told of, not judged: no grid here resolves it
@@ -139,12 +138,12 @@ def check_constant(solver: Solver) -> Finding:
         raise NotApplicable("only for solvers of order 1 at stochasticity 1 is a constant known")
     if own_grid(integrator):
         raise NotApplicable("it brings its own grid, and the constant is that of the grid")
-    worst, steps = 0.0, _STEPS[1]
+    worst, steps = 0.0, STEPS[-1]
     for sde in all_sdes(integrator):
         (uniform, *_) = refinements(integrator, sde)
         setting = Setting(repr(sde), sde, 1.0, sde.eps, uniform)
-        coarse, error = (_judged(setting.error(each)) for each in (steps // 2, steps))
-        left = float(extrapolated(coarse, error, order).abs().max())
+        *_, error = errors = [_judged(setting.error(each)) for each in STEPS]
+        left = float(extrapolated(errors, order).abs().max())
         if not left <= max(_STAYING * rms(error), allowed(order)):
             raise NotApplicable("most of its error does not vanish: it has no constant")
         length = 0.5 * (sde.at(sde.eps).log_snr - sde.at(sde.T).log_snr) / steps
@@ -217,37 +216,29 @@ def _settings(integrator: Integrator) -> Iterator[Setting]:
             yield Setting(f"{sde!r} at stochasticity {each:g}", sde, each, sde.eps, uniform)
 
 
-def converging(
-    integrator: Integrator, setting: Setting, order: float, counts: Sequence[int] = ()
-) -> tuple[Curve, Tensor]:
+def converging(integrator: Integrator, setting: Setting, order: float) -> tuple[Curve, Tensor]:
     """Errors on ever finer grids and the last of them, when order and limit are right.
 
     Args:
         integrator: the solver.
         setting: what it is refined on.
         order: the claimed one.
-        counts: numbers of steps, each twice the one before: two, and the others in doubt, since
-            the errors of a consistent solver fall on and those of a wrong one stay.
 
     Raises:
         CheckFailed: if order or limit are wrong.
     """
-    counts = counts or (_STEPS if order <= 2 else _STEPS_OF_HIGHER_ORDERS)
-    errors, least = [setting.error(steps) for steps in counts[:2]], rounding(integrator)
-    for steps in counts[2:]:
-        if falls(list(map(_judged, errors)), order, least):
-            break
-        errors.append(setting.error(steps))
-    counts = counts[: len(errors)]
-    curve = Curve(setting.label, tuple(counts), tuple(rms(_judged(error)) for error in errors))
+    least = rounding(integrator)
+    counts, errors = on_finer_grids(lambda steps: _judged(setting.error(steps)), order, least)
+    curve = Curve(setting.label, tuple(counts), tuple(map(rms, errors)))
+    last = setting.error(counts[-1])
     try:
-        demand_order_and_limit(list(map(_judged, errors)), order, curve, least)
+        demand_order_and_limit(errors, order, curve, least)
     except WrongLimit as failure:
-        spectrum = _spectrum(errors[-1], f"{curve.label}, {counts[-1]} steps")
+        spectrum = _spectrum(last, f"{curve.label}, {counts[-1]} steps")
         found = factors(integrator, setting.sde, setting.level)
         words = str(failure) if found is None else f"{failure}; {found}"
         raise CheckFailed(words, failure.curves, (spectrum,)) from None
-    return curve, errors[-1]
+    return curve, last
 
 
 def _spectrum(error: Tensor, label: str) -> Spectrum:

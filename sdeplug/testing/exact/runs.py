@@ -18,8 +18,6 @@ from sdeplug.testing.exact.marginals import Setting, consistent, converging
 from sdeplug.testing.exact.refine import refinements
 from sdeplug.testing.findings import Curve, Finding, NotApplicable
 
-_COUNTS = (64, 128, 256, 512)
-_COUNTS_OF_OWN = (128, 256, 512, 1024)  # they may be steep
 _FRACTIONS = (0.02, 0.25, 0.5, 0.75, 0.98)  # of the log-SNR between T and eps
 
 
@@ -31,7 +29,7 @@ def check_drawn_runs(solver: Solver) -> Finding:
         raise NotApplicable(f"it needs a {integrator.claims.needs.__name__}")
     curves: list[Curve] = []
     where_it_works(
-        partial(_run, integrator, sde, level, _COUNTS, curves)
+        partial(_run, integrator, sde, level, curves)
         for sde, level in zip(drawn, _two_levels(integrator, drawn[1]), strict=True)
     )
     slowest = min(map(observed, curves))
@@ -79,7 +77,7 @@ class OnOwnSDEs:
         for level in _two_levels(integrator, sde)[1:]:
             for place in places(sde, level, *inner(sde, *_FRACTIONS)):
                 worst = max(worst, leak_at(watched, place, 2, "however short the steps"))
-        _run(integrator, sde, first_level(solver), _COUNTS_OF_OWN, curves)
+        _run(integrator, sde, first_level(solver), curves)
         return worst
 
 
@@ -90,16 +88,13 @@ def _two_levels(integrator: Integrator, sde: LinearSDE) -> tuple[Level, Level]:
     return (first, first if one else Ramp(0.3, 1.5, sde.T))
 
 
-def _run(
-    integrator: Integrator, sde: LinearSDE, level: Level, counts: tuple[int, ...],
-    curves: list[Curve],
-) -> float:  # fmt: skip
+def _run(integrator: Integrator, sde: LinearSDE, level: Level, curves: list[Curve]) -> float:
     """A whole run; its curve is added to the others, and its last error returned."""
     _, order = consistent(integrator)
     uniform, *_ = refinements(integrator, sde)
     words = str(level) if callable(level) else f"{level:g}"
     setting = Setting(f"{sde!r} at stochasticity {words}", sde, level, sde.eps, uniform)
-    curve, _ = converging(integrator, setting, order, counts)
+    curve, _ = converging(integrator, setting, order)
     curves.append(curve)
     return curve.errors[-1]
 

@@ -57,6 +57,7 @@ from sdeplug.testing.exact import (
     check_own_tolerance,
     check_rotation,
 )
+from sdeplug.testing.exact.convergence import STEPS
 from sdeplug_ode import AdamsBashforth, Euler, Heun
 from sdeplug_song import (
     Ancestral,
@@ -246,7 +247,7 @@ def test_right_solvers_pass(solver):
 )
 def test_a_grid_of_its_own_is_refined(solver):
     finding = check_marginals(solver)
-    assert {curve.steps[:2] for curve in finding.curves} == {(256, 512)}
+    assert {curve.steps[:3] for curve in finding.curves} == {STEPS}
 
 
 @pytest.mark.parametrize("corrector", [AnnealedLangevin(), AnnealedLangevin(0.05, steps=2)])

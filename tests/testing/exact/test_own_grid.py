@@ -71,7 +71,7 @@ FLOORED = sp.Corrected(EulerMaruyama(), AnnealedLangevin(snr=0.05))
 def test_a_right_multistep_method_has_its_order_and_no_other():
     finding = check_marginals(own(TWO_STEP))
     assert finding.text.startswith("order 2.0")
-    assert {len(curve.steps) for curve in finding.curves} == {2}
+    assert {len(curve.steps) for curve in finding.curves} == {3}
     assert all("alternating" not in curve.label for curve in finding.curves)
     with pytest.raises(CheckFailed):
         check_marginals(own(TWO_STEP, order=3))
