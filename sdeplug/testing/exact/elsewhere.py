@@ -146,4 +146,4 @@ def _tolerant(integrator: Integrator, sde: LinearSDE) -> float:
 
 def _whole(solver: Solver, sde: LinearSDE) -> Place:
     """A whole run, as a place."""
-    return Place(sde, first_level(solver), sde.T, (sde.eps, sde.eps))
+    return Place(sde, first_level(solver), sde.T, (sde.eps,))

@@ -46,6 +46,7 @@ LEAK = 1e-3
 """What the leak of a consistent solver stays under; measured in right solvers: 2e-4."""
 
 _MANY = 8  # steps over one span of a solver that makes its own; then twice as many
+_WIDER = 20.0  # that span, in usual ones: times that are kept in float32 tell its steps apart
 _FIRST = 1e-3  # of T: where a log-SNR that is infinite at eps is looked at
 _UNITS = (-2.0, -0.5, 0.5, 2.0)  # standard deviations from the mean, where paths start
 
@@ -74,13 +75,13 @@ class Place:
         sde: the forward SDE.
         level: the stochasticity.
         t: time to start from.
-        ends: times to reach, after one span and after half of it.
+        ends: times to reach; for a leak after one span, half of it, and twenty.
     """
 
     sde: LinearSDE
     level: Level
     t: float
-    ends: tuple[float, float]
+    ends: tuple[float, ...]
 
     @property
     def noise(self) -> str:
@@ -95,8 +96,9 @@ class Place:
 def places(sde: LinearSDE, level: Level, *log_snrs: float) -> tuple[Place, ...]:
     """Places at which the log-SNR has the given values."""
     starts = torch.tensor(log_snrs, dtype=torch.float64, device="cpu")
-    times = sde.time_at(torch.stack((starts, starts + SPAN, starts + 0.5 * SPAN), dim=1))
-    return tuple(Place(sde, level, t, (full, half)) for t, full, half in times.tolist())
+    spans = SPAN * torch.tensor((0.0, 1.0, 0.5, _WIDER), dtype=torch.float64, device="cpu")
+    times = sde.time_at(starts[:, None] + spans).tolist()
+    return tuple(Place(sde, level, t, tuple(ends)) for t, *ends in times)
 
 
 def inner(sde: LinearSDE, *fractions: float) -> tuple[float, ...]:
@@ -147,12 +149,10 @@ class Watched:
             place: where.
             steps: in each of two spans; of no meaning where it makes its own steps.
         """
-        full, half = place.ends
-        runs = (
-            ((_MANY, full), (2 * _MANY, full))
-            if own_grid(self.integrator)
-            else ((steps, full), (steps, half))
-        )
+        full, half, wide = place.ends
+        runs = ((steps, full), (steps, half))
+        if own_grid(self.integrator):
+            runs = ((_MANY, wide), (2 * _MANY, wide))
         coarse, fine = (
             self.error(place, end, count) / _nats(place.sde, place.t, end) for count, end in runs
         )
