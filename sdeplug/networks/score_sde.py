@@ -70,7 +70,7 @@ def _weights(content: Mapping[str, Any], file: str, ema: bool) -> dict[str, Tens
     weights = {name.removeprefix("module."): each for name, each in model.items()}
     if not ema:
         return weights
-    averages = content.get("ema", {}).get("shadow_params", [])
+    averages = (content.get("ema") or {}).get("shadow_params", [])
     trained = [name for name in weights if name not in _FIXED]
     if [each.shape for each in averages] != [weights[name].shape for name in trained]:
         raise not_ours(file, "it has no averages of its weights: ema=False takes the last ones")
