@@ -23,6 +23,7 @@ from sdeplug.testing.exact import (
     parts,
     runs,
     shapes,
+    short_steps,
 )
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import sampling
@@ -53,6 +54,7 @@ EXACT: tuple[Check, ...] = (
     *shapes.CHECKS,
     *everywhere.CHECKS,
     *parts.CHECKS,
+    *short_steps.CHECKS,
     *marginals.CHECKS,
     *strong.CHECKS,
     *invariance.CHECKS,

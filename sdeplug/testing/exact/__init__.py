@@ -5,6 +5,8 @@ from sdeplug.testing.exact.affine import affinity as affinity
 from sdeplug.testing.exact.affine import check_affinity as check_affinity
 from sdeplug.testing.exact.affine import is_affine as is_affine
 from sdeplug.testing.exact.affine import rounding as rounding
+from sdeplug.testing.exact.arrays import Arrays as Arrays
+from sdeplug.testing.exact.arrays import array_moments as array_moments
 from sdeplug.testing.exact.floors import check_floor as check_floor
 from sdeplug.testing.exact.impulses import Impulses as Impulses
 from sdeplug.testing.exact.intercept import ForeignLaw as ForeignLaw
@@ -13,6 +15,7 @@ from sdeplug.testing.exact.invariance import check_corrector_bias as check_corre
 from sdeplug.testing.exact.invariance import (
     check_corrector_invariance as check_corrector_invariance,
 )
+from sdeplug.testing.exact.invariance import gaussian_bias as gaussian_bias
 from sdeplug.testing.exact.laws import Law as Law
 from sdeplug.testing.exact.laws import Response as Response
 from sdeplug.testing.exact.laws import counted_columns as counted_columns

@@ -76,6 +76,19 @@ def check_corrector_bias(solver: Solver) -> Finding:
     return Finding(f"bias {before:.1e} at snr={long.snr:g}, {after:.1e} at {short.snr:g}")
 
 
+def gaussian_bias(corrector: Corrector) -> float:
+    """How far many sweeps move the law of a Gaussian: the largest relative error of all places.
+
+    Raises:
+        NotApplicable: if its steps differ from row to row.
+    """
+    _probed(corrector)
+    return max(
+        drift_of(corrector, sde, t, marginal_law(gaussian(), sde, t)).last
+        for sde, t in _places(corrector)
+    )
+
+
 def _probed(solver: Solver) -> Corrector:
     if not isinstance(solver, Corrector):
         raise NotApplicable("it is an integrator")

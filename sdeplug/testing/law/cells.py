@@ -26,6 +26,7 @@ ALPHA = 1e-3
 """False-alarm rate of one stage; two independent stages have its square."""
 
 _AGAIN = 4  # times as many rows in the second stage
+_MOST = 65_536  # that are worth it: at least as many as in the first
 _PIECE = 4096  # rows in one call of a solver, few enough to stay in the cache
 
 
@@ -107,9 +108,9 @@ class Cell:
     def verdict(self, seed: int, first: Tensor | None = None) -> CellVerdict:
         """Up to three stages, each with fresh noise and only if all before it reject.
 
-        The second has four times the rows.  The third, where there is one, has a finer grid and
-        the rows of the first.  The cell fails if all reject: at most :data:`ALPHA` squared of all
-        seeds, for a law within tau.
+        The second has four times the rows, or 65,536.  The third, where there is one, has a finer
+        grid and the rows of the first.  The cell fails if all reject: at most :data:`ALPHA`
+        squared of all seeds, for a law within tau.
 
         Args:
             seed: which experiment.
@@ -117,7 +118,8 @@ class Cell:
         """
         verdict = CellVerdict.of(self.pvalues(3 * seed, x=first))
         if not verdict.passed:
-            verdict = CellVerdict.of(self.pvalues(3 * seed + 1, _AGAIN * self.specimen.rows), 2)
+            rows = max(self.specimen.rows, min(_AGAIN * self.specimen.rows, _MOST))
+            verdict = CellVerdict.of(self.pvalues(3 * seed + 1, rows), 2)
         if not verdict.passed and self.finer is not None:
             verdict = CellVerdict.of(self.finer.pvalues(3 * seed + 2), 3)
         return verdict

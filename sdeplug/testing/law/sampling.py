@@ -32,6 +32,7 @@ from sdeplug.testing.exact import (
     counted_columns,
     exact_spectrum,
     extrapolated_columns,
+    gaussian_bias,
     is_affine,
     refinements,
 )
@@ -47,6 +48,7 @@ _LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
 _FACTOR = 3.0  # tau in units of the error for Gaussian data
 _STEPS = (64, 128, 256)
 _FINER = 4  # times as many steps, where the first ones are found too long
+_RING, _CURVED = 65_536, 0.1  # rows, and when, on a ring that is curved as no Gaussian is
 _SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
 _SHOWN = 1024  # rows behind an energy distance, which is told of and not judged
 
@@ -123,13 +125,29 @@ def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]
 
 def _sweeps(corrector: Corrector) -> Iterator[Cell]:
     """Exact samples of p_t, moved about at t."""
-    tau = _LEAST + (corrector.claims.floor or 0.0)
-    for specimen in specimens():
-        for sde in sdes(corrector) if specimen is specimens()[0] else sdes(corrector)[:1]:
+    tau = _LEAST + _evident(corrector)
+    ring, *others = specimens()
+    many = replace(ring, rows=_RING)
+    for specimen in (ring, *others):
+        for sde in sdes(corrector) if specimen is ring else sdes(corrector)[:1]:
             for t in _SWEEP_TIMES:
+                told = (
+                    many if (specimen, sde, t) == (ring, sdes(corrector)[0], _CURVED) else specimen
+                )
                 reverse = ReverseSDE(sde, specimen.target.score(sde), first_level(corrector))
                 carry = partial(_swept, corrector, reverse, t)
-                yield Cell(specimen, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
+                yield Cell(told, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
+
+
+def _evident(corrector: Corrector) -> float:
+    """The bias that a corrector declares, as far as there is evidence of it on a Gaussian."""
+    floor = corrector.claims.floor
+    if floor is None:
+        return 0.0
+    try:
+        return min(floor, _FACTOR * gaussian_bias(corrector))
+    except NotApplicable:
+        return floor
 
 
 def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -> Cell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sdeplug.testing.memory import forget_all
 from sdeplug.testing.mutants.acts import TABLE
+from sdeplug.testing.mutants.elsewhere import elsewhere
 from sdeplug.testing.mutants.flows import KEPT
 from sdeplug.testing.mutants.generic import Solver, mutants_of
 from sdeplug.testing.mutants.record import Mutant
@@ -50,6 +51,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *mutants_of(EulerMaruyama()),
     *specific(),
     *situations(),
+    *elsewhere(),
 )
 """Wrong solvers, each with one mistake."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sdeplug.compose import OnGrid
 from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
-from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped
+from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped, unsaid
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.promises import Both, Promise
 from sdeplug.testing.mutants.record import Mutant
@@ -108,6 +108,12 @@ _AGAIN: tuple[Entry, ...] = (
     ("next-seed", again.NextSeed(), _PARTS),
     ("first-noise-kept", again.Kept(), _PARTS),
 )
+_UNSAID: tuple[Entry, ...] = (
+    ("corrects-unsaid", unsaid.Corrects(0.02), "check_many_short_steps"),
+    ("corrects-a-little-unsaid", unsaid.Corrects(0.01), "check_many_short_steps"),
+    ("shakes", unsaid.Shakes(1e-3), "check_many_short_steps"),
+    ("shrinks", unsaid.Shrinks(), "check_many_short_steps"),
+)
 _MOMENTS = "check_moments"
 _BY_CHANCE: tuple[Entry, ...] = (
     ("signs-2-percent-large", chance.Changed(chance.signs, 1.02), _MOMENTS),
@@ -162,6 +168,7 @@ def _entries(solver: Solver) -> Iterator[Entry]:
         yield from _EXACT_NOISE
         yield from _SHAPED_NOISE_OF_STEPS
         yield from _BY_CHANCE
+        yield from _UNSAID
     if draws and (claims.order or 0.0) >= 2.0:
         yield from _SECOND_ORDER
 

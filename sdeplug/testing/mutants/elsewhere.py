@@ -1,0 +1,46 @@
+"""Mistakes of some shapes, dtypes, legs and laws, in solvers of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped, unsaid
+from sdeplug.testing.mutants.defect import Defect, spoil
+from sdeplug.testing.mutants.generic import Solver, mutant
+from sdeplug.testing.mutants.record import Mutant
+from sdeplug.testing.mutants.right import (
+    HEUN,
+    AdamsBashforth,
+    ExponentialMidpoint,
+    Langevin,
+    RowLangevin,
+    RungeKutta,
+)
+from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian
+
+_SHAPES = "check_other_shapes check_coordinates"
+_STATE, _PARTS = "check_state_in_half_precision", "check_parts"
+_ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
+    (ExponentialMidpoint(), "tail-small", shaped.TailSmall(), _SHAPES),
+    (RungeKutta(HEUN), "score-transposed", shaped.ScoreTransposed(), _SHAPES),
+    (Langevin(), "channels-small", shaped.ChannelsSmall(), _SHAPES),
+    (RowLangevin(), "channels-correlated", shaped.ChannelsCorrelated(), _SHAPES),
+    (Hamiltonian(), "noise-of-images", shaped.Only(heard.Scaled(1.1), shaped.images), _SHAPES),
+    (AdamsBashforth(), "score-in-float16",
+     shaped.Only(seen.ScoreTimes(0.9), shaped.float16), _STATE),
+    (RowLangevin(), "noise-in-bfloat16",
+     shaped.Only(heard.Scaled(1.05), shaped.bfloat16), _STATE),
+    (Langevin(), "state-in-bfloat16", shaped.Only(acts.FirstRowLeft(), shaped.bfloat16), _STATE),
+    (ExponentialMidpoint(), "signs-1-percent-large", chance.Changed(chance.signs, 1.01),
+     "check_moments"),
+    (RowLangevin(), "first-noise-kept", again.Kept(), _PARTS),
+    (AdjustedLangevin(), "starts-anew", again.StartsAnew(), _PARTS),
+    (ExponentialMidpoint(), "shakes", unsaid.Shakes(1e-3), "check_many_short_steps"),
+    (AdjustedLangevin(), "curved", unsaid.Curved(0.2), "check_sizes check_law_by_sampling"),
+)  # fmt: skip
+
+
+def elsewhere() -> Iterator[Mutant]:
+    """One of each kind, in a solver that makes it hard to see."""
+    for solver, name, defect, by in _ENTRIES:
+        yield mutant(type(solver).__name__, name, defect.what, spoil(solver, defect), by)
