@@ -2,8 +2,8 @@
 
 Two doors lead to one list of checks: :func:`check_solver` for a notebook and
 :func:`parametrize_with_checks` for pytest.  Without a file, ``pytest --sdeplug-solver NAME`` and
-``sdeplug check NAME`` run the same list.  :mod:`sdeplug.testing.strategies` draws what a solver
-meets, for tests of your own.
+``sdeplug check NAME`` run the same list.  :func:`judge` is for code that is no solver, and
+:mod:`sdeplug.testing.strategies` draws what a solver meets, for tests of your own.
 """
 
 from sdeplug.metrics import energy_distance, sliced_w2
@@ -15,6 +15,7 @@ from sdeplug.testing.doors import (
     Report,
     check_pipeline,
     check_solver,
+    judge,
     parametrize_with_checks,
 )
 from sdeplug.testing.drawn import DrawnSDE
@@ -30,6 +31,7 @@ from sdeplug.testing.exact import (
     exact_spectrum,
     foreign_law,
     grid_errors,
+    intercepted,
     marginal_law,
     paired_laws,
     relative_error,
@@ -93,6 +95,8 @@ __all__ = [
     "exact_spectrum",
     "foreign_law",
     "grid_errors",
+    "intercepted",
+    "judge",
     "law_pvalues",
     "marginal_law",
     "paired_laws",

@@ -23,6 +23,7 @@ PROOF = "check_proof"
 """Name of the last check, whose result decides between passed and unproven."""
 
 _MEASURING = {check.__name__ for check in LAW}
+_LEFT_OUT = "only the slow checks measure its law: run without --fast, fast=False"
 _NO_ORDER = (
     "it claims no order and has no tolerance of its own, so that no error is too large for it: "
     "claim order=1, which every consistent solver has; one that brings its own grid claims with "
@@ -52,22 +53,7 @@ class Proof:
             Unproven: if none of them measured the law.
             NotApplicable: if one did, and the law is wrong.
         """
-        measured = [each for each in results if each.name in _MEASURING]
-        for each in measured:
-            if each.outcome is Outcome.FAILED:
-                raise NotApplicable(f"{each.name} failed: its law is wrong, and not unproven")
-            if each.outcome is Outcome.EXPECTED_FAILURE:
-                raise Unproven(f"{each.name} measures its law, and is expected to fail")
-        why = unprovable(solver)
-        if why is not None:
-            raise Unproven(why)
-        passed = [each.name for each in measured if each.outcome is Outcome.PASSED]
-        if passed:
-            return Finding(f"its law was measured by {' and '.join(passed)}")
-        if self.fast:
-            raise Unproven("only the slow checks measure its law: run without --fast, fast=False")
-        last = measured[-1].reason if measured else "none of them was asked"
-        raise Unproven(f"no check could measure its law: {last}")
+        return proven(results, unprovable(solver), _LEFT_OUT if self.fast else None)
 
     def __call__(self, solver: Solver) -> Finding:
         """The same for a test by itself: asks the checks that measure a law, until one answers.
@@ -93,6 +79,35 @@ class Proof:
             yield result
             if result.outcome is not Outcome.NOT_APPLICABLE:
                 return
+
+
+def proven(
+    results: Iterable[Result], why: str | None = None, otherwise: str | None = None
+) -> Finding:
+    """What the results of checks prove of a law.
+
+    Args:
+        results: of all checks; those that measure a law count.
+        why: why none of them can tell whether the law is right, if that is so.
+        otherwise: what to do where none applies; else the last of them has said why.
+
+    Raises:
+        Unproven: if none of them measured it.
+        NotApplicable: if one did, and it is wrong.
+    """
+    measured = [each for each in results if each.name in _MEASURING]
+    for each in measured:
+        if each.outcome is Outcome.FAILED:
+            raise NotApplicable(f"{each.name} failed: its law is wrong, and not unproven")
+        if each.outcome is Outcome.EXPECTED_FAILURE:
+            raise Unproven(f"{each.name} measures its law, and is expected to fail")
+    if why is not None:
+        raise Unproven(why)
+    passed = [each.name for each in measured if each.outcome is Outcome.PASSED]
+    if passed:
+        return Finding(f"its law was measured by {' and '.join(passed)}")
+    last = measured[-1].reason if measured else "none of them was asked"
+    raise Unproven(otherwise or f"no check could measure its law: {last}")
 
 
 def unprovable(solver: Solver) -> str | None:

@@ -11,6 +11,7 @@ from sdeplug.testing.exact.floors import check_floor as check_floor
 from sdeplug.testing.exact.impulses import Impulses as Impulses
 from sdeplug.testing.exact.intercept import ForeignLaw as ForeignLaw
 from sdeplug.testing.exact.intercept import foreign_law as foreign_law
+from sdeplug.testing.exact.intercept import intercepted as intercepted
 from sdeplug.testing.exact.invariance import check_corrector_bias as check_corrector_bias
 from sdeplug.testing.exact.invariance import (
     check_corrector_invariance as check_corrector_invariance,

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sdeplug.errors import ArgumentError, PairingError
-from sdeplug.testing.exact.laws import Law, probes, split
+from sdeplug.run import Run
+from sdeplug.testing.exact.laws import Law, Sampler, probes, split
 
 _aten = torch.ops.aten
 _STANDARD = {_aten.randn, _aten.randn_like}
@@ -83,6 +84,29 @@ def foreign_law(
     changes = out[1:] - out[0]
     residual = _residual(function, _drawn(start, dtype), out[0], changes, apart)
     return ForeignLaw(split(out[0], changes, apart).law(start), residual, len(dry.widths))
+
+
+def intercepted(function: Callable[[Tensor], Tensor]) -> Sampler:
+    """Any function that draws its noise from torch, as a sampler that takes it from ``run.noise``.
+
+    What it draws twice from the same state of a generator is the same draw.
+
+    Args:
+        function: x of shape ``(B, D)`` to y of the same shape; the result of the sampler is in
+            float64.
+    """
+
+    def sampler(x: Tensor, run: Run) -> Tensor:
+        drawn: dict[int, Tensor] = {}
+
+        def noise(column: int, like: Tensor) -> Tensor:
+            if column not in drawn:
+                drawn[column] = run.noise.normal(like)
+            return drawn[column]
+
+        return _run(function, x, _Replaced(noise))[0]
+
+    return sampler
 
 
 def _impulses(first: int, widths: list[int], apart: bool) -> Callable[[int, Tensor], Tensor]:

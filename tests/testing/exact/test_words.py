@@ -163,6 +163,19 @@ def test_an_error_that_vanishes_as_claimed_passes(order):
     demand_order_and_limit(errors, order, curve)
 
 
+def test_long_steps_do_not_hide_a_wrong_limit():
+    """The extrapolated error falls fourfold, as that of a right solver does, to 0.2 per cent."""
+    steps = (16, 32, 64)
+    for left, right in ((0.0, True), (0.002, False)):
+        errors = [torch.full((10,), 5.0 / n + 40.0 / n**2 + left) for n in steps]
+        curve = Curve("a bench", steps, tuple(map(rms, errors)))
+        if right:
+            demand_order_and_limit(errors, 1.0, curve)
+        else:
+            with pytest.raises(CheckFailed, match="the limit is wrong"):
+                demand_order_and_limit(errors, 1.0, curve)
+
+
 # One short span
 
 

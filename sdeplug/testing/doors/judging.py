@@ -1,0 +1,156 @@
+"""A verdict on code that is no plugin: a function that samples, in as many steps as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import PairingError
+from sdeplug.noise import SharedNoise
+from sdeplug.run import Run
+from sdeplug.score import ScoreModel
+from sdeplug.sde import LinearSDE
+from sdeplug.testing.bench import SPECTRUM, gaussian, gaussian_score
+from sdeplug.testing.doors.proof import PROOF, proven
+from sdeplug.testing.doors.report import Report
+from sdeplug.testing.doors.running import result_of
+from sdeplug.testing.exact import (
+    Affinity,
+    Law,
+    affinity,
+    foreign_law,
+    intercepted,
+    marginal_law,
+    paired_laws,
+    relative_error,
+)
+from sdeplug.testing.exact.convergence import (
+    STEPS,
+    demand_order_and_limit,
+    observed,
+    on_finer_grids,
+    rms,
+)
+from sdeplug.testing.exact.words import largest
+from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
+
+Sampling = Callable[[ScoreModel, Tensor, int], Tensor]
+"""Code that samples: (score, x, steps) -> y."""
+
+Function = Callable[[Tensor], Tensor]
+"""The same with its score, in so many steps."""
+
+_NEITHER = (
+    "for Gaussian data it is not affine in x and its noise, nor so given the step sizes of a batch"
+)
+_PAIRS = 2048  # rows in one run of a paired probe; more where there are more draws
+
+
+def judge(
+    function: Sampling,
+    sde: LinearSDE,
+    *,
+    order: float = 1.0,
+    steps: int = 32,
+    dtype: torch.dtype = torch.float64,
+) -> Report:
+    """A verdict on code that is no plugin: does it carry p_T to p_eps, at an order?
+
+    It is run on Gaussian data, whose score and laws are exact, in ``steps``, in twice and in four
+    times as many, and in more as long as these do not tell.  Its noise is intercepted below torch,
+    so that the law of its output is computed and not sampled: by impulses where it is affine in x
+    and noise, in pairs of rows where it is so given the step sizes of a batch.
+
+    Args:
+        function: (score, x, steps) to y.  ``score`` is asked as a network is: x of shape ``(B, D)``
+            and t of shape ``(B,)`` in [eps, T] give the score of p_t, of the shape of x.  x are
+            draws of p_T, and y is to be draws of p_eps.  It draws its noise from torch, for each
+            row its own.  It is called many times, and must not remember one call in the next:
+            what has a state, such as a scheduler of diffusers, is built anew in each.
+        sde: the forward SDE: with its p_T, p_eps and score.
+        order: the order that it is held to, 1 unless it is known to be better.
+        steps: the fewest steps that it is run in; more where these are too few for its order.
+        dtype: dtype of x.
+
+    Returns:
+        A report, whose verdict is ``UNPROVEN`` where the function is affine in neither sense, as
+        for steps that differ from row to row and for clipping, or where its noise is not torch's.
+        To samples of such code :func:`sdeplug.testing.law_pvalues` can be put.
+    """
+    sampled = _Sampled(function, sde, dtype)
+    law = result_of("check_marginals", partial(sampled.converging, order, steps))
+    proof = result_of(PROOF, partial(proven, (law,)))
+    return Report(getattr(function, "__name__", repr(function)), (law, proof))
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """A function on the bench."""
+
+    function: Sampling
+    sde: LinearSDE
+    dtype: torch.dtype
+
+    def converging(self, order: float, steps: int) -> Finding:
+        """It carries p_T to p_eps: the right limit, at the order."""
+        probe = self._probe(steps)
+        start, wanted = (marginal_law(gaussian(), self.sde, t) for t in (self.sde.T, self.sde.eps))
+
+        def error(count: int) -> Tensor:
+            laws = probe(self._run(count // STEPS[0] * steps), start)
+            return torch.stack([relative_error(law, wanted) for law in laws]).mean(0)
+
+        grids, errors = on_finer_grids(error, order)
+        counts = tuple(count // STEPS[0] * steps for count in grids)
+        curve = Curve(repr(self.sde), counts, tuple(map(rms, errors)))
+        demand_order_and_limit(errors, order, curve)
+        return Finding(
+            f"order {observed(curve):.2f} observed, {order:g} asked for; at {counts[-1]} steps "
+            f"{largest(errors[-1])}",
+            (curve,),
+        )
+
+    def _run(self, count: int) -> Function:
+        """The function in so many steps."""
+        score = gaussian_score(self.sde)
+        return lambda x: self.function(score, x, count)
+
+    def _probe(self, steps: int) -> Callable[[Function, Law], Sequence[Law]]:
+        """How its law is measured: exactly, or for the step sizes of some batches.
+
+        Raises:
+            NotApplicable: if neither is possible.
+        """
+        run = self._run(steps)
+        self._demand_repeatable(run)
+        found = affinity(intercepted(run), len(SPECTRUM))
+        if found is Affinity.PAIRED:
+            return self._in_pairs
+        if found is Affinity.NONE:  # or rounded to float32 inside
+            try:
+                rounded = foreign_law(run, marginal_law(gaussian(), self.sde, self.sde.T)).affine
+            except PairingError as error:
+                raise NotApplicable(f"{_NEITHER}: {error}") from error
+            if not rounded:
+                raise NotApplicable(_NEITHER)
+        return self._exactly
+
+    def _demand_repeatable(self, run: Function) -> None:
+        x = SharedNoise(0).normal(torch.empty(4, len(SPECTRUM), dtype=self.dtype, device="cpu"))
+        first, again = (intercepted(run)(x, Run(SharedNoise(1))) for _ in range(2))
+        demand(bool(first.isfinite().all()), "its output is not finite")
+        if not torch.equal(first, again):
+            raise NotApplicable(
+                "the same draws of torch gave two results: take all noise from torch, and build "
+                "what has a state anew in each call"
+            )
+
+    def _exactly(self, run: Function, start: Law) -> Sequence[Law]:
+        return (foreign_law(run, start, dtype=self.dtype).law,)
+
+    def _in_pairs(self, run: Function, start: Law) -> Sequence[Law]:
+        return paired_laws(intercepted(run), start, _PAIRS)

@@ -1,0 +1,157 @@
+"""A verdict on code that is no plugin, as a person writes it."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from sdeplug import VESDE, VPSDE
+from sdeplug.testing import Outcome, Report, Verdict, judge
+
+SDE = VPSDE()
+STEPS = 32
+
+
+def times(steps):
+    """Equal steps in log-SNR, as (t, s)."""
+    ends = torch.linspace(SDE.at(SDE.T).log_snr, SDE.at(SDE.eps).log_snr, steps + 1)
+    inner = SDE.time_at(ends[1:-1].double()).tolist()
+    return zip([SDE.T, *inner], [*inner, SDE.eps], strict=True)
+
+
+def velocity(score, x, t, weight=1.0):
+    """-f + weight g^2 score."""
+    now = SDE.at(t)
+    at = torch.full((len(x),), t, dtype=x.dtype)
+    return -now.drift_rate * x + weight * now.diffusion**2 * score(x, at)
+
+
+def euler_maruyama(score, x, steps, draw=torch.randn_like):
+    for t, s in times(steps):
+        x = x + (t - s) * velocity(score, x, t) + math.sqrt(t - s) * SDE.at(t).diffusion * draw(x)
+    return x
+
+
+def heun(score, x, steps):
+    for t, s in times(steps):
+        first = velocity(score, x, t, 0.5)
+        second = velocity(score, x + (t - s) * first, s, 0.5)
+        x = x + 0.5 * (t - s) * (first + second)
+    return x
+
+
+def in_float32(score, x, steps):
+    return euler_maruyama(score, x.float(), steps)
+
+
+def by_the_batch(score, x, steps):
+    """Steps whose length follows the batch, a little."""
+    for t, s in times(steps):
+        size = float(x.square().mean())
+        middle = s + (t - s) * (0.4 + 0.2 * size / (1.0 + size))
+        for late, early in ((t, middle), (middle, s)):
+            noise = math.sqrt(late - early) * SDE.at(late).diffusion * torch.randn_like(x)
+            x = x + (late - early) * velocity(score, x, late) + noise
+    return x
+
+
+def too_loud(score, x, steps):
+    return euler_maruyama(score, x, steps, lambda x: 1.02 * torch.randn_like(x))
+
+
+def too_loud_by_the_batch(score, x, steps):
+    size = float(x.square().mean())
+    factor = 1.02 + 1e-9 * size
+    return euler_maruyama(score, x, steps, lambda x: factor * torch.randn_like(x))
+
+
+def one_noise_for_all(score, x, steps):
+    return euler_maruyama(score, x, steps, lambda x: torch.randn(x.shape[1]).to(x))
+
+
+def lost(score, x, steps):
+    return euler_maruyama(score, x, steps) / 0.0 * 0.0
+
+
+def misspelt(score, x, steps):
+    return euler_maruyma(score, x, steps)  # noqa: F821
+
+
+def of_numpy(score, x, steps):
+    return euler_maruyama(score, x, steps, lambda x: torch.from_numpy(np.random.randn(*x.shape)))
+
+
+def clipped(score, x, steps):
+    return euler_maruyama(score, x, steps).clamp(-1.0, 1.0)
+
+
+class Scheduler:
+    """It remembers how many steps it has made in its life, and counts them as time."""
+
+    def __init__(self):
+        self.made = 0
+
+    def __call__(self, score, x, steps):
+        self.made += 1
+        return euler_maruyama(score, x, steps) + 0.01 * self.made
+
+
+@pytest.mark.parametrize(
+    "function",
+    [euler_maruyama, heun, in_float32, pytest.param(by_the_batch, marks=pytest.mark.slow)],
+)
+def test_what_is_right_has_passed(function):
+    report = judge(function, SDE, order=2.0 if function is heun else 1.0, steps=STEPS)
+    assert report.verdict is Verdict.PASSED, str(report)
+    assert report.solver == function.__name__
+    assert report.results[0].curves
+    assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (too_loud, "with ever shorter steps the standard deviation along"),
+        (too_loud, r"is (1\.9\d*|2|2\.0\d*) % too large"),
+        (too_loud_by_the_batch, r"is (1\.9\d*|2|2\.\d*) % too large"),
+        (one_noise_for_all, "rows share it"),
+        (lost, "not finite"),
+        (misspelt, "NameError"),
+        (lambda score, x, steps: x[:, 0], "shape"),
+    ],
+)
+def test_what_is_wrong_has_failed_and_is_told_how(function, words):
+    report = judge(function, SDE, steps=STEPS)
+    assert report.verdict is Verdict.FAILED
+    (failure,) = report.failures
+    assert re.search(words, failure.reason), failure.reason
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (of_numpy, "take all noise from torch"),
+        (Scheduler(), "built|build"),
+        (clipped, "not affine"),
+    ],
+)
+def test_what_cannot_be_measured_is_unproven(function, words):
+    report = judge(function, SDE, steps=STEPS)
+    assert report.verdict is Verdict.UNPROVEN, str(report)
+    assert report.results[-1].outcome is Outcome.UNPROVEN
+    assert re.search(words, report.results[-1].reason)
+
+
+@pytest.mark.slow
+def test_an_order_that_is_asked_for_has_to_be_there():
+    report = judge(euler_maruyama, SDE, order=2.0, steps=STEPS)
+    assert "order 1, claimed 2" in report.failures[0].reason
+
+
+@pytest.mark.slow
+def test_it_is_held_to_the_forward_sde_that_is_given():
+    assert judge(euler_maruyama, VESDE(), steps=STEPS).verdict is Verdict.FAILED
