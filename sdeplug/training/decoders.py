@@ -66,11 +66,11 @@ def _log_probability(low: Tensor, high: Tensor) -> Tensor:
     flipped = low + high > 0.0
     low, high = torch.where(flipped, -high, low), torch.where(flipped, -low, high)
     low = low.clamp(min=_FAR)
-    outer: Tensor = torch.special.log_ndtr(high)
-    beside = torch.special.log_ndtr(low) - outer
     tail = high < -1.0
     a, b = torch.where(tail, low, -2.0), torch.where(tail, high, -1.0)
-    ratio = torch.special.erfcx(-a / math.sqrt(2.0)) / torch.special.erfcx(-b / math.sqrt(2.0))
-    in_tail = 0.5 * (b - a) * (a + b) + ratio.log()
-    apart = torch.where(tail, in_tail, beside)
-    return outer + (-torch.expm1(apart)).log()
+    inner, outer = (torch.special.erfcx(-each / math.sqrt(2.0)).log() for each in (a, b))
+    in_tail = 0.5 * (b - a) * (a + b) + inner - outer
+    near: Tensor = torch.special.log_ndtr(torch.where(tail, 0.0, high))
+    apart = torch.where(tail, in_tail, torch.special.log_ndtr(low) - near)
+    whole = torch.where(tail, outer - 0.5 * b.square() - math.log(2.0), near)
+    return whole + (-torch.expm1(apart)).log()

@@ -8,19 +8,8 @@ from torch import Tensor
 from training.quadrature import Exact, Nodes, Scripted
 
 from sdeplug import (
-    EDMSDE,
-    VESDE,
-    VPSDE,
-    ArgumentError,
-    Bound,
-    FromDenoiser,
-    FromFlow,
-    FromNoise,
-    FromScore,
-    FromVelocity,
-    PairingError,
-    ScoreModelError,
-    SharedNoise,
+    EDMSDE, VESDE, VPSDE, ArgumentError, Bound, FromDenoiser, FromFlow, FromNoise, FromScore,
+    FromVelocity, Labelled, LevelLabel, PairingError, ScoreModelError, SharedNoise, TabulatedSDE,
     Uniform,
 )  # fmt: skip
 from sdeplug.sde import expand
@@ -201,6 +190,25 @@ def test_the_reference_at_noise_levels(reduce_mean):
         lambda x, t: torch.tanh(x), data, Scripted(torch.special.ndtri(u.double()), epsilon)
     )
     assert torch.allclose(found, losses, rtol=1e-9)
+
+
+@pytest.mark.parametrize("reduce_mean", [True, False])
+def test_the_reference_at_the_levels_of_a_table(reduce_mean):
+    """L_simple of a DDPM, with the labels that its network knows."""
+    count = 1000
+    betas = torch.linspace(0.1 / count, 20.0 / count, count, dtype=torch.float64)
+    cumprod = torch.cumprod(1.0 - betas, 0)
+    labels = torch.tensor([0, 3, 500, 998, 999])
+    epsilon, data = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)).double()
+    x = cumprod[labels, None].sqrt() * data + (1.0 - cumprod[labels, None]).sqrt() * epsilon
+    losses = torch.square(torch.tanh(x) * (labels[:, None] + 1) - epsilon)
+    losses = losses.mean(-1) if reduce_mean else 0.5 * losses.sum(-1)
+
+    sde = TabulatedSDE(betas=tuple(betas.tolist()))
+    network = Labelled(lambda x, label: torch.tanh(x) * (label[:, None] + 1), sde, LevelLabel(True))
+    loss = SimpleLoss(sde, times=GridTimes(low_discrepancy=False), mean=reduce_mean)
+    u = torch.special.ndtri((labels + 0.5).double() / count)
+    assert torch.allclose(loss(network, data, Scripted(u, epsilon)), losses, rtol=1e-9)
 
 
 # What goes in and out.

@@ -211,3 +211,16 @@ def test_parts_that_do_not_fit_are_refused():
         VariationalLoss(None)
     with pytest.raises(PairingError, match="twice the channels: the prediction, then v"):
         VariationalLoss(VPSDE())(lambda x, t: x, torch.zeros(3, 2), SharedNoise(0))
+
+
+def test_far_from_its_pixel_float32_keeps_its_digits():
+    """A network that is wrong by a hundred thousand standard deviations still has a gradient."""
+    off = torch.tensor([0.0, 0.02, 0.5, -3.0, 40.0, 1000.0], dtype=torch.float64)
+    found = []
+    for dtype in (torch.float64, torch.float32):
+        given = off.to(dtype).requires_grad_()
+        nats = Discretised().nats(0.0 * off.to(dtype), given, torch.full_like(given, -9.2))
+        (slope,) = torch.autograd.grad(nats.sum(), given)
+        found.append((nats.double(), slope.double()))
+    for wide, narrow in zip(*found, strict=True):
+        assert torch.allclose(narrow, wide, rtol=1e-4, atol=1e-4)
