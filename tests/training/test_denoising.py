@@ -8,10 +8,24 @@ from torch import Tensor
 from training.quadrature import Exact, Nodes, Scripted
 
 from sdeplug import (
-    EDMSDE, VESDE, VPSDE, ArgumentError, Bound, FromDenoiser, FromFlow, FromNoise, FromScore,
-    FromVelocity, Labelled, LevelLabel, PairingError, ScoreModelError, SharedNoise, TabulatedSDE,
+    EDMSDE,
+    VESDE,
+    VPSDE,
+    ArgumentError,
+    Bound,
+    FromDenoiser,
+    FromFlow,
+    FromNoise,
+    FromScore,
+    FromVelocity,
+    Labelled,
+    LevelLabel,
+    PairingError,
+    ScoreModelError,
+    SharedNoise,
+    TabulatedSDE,
     Uniform,
-)  # fmt: skip
+)
 from sdeplug.sde import expand
 from sdeplug.training import (
     EDM,
