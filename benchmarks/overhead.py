@@ -80,7 +80,8 @@ def loops(quick: bool) -> Iterator[Line]:
         x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
         hand, contenders = bare(steps), ours(steps)
         for name, loop in contenders.items():
-            torch.testing.assert_close(loop(x), hand(x), rtol=0.0, atol=0.0, msg=name)
+            # To rounding: the drift is added in one pass over the batch, by hand in two.
+            torch.testing.assert_close(loop(x), hand(x), rtol=1e-5, atol=1e-5, msg=name)
         ratios: dict[str, list[float]] = {name: [] for name in contenders}
         base = []
         for _ in range(repetitions):
