@@ -79,7 +79,7 @@ def test_what_does_not_converge_is_not_told_that_it_does(solver):
 def test_a_score_of_the_step_before_is_told_so_with_the_size_of_its_error():
     text = said(check_constant, Wrong(late=True))
     assert "it converges" in text
-    assert "the standard deviation along the axis of variance 0.01 is 2." in text
+    assert "the standard deviation along the axis of variance 0.01 is 10." in text
 
 
 @pytest.mark.parametrize(
