@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.grid import LogSNR
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator
@@ -112,7 +113,7 @@ def _biased(integrator: Integrator, sde: LinearSDE) -> float:
     if not claims.affine or claims.order is None or not math.isfinite(claims.floor or 0.0):
         raise NotApplicable("it declares a bias, and its law is not to be had exactly")
     watched, run = Watched(integrator, affine=True), _whole(integrator, sde)
-    coarse, fine = (watched.error(run, sde.eps, steps) for steps in _BIASED)
+    coarse, fine = (watched.error(run, sde.eps, steps, LogSNR) for steps in _BIASED)
     left = extrapolated((coarse, fine), claims.order)
     size, floor = float(left.abs().max()), claims.floor or 0.0
     demand(

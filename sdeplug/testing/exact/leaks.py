@@ -12,6 +12,7 @@ its mean; its leak is the limit of ever more steps over one span.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.compose import OnGrid
-from sdeplug.grid import Uniform
+from sdeplug.grid import TimeGrid, Uniform
 from sdeplug.noise import SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
@@ -38,6 +39,9 @@ from sdeplug.testing.exact.laws import (
 from sdeplug.testing.exact.refine import refinements
 from sdeplug.testing.findings import NotApplicable
 from sdeplug.testing.memory import remembered
+
+Gridded = Callable[[int], TimeGrid]
+"""Number of steps to a grid."""
 
 SPAN = 0.01
 """Nats of log-SNR in the span of a leak."""
@@ -158,14 +162,14 @@ class Watched:
         )
         return 2.0 * fine - coarse
 
-    def error(self, place: Place, end: float, steps: int) -> Tensor:
+    def error(self, place: Place, end: float, steps: int, grid: Gridded = Uniform) -> Tensor:
         """How far it is off at the end of a span, in standard deviations, if right at its start.
 
         Returns:
             As :func:`relative_error` has it, shape ``(2 D,)``; for paths, what the straight line
             through their errors makes of the standard deviations and means.
         """
-        sampler = partial(_carried, _on(self, place.sde, steps), place, end)
+        sampler = partial(_carried, _on(self, place.sde, steps, grid), place, end)
         law = gaussian_law(place.sde)
         (mean, variance), (there, wanted) = law(place.t), law(end)
         if self.affine:
@@ -184,17 +188,17 @@ def _counted(watched: Watched, steps: int) -> int:
     """How many draws it makes, wherever it is."""
     sde, solver = sdes(watched.integrator)[0], watched.integrator
     (place,) = places(sde, first_level(solver), 0.0)
-    sampler = partial(_carried, _on(watched, sde, steps), place, place.ends[0])
+    sampler = partial(_carried, _on(watched, sde, steps, Uniform), place, place.ends[0])
     return counted_columns(sampler, len(SPECTRUM))
 
 
-def _on(watched: Watched, sde: LinearSDE, steps: int) -> Integrator:
+def _on(watched: Watched, sde: LinearSDE, steps: int, grid: Gridded) -> Integrator:
     """The solver on so many steps of any span."""
     if own_grid(watched.integrator):
         return refinements(watched.integrator, sde)[0](steps)
     if not watched.integrator.needs_grid:
         return watched.integrator
-    return OnGrid(watched.integrator, Uniform(steps))
+    return OnGrid(watched.integrator, grid(steps))
 
 
 def _carried(by: Integrator, place: Place, end: float, x: Tensor, run: Run) -> Tensor:

@@ -130,6 +130,12 @@ def test_a_corrector_is_held_to_its_floor_on_other_schedules():
         check_schedules(spoil(Langevin(), Scaled(1.02)))
 
 
+def test_a_bias_is_held_to_its_floor_on_other_schedules():
+    check_schedules(sp.Corrected(EulerMaruyama(), Langevin()))
+    with pytest.raises(CheckFailed, match="bias is over its floor"):
+        check_schedules(sp.Corrected(spoil(EulerMaruyama(), Scaled(1.2)), Langevin()))
+
+
 @pytest.mark.parametrize("solver", [RowLangevin(), sp.Denoise(), sp.solver("song/hold")], ids=repr)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda each: each.__name__)
 def test_what_promises_no_law_at_an_end_is_left_alone(solver, check):
