@@ -13,7 +13,7 @@ import torch
 from training.nets import Net
 
 from sdeplug import VPSDE, SharedNoise
-from sdeplug.training import DenoisingLoss, Journal, Trainer, WarmUp
+from sdeplug.training import DenoisingLoss, Trainer, WarmUp
 
 pytest.importorskip("accelerate")
 
@@ -113,4 +113,3 @@ def test_a_batch_is_a_multiple_of_the_processes():
             assert torch.equal(halves, whole)
     with pytest.raises(ArgumentError, match="batch = 9: must be a multiple of the 2 processes"):
         next(batches(DATA, Trainer(TRAINER.loss, batch=9), 0, two[0]))
-    assert Journal().every == 100
