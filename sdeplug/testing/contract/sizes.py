@@ -99,6 +99,8 @@ def _dealt(solver: Solver, call: Call, size: tuple[int, int]) -> Tensor:
 def _spread(solver: Solver, call: Call) -> Finding:
     """The variance of many numbers that a solver has carried, whose law is known."""
     floor = solver.claims.floor or 0.0
+    if solver.claims.randomised and not isinstance(solver, Corrector):
+        raise NotApplicable("all numbers of a row share what it draws beside noise, such as a time")
     if jumps(solver) or not math.isfinite(floor):
         raise NotApplicable("its law is not that of p_t, and its numbers depend on each other")
     sde, worst = call.sde, 0.0
