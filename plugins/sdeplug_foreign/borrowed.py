@@ -15,7 +15,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
+from itertools import pairwise
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -119,15 +121,21 @@ class Passage:
 
     def time_of(self, ratio: float) -> float:
         """The time of a noise ratio: that of a node where it is one, else found, never outside."""
-        after = bisect_left(self.ratios, -ratio, key=lambda each: -each)
-        near = [k for k in (after - 1, after) if 0 <= k < len(self.ratios)]
-        k = min(near, key=lambda k: abs(self.ratios[k] - ratio))
-        if abs(self.ratios[k] - ratio) <= self.rounding * ratio:
-            return self.times[k]
-        log_snr = numbers((-2.0 * math.log(ratio),))
+        known = self._known(self.ratios, self.times, ratio)
+        if known is not None:
+            return known
         with self.replaced.asleep():
-            time = float(self.reverse.linear.time_at(log_snr))
+            linear = self.reverse.linear
+            middle = self._known(*_middles(linear, self.ratios), ratio)
+            time = _time_of(linear, ratio) if middle is None else middle
         return min(max(time, self.times[-1]), self.times[0])
+
+    def _known(self, ratios: Sequence[float], times: Sequence[float], ratio: float) -> float | None:
+        """The time of the nearest of some ratios, if it is the one that is asked for."""
+        after = bisect_left(ratios, -ratio, key=lambda each: -each)
+        near = [k for k in (after - 1, after) if 0 <= k < len(ratios)]
+        k = min(near, key=lambda k: abs(ratios[k] - ratio))
+        return times[k] if abs(ratios[k] - ratio) <= self.rounding * ratio else None
 
 
 @dataclass(frozen=True)
@@ -213,6 +221,24 @@ class Borrowed(Integrator):
                 "It has one amount of noise only.",
             )  # fmt: skip
         return level
+
+
+@lru_cache(maxsize=64)
+def _middles(
+    sde: LinearSDE, ratios: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Noise ratios half-way between others, on a scale of their logarithm, and their times.
+
+    That is where most methods have their stages: one look-up serves for all of them.
+    """
+    middles = tuple(math.sqrt(one * other) for one, other in pairwise(ratios))
+    return middles, tuple(sde.time_at(-2.0 * numbers(middles).log()).tolist())
+
+
+@lru_cache(maxsize=8192)
+def _time_of(sde: LinearSDE, ratio: float) -> float:
+    """The time of any noise ratio; the stages of a method ask for the same ones in every run."""
+    return float(sde.time_at(numbers((-2.0 * math.log(ratio),))))
 
 
 def working(dtype: torch.dtype) -> torch.dtype:
