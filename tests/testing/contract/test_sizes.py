@@ -16,7 +16,18 @@ from sdeplug.testing.mutants.when import When
 TWO_POINT = next(each.solver for each in EQUIVALENT if each.name == "two-point-noise")
 
 
-@pytest.mark.parametrize("solver", [*RIGHT, TWO_POINT, sp.solver("adaptive/row-adams")], ids=repr)
+# A step whose time is drawn has one for all numbers of a row.
+DRAWN = [each for each in RIGHT if each.claims.randomised and isinstance(each, sp.Integrator)]
+JUDGED = [each for each in RIGHT if each not in DRAWN]
+
+
+@pytest.mark.parametrize("solver", DRAWN, ids=repr)
+def test_what_draws_a_time_for_a_row_is_not_judged(solver):
+    with pytest.raises(NotApplicable, match="such as a time"):
+        check_sizes(solver)
+
+
+@pytest.mark.parametrize("solver", [*JUDGED, TWO_POINT, sp.solver("adaptive/row-adams")], ids=repr)
 def test_right_solvers_pass(solver):
     check_sizes(solver)
 
