@@ -1,16 +1,20 @@
 """What the checks see of the mutants, as Markdown: measured, not written.
 
 ``python docs/mutant_table.py`` writes the parts between ``<!-- generated: NAME -->`` and
-``<!-- end -->`` of the page, which takes some minutes; tests compare them.
+``<!-- end -->`` of the page; tests compare them.  To measure all rows takes a quarter of an hour,
+so that it can be done in pieces: ``--missing`` measures those that the page does not have,
+``--only TEXT`` those whose name has the text in it, ``--after NAME`` those below a row, and
+``--seconds N`` stops after so many.  Each row is written as soon as it is there.
 """
 
 from __future__ import annotations
 
+import argparse
 import random
 import re
-import sys
-from collections.abc import Iterable
-from functools import partial
+import time
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -38,13 +42,13 @@ _PART = re.compile(
 
 
 def seen_by(mutant: Mutant) -> tuple[str, ...]:
-    """The checks that fail a mutant: those of tiers 0 and 1; 2 and 3 where these see nothing."""
+    """The checks that fail a mutant: those of tiers 0 and 1, or the first above that does."""
     # Some mutants draw from global generators, or remember earlier runs: start all from one state.
     random.seed(0)
     torch.manual_seed(0)
     forget()
     fast = tuple(each.name for each in check_solver(mutant.solver, fast=True).failures)
-    return fast or tuple(check.__name__ for check in SLOW if fails(check, mutant))
+    return fast or next(((each.__name__,) for each in SLOW if fails(each, mutant)), ())
 
 
 def fails(check: object, mutant: Mutant) -> bool:
@@ -64,10 +68,38 @@ def row(mutant: Mutant, checks: Iterable[str]) -> str:
     return f"| `{mutant.name}` | {mutant.what} | {', '.join(words) or 'none'} |"
 
 
-def mutants() -> str:
-    """All mutants, and the checks that fail them."""
+def rows() -> dict[str, str]:
+    """The lines of the page by the names of the mutants, of those that are there still."""
+    lines = shown()["mutants"].splitlines()[2:]
+    found = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    return {each.name: found[each.name] for each in MUTANTS if each.name in found}
+
+
+def mutants(lines: Mapping[str, str]) -> str:
+    """The table, in the order of the mutants."""
     head = ["| mutant | what is wrong | seen by |", "| --- | --- | --- |"]
-    return "\n".join([*head, *(row(each, seen_by(each)) for each in MUTANTS)]) + "\n"
+    there = (lines[each.name] for each in MUTANTS if each.name in lines)
+    return "\n".join([*head, *there]) + "\n"
+
+
+def chosen(only: str, after: str, missing: bool) -> list[Mutant]:
+    """The mutants that are asked for, in their order."""
+    names = [each.name for each in MUTANTS]
+    below = MUTANTS[names.index(after) + 1 :] if after else MUTANTS
+    known = rows() if missing else {}
+    return [each for each in below if only in each.name and each.name not in known]
+
+
+def measure(mutants: Iterable[Mutant], seconds: float) -> None:
+    """Measure rows and write them, one by one, until the time is over."""
+    begin = time.monotonic()
+    for each in mutants:
+        if time.monotonic() - begin > seconds:
+            print(f"stopped before {each.name}")
+            return
+        before, line = rows().get(each.name), row(each, seen_by(each))
+        write(rows() | {each.name: line})
+        print(f"{each.name}: {'as it was' if line == before else line}", flush=True)
 
 
 def equivalents() -> str:
@@ -112,9 +144,9 @@ def shown() -> dict[str, str]:
     }
 
 
-def write() -> None:
-    """Write the generated parts into the page."""
-    made = {"mutants": mutants, "equivalents": equivalents}
+def write(lines: Mapping[str, str]) -> None:
+    """Write the generated parts into the page, the table of mutants with these lines."""
+    made = {"mutants": partial(mutants, lines), "equivalents": _equivalents}
 
     def fill(found: re.Match[str]) -> str:
         return f"{found['head']}\n{made[found['name']]().rstrip()}\n\n{found['tail']}"
@@ -127,6 +159,20 @@ def _short(check: str, bold: bool) -> str:
     return f"**{name}**" if bold else name
 
 
-if __name__ == "__main__":
+_equivalents = cache(equivalents)
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="names with this in it")
+    parser.add_argument("--after", default="", help="the rows below this one")
+    parser.add_argument("--missing", action="store_true", help="rows that the page does not have")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    sys.exit(write())
+    measure(chosen(given.only, given.after, given.missing), given.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltoni
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps
 from sdeplug.testing.mutants.situations import situations
 from sdeplug.testing.mutants.specific import specific
+from sdeplug.testing.mutants.unusual import unusual
 
 RIGHT: tuple[Solver, ...] = (
     EulerMaruyama(),
@@ -52,6 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *specific(),
     *situations(),
     *elsewhere(),
+    *unusual(),
 )
 """Wrong solvers, each with one mistake."""
 

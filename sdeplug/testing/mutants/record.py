@@ -47,6 +47,11 @@ class Equivalent:
     right: Integrator | Corrector
 
 
+def origin(value: object) -> str:
+    """Name of the right solver that the class of a wrong one was made from."""
+    return next(cls.__name__ for cls in type(value).__mro__ if ".right" in cls.__module__)
+
+
 def sentence(value: object) -> str:
     """The first line of the description of a class, as a phrase."""
     first = (type(value).__doc__ or "").strip().splitlines()[0].rstrip(".")

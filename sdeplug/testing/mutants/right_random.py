@@ -67,7 +67,7 @@ class RandomisedMidpoint(Integrator):
 class RandomSubsteps(Integrator):
     """Some Euler-Maruyama steps in the place of one, their number drawn for each row."""
 
-    most: int = option(3, help="largest number of them", ge=1, le=64)
+    most: int = option(2, help="largest number of them", ge=1, le=64)
 
     claims = Claims(order=1, affine=False, randomised=True)
 

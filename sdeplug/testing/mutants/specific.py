@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdeplug.solvers import Integrator
-from sdeplug.testing.mutants import acts, correctors, flows, heard, predictors, promises, right
+from sdeplug.testing.mutants import acts, correctors, flows, heard, predictors, promises
 from sdeplug.testing.mutants.defect import Defect, Spoilt, spoil
 from sdeplug.testing.mutants.generic import LAW, Solver, dashed, mutant
-from sdeplug.testing.mutants.record import Mutant, sentence
+from sdeplug.testing.mutants.record import Mutant, origin, sentence
 from sdeplug.testing.mutants.right import (
     CLASSICAL,
     EULER,
@@ -102,23 +102,18 @@ def specific() -> Iterator[Mutant]:
     """All mutants of formulas and claims, and of what only one kind of solver can do wrong."""
     for solver, by in _FORMULAS:
         name = dashed(type(solver).__name__)
-        yield mutant(_origin(solver), name, sentence(solver), solver, by)
+        yield mutant(origin(solver), name, sentence(solver), solver, by)
     for name, method in (("heun", HEUN), ("rk4", CLASSICAL)):
         for entry, wrong in flows.wrong_entries(method, 0.95):
             what = f"the entry {entry} of the tableau is 5 % too small"
             yield mutant("RungeKutta", f"{name}-{entry}", what, RungeKutta(wrong), LAW)
-    for origin, claim, value, by in _CLAIMS:
+    for right, claim, value, by in _CLAIMS:
         untrue = promises.Promise(claim, value)
         name = f"claims-{dashed(claim)}-{value}".lower()
-        yield mutant(type(origin).__name__, name, untrue.what, spoil(origin, untrue), by)
+        yield mutant(type(right).__name__, name, untrue.what, spoil(right, untrue), by)
     for integrator, name, defect, by in _SPOILT:
         solver = Spoilt(integrator, defect)
         yield mutant(type(integrator).__name__, name, defect.what, solver, by)
     single = acts.SpoiltCall(EulerMaruyama(), heard.Scaled(1.01))
     what = "steps of a sequence are right, a single integrate() has 1 % too much noise"
     yield mutant("EulerMaruyama", "single-call", what, single, "check_first_step")
-
-
-def _origin(solver: Solver) -> str:
-    """Name of the right solver that a class was made from."""
-    return next(cls.__name__ for cls in type(solver).__mro__ if cls.__module__ == right.__name__)

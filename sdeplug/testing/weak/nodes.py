@@ -11,18 +11,18 @@ from torch import Tensor
 from sdeplug.noise import NoiseSource
 from sdeplug.testing.findings import NotApplicable
 
-_PER_DRAW = {0: 1, 1: 20, 2: 12}
+_PER_DRAW = {0: 1, 1: 20, 2: 12, 3: 3}  # right to the fifth moment, which weak order 2 asks for
 
 
 class Nodes(NoiseSource):
     """Draws that run over all nodes of a Gauss-Hermite quadrature, the same for each point.
 
     A batch has ``repeats`` rows for each point: row i ``repeats`` + g sees node g in all of its
-    draws.  Twenty nodes for one draw, 12 x 12 for two.  A Brownian path is one draw for each time
-    that it is asked for, tied to the others by its law given them.
+    draws.  Twenty nodes for one draw, 12 x 12 for two, 3 x 3 x 3 for three.  A Brownian path is one
+    draw for each time that it is asked for, tied to the others by its law given them.
 
     Args:
-        draws: how many there will be, 0 to 2; beyond them the numbers are 0.
+        draws: how many there will be, 0 to 3; beyond them the numbers are 0.
 
     Attributes:
         weights: weights of the nodes, of sum 1, shape ``(repeats,)``.
@@ -35,7 +35,7 @@ class Nodes(NoiseSource):
 
     def __init__(self, draws: int) -> None:
         if draws not in _PER_DRAW:
-            raise NotApplicable(f"it draws {draws} times in a step; the quadrature is for two")
+            raise NotApplicable(f"it draws {draws} times in a step; the quadrature is for three")
         self.nodes, self.weights = _rule(draws)
         self.expected = draws
         self.draws = 0

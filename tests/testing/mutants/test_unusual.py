@@ -9,9 +9,10 @@ from sdeplug import VPSDE, Corrected, ReverseSDE, Run, SharedNoise, targets
 from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.contract.halves import check_state_in_half_precision
 from sdeplug.testing.contract.randomness import check_stochasticity
+from sdeplug.testing.contract.sizes import check_sizes
 from sdeplug.testing.contract.times import check_short_span
 from sdeplug.testing.exact import check_corrector_invariance, check_own_tolerance
-from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants import drawn, spoil
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import EulerMaruyama
@@ -24,6 +25,7 @@ from sdeplug.testing.mutants.right_metropolis import (
 )
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps, uniform
 from sdeplug.testing.mutants.shaped import Only, bfloat16
+from sdeplug.testing.weak import check_nonlinear_order
 
 SDE = VPSDE()
 RANDOMISED = (
@@ -145,3 +147,27 @@ def test_rows_that_decide_otherwise_in_half_precision_are_not_off(corrector):
     assert check_state_in_half_precision(corrector).text
     with pytest.raises(CheckFailed, match="times that in float64"):
         check_state_in_half_precision(spoil(corrector, Only(Scaled(1.5), bfloat16)))
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (RandomisedMidpoint(), drawn.EarlyTime()),
+        (RandomSubsteps(), drawn.CountOfTheNoise()),
+    ],
+    ids=["midpoint", "substeps"],
+)
+def test_the_order_of_what_draws_a_time_is_measured_without_chance(right, wrong):
+    """Three draws in a step: the quadrature has nodes for them."""
+    assert "observed" in check_nonlinear_order(right).text
+    with pytest.raises(CheckFailed, match="observed"):
+        check_nonlinear_order(wrong)
+
+
+@pytest.mark.parametrize("solver", [AdjustedLangevin(), Hamiltonian()], ids=repr)
+def test_decisions_of_rows_do_not_follow_their_size(solver):
+    assert "the standard deviation is off" in check_sizes(solver).text
+    with pytest.raises(CheckFailed, match="standard deviation of all numbers"):
+        check_sizes(spoil(solver, Scaled(1.1)))
