@@ -18,6 +18,7 @@ from sdeplug.run import Run
 from sdeplug.solvers import Claims, Integrator
 
 
+# --8<-- [start:uniform]
 def uniform(noise: NoiseSource, x: Tensor) -> Tensor:
     """A number between 0 and 1 for each row of x: float64, shape ``(B, 1, ..., 1)``."""
     first = noise.normal(x.flatten(1)[:, :1]).double()
@@ -28,6 +29,9 @@ def spread(normal: Tensor, x: Tensor) -> Tensor:
     """Normal numbers, one for each row of x, made uniform: shape ``(B, 1, ..., 1)``."""
     share: Tensor = torch.special.ndtr(normal)
     return share.reshape(-1, *[1] * (x.ndim - 1))
+
+
+# --8<-- [end:uniform]
 
 
 # --8<-- [start:midpoint]
