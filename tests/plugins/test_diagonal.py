@@ -32,7 +32,7 @@ VARIANCE = torch.tensor([0.04, 0.25, 4.0], dtype=torch.float64)
 LEVEL = 0.7
 SOLVERS = {name: solver(name) for name in bundled() if not name.startswith("foreign/")}
 TAKES_ANY = {name: by for name, by in SOLVERS.items() if by.claims.needs is ForwardSDE}
-STEPPED = {name: by for name, by in TAKES_ANY.items() if by.claims.order is not None}
+STEPPED = {name: by for name, by in TAKES_ANY.items() if by.needs_grid}
 ADAPTIVE = {name: by for name, by in TAKES_ANY.items() if by.claims.order is None}
 FLOWS = [name for name, by in ADAPTIVE.items() if isinstance(by, FlowIntegrator)]
 ITERATES = {"torchdiffeq/implicit-adams"}  # so that how far depends on all coordinates

@@ -73,7 +73,7 @@ def test_one_pipeline_in_several_threads(name, monkeypatch, hasty):
     labels = torch.linspace(-1.0, 1.0, 6)
     score = Bound(lambda x, t, labels: exact(x - labels[:, None], t), labels=labels)
     by = solver(name)
-    by = OnGrid(by, LogSNR(5)) if by.claims.order is not None else by
+    by = OnGrid(by, LogSNR(5)) if by.needs_grid else by
     shared = Pipeline(ReverseSDE(sde, score), (Leg(0.1, by),))
 
     def run(k: int):
