@@ -269,7 +269,7 @@ def test_a_predictor_corrector_claims_what_both_keep():
     both = Corrected(Claiming(predictor), ClaimingCorrector(corrector), sweeps=4).claims
     assert both == Claims(
         order=2, stochastic=True, affine=False, couples_batch=True, evaluations=11, floor=0.2,
-        needs=VPSDE,
+        needs=VPSDE, randomised=True,
     )  # fmt: skip
     plain = Corrected(
         Claiming(Claims(stochastic=False)), ClaimingCorrector(Claims(stochastic=False))

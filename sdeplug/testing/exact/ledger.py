@@ -40,14 +40,18 @@ class Ledger(TorchFunctionMode):
             self.part = before
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Note a draw before it is made."""
+        """Note a draw that moves its generator: others are answered from elsewhere."""
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWING:
-            generator = kwargs.get("generator") or torch.default_generator
-            before = self._first.setdefault(_digest(generator), self.part)
-            if before != self.part:
-                self.shared.add((before, self.part))
-        return func(*args, **kwargs)
+        if getattr(func, "__name__", "") not in _DRAWING:
+            return func(*args, **kwargs)
+        generator = kwargs.get("generator") or torch.default_generator
+        state = _digest(generator)
+        drawn = func(*args, **kwargs)
+        if _digest(generator) != state:
+            first = self._first.setdefault(state, self.part)
+            if first != self.part:
+                self.shared.add((first, self.part))
+        return drawn
 
 
 def _digest(generator: torch.Generator) -> bytes:
