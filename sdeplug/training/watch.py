@@ -110,8 +110,9 @@ class LossBar:
         )
 
         self._bar = Progress(
-            TextColumn(self.title), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"), TimeRemainingColumn(), console=Console(stderr=True),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}", markup=False), TimeRemainingColumn(),
+            console=Console(stderr=True),
         )  # fmt: skip
         self._task = self._bar.add_task(self.title, total=steps, loss="")
         self._bar.start()
