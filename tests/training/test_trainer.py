@@ -230,10 +230,11 @@ def test_pictures_are_written_on_the_way(tmp_path):
     assert names == ["samples-000004.png", "samples-000008.png", "samples-000010.png"]
 
 
-def test_the_bar_shows_both_losses(capsys):
-    with LossBar() as bar:
+def test_the_bar_shows_its_title_and_both_losses(capsys):
+    with LossBar("[mine] {of}") as bar:
         QUICK.fit(Net(), DATA, 4, DATA, Journal(every=2, observers=(bar,)))
     shown = capsys.readouterr().err
+    assert "[mine] {of}" in shown
     assert "4/4" in shown
     assert "held out" in shown
 
