@@ -1,5 +1,6 @@
 """The front door: every public name, and the room that it lives in."""
 
+from . import conditioning as conditioning
 from . import networks as networks
 from . import targets as targets
 from . import training as training

@@ -21,6 +21,7 @@ FLOORS = [
     compose observers
     registry
     pipeline training networks
+    conditioning
     testing
     compare
     cli
