@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped, unsaid
+from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped, unsaid, when
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.generic import Solver, mutant
+from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.record import Mutant
 from sdeplug.testing.mutants.right import (
     HEUN,
@@ -25,12 +26,10 @@ _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (RungeKutta(HEUN), "score-transposed", shaped.ScoreTransposed(), _SHAPES),
     (Langevin(), "channels-small", shaped.ChannelsSmall(), _SHAPES),
     (RowLangevin(), "channels-correlated", shaped.ChannelsCorrelated(), _SHAPES),
-    (Hamiltonian(), "noise-of-images", shaped.Only(heard.Scaled(1.1), shaped.images), _SHAPES),
-    (AdamsBashforth(), "score-in-float16",
-     shaped.Only(seen.ScoreTimes(0.9), shaped.float16), _STATE),
-    (RowLangevin(), "noise-in-bfloat16",
-     shaped.Only(heard.Scaled(1.05), shaped.bfloat16), _STATE),
-    (Langevin(), "state-in-bfloat16", shaped.Only(acts.FirstRowLeft(), shaped.bfloat16), _STATE),
+    (Hamiltonian(), "noise-of-images", When(when.images, heard.Scaled(1.1)), _SHAPES),
+    (AdamsBashforth(), "score-in-float16", When(when.float16, seen.ScoreTimes(0.9)), _STATE),
+    (RowLangevin(), "noise-in-bfloat16", When(when.bfloat16, heard.Scaled(1.05)), _STATE),
+    (Langevin(), "state-in-bfloat16", When(when.bfloat16, acts.FirstRowLeft()), _STATE),
     (ExponentialMidpoint(), "signs-1-percent-large", chance.Changed(chance.signs, 1.01),
      "check_moments"),
     (RowLangevin(), "first-noise-kept", again.Kept(), _PARTS),

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from sdeplug.compose import OnGrid
 from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
-from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped, unsaid
+from sdeplug.testing.mutants import acts, again, chance, heard, seen, shaped, unsaid, when
 from sdeplug.testing.mutants.defect import Defect, spoil
-from sdeplug.testing.mutants.promises import Both, Promise
+from sdeplug.testing.mutants.joined import Both, When
+from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.record import Mutant
 
 Solver = Integrator | Corrector
@@ -80,26 +81,26 @@ _HALF_PIPELINE = "check_pipeline_in_half_precision"
 _SHAPES = "check_other_shapes check_coordinates"
 _SHAPED: tuple[Entry, ...] = (
     ("channels-small", shaped.ChannelsSmall(), _SHAPES),
-    ("batch-size-of-volumes", shaped.Only(acts.BatchSize(), shaped.volumes), _SHAPES),
+    ("batch-size-of-volumes", When(when.volumes, acts.BatchSize()), _SHAPES),
 )
 _SHAPED_SCORE: tuple[Entry, ...] = (
     ("score-transposed", shaped.ScoreTransposed(), _SHAPES),
-    ("score-of-images", shaped.Only(seen.ScoreTimes(0.99), shaped.images), _SHAPES),
-    ("score-in-float16", shaped.Only(seen.ScoreTimes(0.9), shaped.float16), _HALVES),
+    ("score-of-images", When(when.images, seen.ScoreTimes(0.99)), _SHAPES),
+    ("score-in-float16", When(when.float16, seen.ScoreTimes(0.9)), _HALVES),
 )
 _SHAPED_NOISE: tuple[Entry, ...] = (
     ("channels-correlated", shaped.ChannelsCorrelated(), _SHAPES),
     ("channels-shared", shaped.ChannelsShared(), _SHAPES),
-    ("noise-of-images", shaped.Only(heard.Scaled(1.1), shaped.images), _SHAPES),
-    ("noise-of-sequences", shaped.Only(heard.Scaled(1.01), shaped.sequences), _SHAPES),
-    ("noise-in-bfloat16", shaped.Only(heard.Scaled(1.5), shaped.bfloat16), _HALVES),
-    ("noise-in-float16", shaped.Only(heard.Scaled(1.05), shaped.float16), _HALVES),
-    ("noise-lost-in-bfloat16", shaped.Only(heard.Scaled(0.0), shaped.bfloat16), _HALVES),
+    ("noise-of-images", When(when.images, heard.Scaled(1.1)), _SHAPES),
+    ("noise-of-sequences", When(when.sequences, heard.Scaled(1.01)), _SHAPES),
+    ("noise-in-bfloat16", When(when.bfloat16, heard.Scaled(1.5)), _HALVES),
+    ("noise-in-float16", When(when.float16, heard.Scaled(1.05)), _HALVES),
+    ("noise-lost-in-bfloat16", When(when.bfloat16, heard.Scaled(0.0)), _HALVES),
 )
 _SHAPED_NOISE_OF_STEPS: tuple[Entry, ...] = (
     ("tail-small", shaped.TailSmall(), _SHAPES),
-    ("noise-with-half-score", shaped.WithHalfScore(heard.Scaled(1.1)), _HALF_PIPELINE),
-    ("no-noise-with-half-score", shaped.WithHalfScore(heard.Scaled(0.0)), _HALF_PIPELINE),
+    ("noise-with-half-score", When(when.half_score, heard.Scaled(1.1)), _HALF_PIPELINE),
+    ("no-noise-with-half-score", When(when.half_score, heard.Scaled(0.0)), _HALF_PIPELINE),
 )
 _PARTS = "check_parts"
 _AGAIN: tuple[Entry, ...] = (

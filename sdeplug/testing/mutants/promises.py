@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from sdeplug.options import option
-from sdeplug.reverse import ReverseSDE
-from sdeplug.run import Run
-from sdeplug.solvers import Advance, Claims
-from sdeplug.testing.mutants.defect import Begin, Defect
+from sdeplug.solvers import Claims
+from sdeplug.testing.mutants.defect import Defect
 from sdeplug.testing.mutants.right import Step
 
 
@@ -29,27 +26,6 @@ class Promise(Defect):
     def promised(self, claims: Claims) -> Claims:
         """With the claim."""
         return replace(claims, **{self.name: self.value})  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Both(Defect):
-    """One mistake on top of another."""
-
-    first: Defect
-    second: Defect
-
-    @property
-    def what(self) -> str:
-        """With the number."""
-        return f"{self.first.what}; {self.second.what}"
-
-    def start(self, begin: Begin, reverse: ReverseSDE, run: Run) -> Advance:
-        """Start what the first has spoilt, with the second."""
-        return self.second.start(partial(self.first.start, begin), reverse, run)
-
-    def promised(self, claims: Claims) -> Claims:
-        """What both claim."""
-        return self.second.promised(self.first.promised(claims))
 
 
 @dataclass(unsafe_hash=True)

@@ -1,11 +1,9 @@
-"""Mistakes that only states of some shapes or dtypes meet."""
+"""Mistakes that only states of some shapes meet."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,62 +11,9 @@ from torch import Tensor
 from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.score import InDtype
 from sdeplug.solvers import Advance
 from sdeplug.testing.mutants.defect import Begin, Defect
 from sdeplug.testing.mutants.heard import Filtered
-
-
-@dataclass(frozen=True)
-class Only(Defect):
-    """A mistake that shows for some states alone.
-
-    Attributes:
-        defect: the mistake.
-        of: which states, a function of a module; its description says it in words.
-    """
-
-    defect: Defect
-    of: Callable[[Tensor], bool]
-
-    @property
-    def what(self) -> str:
-        """The mistake, and for what."""
-        return f"{self.defect.what}, {(self.of.__doc__ or '').rstrip('.').lower()}"
-
-    def start(self, begin: Begin, reverse: ReverseSDE, run: Run) -> Advance:
-        """Start twice: rightly, and wrongly."""
-        right, wrong = begin(reverse, run), self.defect.start(begin, reverse, run)
-
-        def advance(x: Tensor, t: float, s: float) -> Tensor:
-            return (wrong if self.of(x) else right)(x, t, s)
-
-        return advance
-
-
-def images(x: Tensor) -> bool:
-    """For images."""
-    return x.ndim == 4
-
-
-def sequences(x: Tensor) -> bool:
-    """For sequences."""
-    return x.ndim == 3
-
-
-def volumes(x: Tensor) -> bool:
-    """For volumes."""
-    return x.ndim == 5
-
-
-def bfloat16(x: Tensor) -> bool:
-    """For a state in bfloat16."""
-    return x.dtype == torch.bfloat16
-
-
-def float16(x: Tensor) -> bool:
-    """For a state in float16."""
-    return x.dtype == torch.float16
 
 
 @dataclass(frozen=True)
@@ -138,26 +83,3 @@ class ScoreTransposed(Defect):
             return model(x, t).transpose(-1, -2).clone() if square else model(x, t)
 
         return replace(reverse, score_model=turned)
-
-
-@dataclass(frozen=True)
-class WithHalfScore(Defect):
-    """A mistake that shows where the score model runs in half precision.
-
-    Attributes:
-        defect: the mistake.
-    """
-
-    defect: Defect
-
-    @property
-    def what(self) -> str:
-        """The mistake, and where."""
-        return f"{self.defect.what}, where the score model runs in half precision"
-
-    def start(self, begin: Begin, reverse: ReverseSDE, run: Run) -> Advance:
-        """Start wrongly, if so."""
-        model: object = reverse.score_model
-        while model is not None and not isinstance(model, InDtype):
-            model = getattr(model, "score_model", None)
-        return (begin if model is None else partial(self.defect.start, begin))(reverse, run)

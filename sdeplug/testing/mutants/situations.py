@@ -10,8 +10,8 @@ from sdeplug.testing.mutants.acts import Skipped, StopsEarly
 from sdeplug.testing.mutants.defect import Defect, spoil
 from sdeplug.testing.mutants.generic import Solver, mutant
 from sdeplug.testing.mutants.heard import Rounded, Scaled, SilentLast
+from sdeplug.testing.mutants.joined import Both, When
 from sdeplug.testing.mutants.mixed import DefaultSchedule, DriftAt, NoiseAt
-from sdeplug.testing.mutants.promises import Both
 from sdeplug.testing.mutants.record import Mutant
 from sdeplug.testing.mutants.right import (
     HEUN,
@@ -24,7 +24,6 @@ from sdeplug.testing.mutants.right import (
     RungeKutta,
 )
 from sdeplug.testing.mutants.seen import ScoreTimes
-from sdeplug.testing.mutants.when import When
 
 _EM, _EXP, _MID = EulerMaruyama(), ExponentialEuler(), ExponentialMidpoint()
 _HEUN, _AB = RungeKutta(HEUN), AdamsBashforth()

@@ -8,6 +8,7 @@ from sdeplug.solvers import Integrator
 from sdeplug.testing.mutants import acts, correctors, flows, heard, predictors, promises
 from sdeplug.testing.mutants.defect import Defect, Spoilt, spoil
 from sdeplug.testing.mutants.generic import LAW, Solver, dashed, mutant
+from sdeplug.testing.mutants.joined import Both
 from sdeplug.testing.mutants.record import Mutant, origin, sentence
 from sdeplug.testing.mutants.right import (
     CLASSICAL,
@@ -89,7 +90,7 @@ _CLAIMS: tuple[tuple[Solver, str, object, str], ...] = (
     (Langevin(), "floor", None, LAW),
 )
 
-_MODEST = promises.Both(heard.Scaled(1.05), promises.Promise("affine", False))
+_MODEST = Both(heard.Scaled(1.05), promises.Promise("affine", False))
 _SPOILT: tuple[tuple[Integrator, str, Defect, str], ...] = (
     (EulerMaruyama(), "last-step-without-noise", heard.SilentLast(), _STRONG),
     (ExponentialMidpoint(), "last-step-without-noise", heard.SilentLast(), LAW),

@@ -1,83 +1,14 @@
-"""Mistakes that are made only sometimes: in some numbers of steps, on some SDEs, in some sizes."""
+"""When a mistake is made: in some numbers of steps, on some SDEs, for some states."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import torch
 
-from torch import Tensor
-
-from sdeplug.reverse import ReverseSDE
-from sdeplug.run import Run
+from sdeplug.score import InDtype
 from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
-from sdeplug.solvers import Advance, Claims
-from sdeplug.testing.mutants.defect import Begin, Defect
+from sdeplug.testing.mutants.joined import Step
 
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a solver.
-
-    Attributes:
-        reverse: the reverse SDE.
-        x: the state at its start.
-        t: the time there.
-        s: the time at its end.
-        number: which one it is, from 1 on.
-    """
-
-    reverse: ReverseSDE
-    x: Tensor
-    t: float
-    s: float
-    number: int
-
-    @property
-    def last(self) -> bool:
-        """Whether it ends at eps."""
-        return self.s <= self.reverse.forward.eps
-
-    @property
-    def dimension(self) -> int:
-        """The numbers in a row."""
-        return self.x[0].numel()
-
-
-Condition = Callable[[Step], bool]
-"""A function of a module, so that it can be pickled; its docstring completes "when ..."."""
-
-
-@dataclass(frozen=True)
-class When(Defect):
-    """A mistake in the steps for which a condition holds; the others are right."""
-
-    condition: Condition
-    mistake: Defect
-
-    @property
-    def what(self) -> str:
-        """Both in words."""
-        return f"{self.mistake.what}, {(self.condition.__doc__ or '').rstrip('.')}"
-
-    def start(self, begin: Begin, reverse: ReverseSDE, run: Run) -> Advance:
-        """Start twice: rightly and wrongly; each step is taken by one of them."""
-        right, wrong = begin(reverse, run), self.mistake.start(begin, reverse, run)
-        number = 0
-
-        def advance(x: Tensor, t: float, s: float) -> Tensor:
-            nonlocal number
-            number += 1
-            step = Step(reverse, x, t, s, number)
-            return (wrong if self.condition(step) else right)(x, t, s)
-
-        return advance
-
-    def promised(self, claims: Claims) -> Claims:
-        """What the mistake claims."""
-        return self.mistake.promised(claims)
-
-
-# Conditions: numbers of steps
+# Numbers of steps
 
 
 def odd_last(step: Step) -> bool:
@@ -115,7 +46,7 @@ def up_to_fourth(step: Step) -> bool:
     return step.number <= 4
 
 
-# Conditions: forward SDEs
+# Forward SDEs
 
 
 def unknown_sde(step: Step) -> bool:
@@ -144,7 +75,7 @@ def growing_and_shrinking(step: Step) -> bool:
     return now.alpha < 0.99 and now.sigma > 1.0
 
 
-# Conditions: stochasticity
+# Stochasticity
 
 
 def above_one(step: Step) -> bool:
@@ -167,7 +98,7 @@ def half(step: Step) -> bool:
     return step.reverse.level(step.t) == 0.5
 
 
-# Conditions: sizes
+# Sizes
 
 
 def wide(step: Step) -> bool:
@@ -193,3 +124,39 @@ def many(step: Step) -> bool:
 def lonely(step: Step) -> bool:
     """in a batch of one row and more than 10,000 dimensions."""
     return len(step.x) == 1 and step.dimension > 10_000
+
+
+# Shapes and dtypes
+
+
+def images(step: Step) -> bool:
+    """for images."""
+    return step.x.ndim == 4
+
+
+def sequences(step: Step) -> bool:
+    """for sequences."""
+    return step.x.ndim == 3
+
+
+def volumes(step: Step) -> bool:
+    """for volumes."""
+    return step.x.ndim == 5
+
+
+def bfloat16(step: Step) -> bool:
+    """for a state in bfloat16."""
+    return step.x.dtype == torch.bfloat16
+
+
+def float16(step: Step) -> bool:
+    """for a state in float16."""
+    return step.x.dtype == torch.float16
+
+
+def half_score(step: Step) -> bool:
+    """where the score model runs in half precision."""
+    model: object = step.reverse.score_model
+    while model is not None and not isinstance(model, InDtype):
+        model = getattr(model, "score_model", None)
+    return model is not None

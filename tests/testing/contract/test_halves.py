@@ -15,9 +15,10 @@ from sdeplug.testing.contract.halves import (
 )
 from sdeplug.testing.mutants import RIGHT, spoil
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
 from sdeplug.testing.mutants.seen import ScoreTimes
-from sdeplug.testing.mutants.shaped import Only, WithHalfScore, bfloat16, float16
+from sdeplug.testing.mutants.when import bfloat16, float16, half_score
 
 STEPS = [each for each in RIGHT if isinstance(each, sp.Corrector) or each.needs_grid]
 
@@ -41,9 +42,9 @@ def test_right_solvers_keep_their_noise_and_gain(solver):
 @pytest.mark.parametrize(
     ("defect", "seen"),
     [
-        (Only(Scaled(1.02), bfloat16), "torch.bfloat16 its noise is 1.02 times"),
-        (Only(Scaled(0.98), float16), "torch.float16 its noise is 0.98 times"),
-        (Only(ScoreTimes(0.9), float16), "torch.float16 its gain is 1."),
+        (When(bfloat16, Scaled(1.02)), "torch.bfloat16 its noise is 1.02 times"),
+        (When(float16, Scaled(0.98)), "torch.float16 its noise is 0.98 times"),
+        (When(float16, ScoreTimes(0.9)), "torch.float16 its gain is 1."),
     ],
 )
 def test_two_per_cent_in_half_precision_are_seen(solver, defect, seen):
@@ -53,7 +54,7 @@ def test_two_per_cent_in_half_precision_are_seen(solver, defect, seen):
 
 def test_what_decides_by_rows_has_more_room():
     with pytest.raises(CheckFailed, match="its noise is 1\\.05 times"):
-        check_state_in_half_precision(spoil(RowLangevin(), Only(Scaled(1.05), bfloat16)))
+        check_state_in_half_precision(spoil(RowLangevin(), When(bfloat16, Scaled(1.05))))
 
 
 def test_a_state_may_be_refused():
@@ -61,7 +62,7 @@ def test_a_state_may_be_refused():
 
 
 def test_a_pipeline_is_judged_by_its_own():
-    solver = spoil(EulerMaruyama(), WithHalfScore(Scaled(1.02)))
+    solver = spoil(EulerMaruyama(), When(half_score, Scaled(1.02)))
     check_state_in_half_precision(solver)
     with pytest.raises(CheckFailed, match="float16 are 1\\.02 times as wide"):
         check_pipeline_in_half_precision(solver)

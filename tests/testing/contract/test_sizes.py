@@ -9,9 +9,9 @@ from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.contract.sizes import check_sizes
 from sdeplug.testing.mutants import EQUIVALENT, RIGHT, spoil
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
 from sdeplug.testing.mutants.seen import ScoreTimes
-from sdeplug.testing.mutants.when import When
 
 TWO_POINT = next(each.solver for each in EQUIVALENT if each.name == "two-point-noise")
 

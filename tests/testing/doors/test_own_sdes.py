@@ -14,6 +14,7 @@ from sdeplug.testing.exact.runs import check_drawn_runs
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.acts import Skipped, StopsEarly
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import (
     HEUN,
     AdamsBashforth,
@@ -22,7 +23,6 @@ from sdeplug.testing.mutants.right import (
     RungeKutta,
 )
 from sdeplug.testing.mutants.seen import ScoreTimes
-from sdeplug.testing.mutants.when import When
 
 pytest_plugins = ["pytester"]
 

@@ -22,6 +22,7 @@ from sdeplug.testing.exact.leaks import LEAK, Watched, places
 from sdeplug.testing.exact.words import largest
 from sdeplug.testing.mutants import EQUIVALENT, spoil
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.joined import Step, When
 from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import (
     CLASSICAL,
@@ -35,7 +36,6 @@ from sdeplug.testing.mutants.right import (
     RungeKutta,
 )
 from sdeplug.testing.mutants.seen import ScoreTimes
-from sdeplug.testing.mutants.when import Step, When
 
 STEPPING = (EulerMaruyama(), ExponentialEuler(), ExponentialMidpoint())
 FLOWING = (RungeKutta(HEUN), RungeKutta(CLASSICAL), AdamsBashforth())

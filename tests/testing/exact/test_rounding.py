@@ -13,7 +13,7 @@ from sdeplug.testing.exact.affine import EXACT, ROUNDED, check_affinity
 from sdeplug.testing.exact.everywhere import check_schedules
 from sdeplug.testing.mutants import EQUIVALENT, spoil
 from sdeplug.testing.mutants.heard import Rounded, Scaled
-from sdeplug.testing.mutants.promises import Both
+from sdeplug.testing.mutants.joined import Both
 from sdeplug.testing.mutants.right import EulerMaruyama, ExponentialEuler, RowLangevin
 
 BY_NAME = {check.__name__: check for check in CHECKS}

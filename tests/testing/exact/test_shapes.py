@@ -11,26 +11,20 @@ from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.exact.shapes import SHAPES, check_coordinates, check_other_shapes
 from sdeplug.testing.mutants import RIGHT, spoil
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
-from sdeplug.testing.mutants.shaped import (
-    ChannelsCorrelated,
-    Only,
-    ScoreTransposed,
-    TailSmall,
-    images,
-    sequences,
-    volumes,
-)
+from sdeplug.testing.mutants.shaped import ChannelsCorrelated, ScoreTransposed, TailSmall
+from sdeplug.testing.mutants.when import images, sequences, volumes
 
 
-def large(x):
-    """For images of at least sixteen pixels a side."""
-    return x.ndim == 4 and x.shape[-1] >= 16
+def large(step):
+    """for images of at least sixteen pixels a side."""
+    return step.x.ndim == 4 and step.x.shape[-1] >= 16
 
 
-def turned(x):
-    """For images that are taller than wide."""
-    return x.ndim == 4 and x.shape[-2] > x.shape[-1]
+def turned(step):
+    """for images that are taller than wide."""
+    return step.x.ndim == 4 and step.x.shape[-2] > step.x.shape[-1]
 
 
 def test_the_shapes_hold_as_many_numbers_and_differ():
@@ -50,7 +44,7 @@ def test_right_solvers_pass(solver):
     [
         ChannelsCorrelated(0.01),
         ScoreTransposed(),
-        *(Only(Scaled(1.0001), of) for of in (images, sequences, volumes, large, turned)),
+        *(When(of, Scaled(1.0001)) for of in (images, sequences, volumes, large, turned)),
     ],
 )
 def test_a_ten_thousandth_in_one_shape_is_seen(solver, defect):

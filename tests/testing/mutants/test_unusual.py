@@ -14,6 +14,7 @@ from sdeplug.testing.contract.times import check_short_span
 from sdeplug.testing.exact import check_corrector_invariance, check_own_tolerance
 from sdeplug.testing.mutants import drawn, spoil
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import EulerMaruyama
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
@@ -24,7 +25,7 @@ from sdeplug.testing.mutants.right_metropolis import (
     at,
 )
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps, uniform
-from sdeplug.testing.mutants.shaped import Only, bfloat16
+from sdeplug.testing.mutants.when import bfloat16
 from sdeplug.testing.weak import check_nonlinear_order
 
 SDE = VPSDE()
@@ -146,7 +147,7 @@ def test_a_tolerance_that_is_loose_is_seen():
 def test_rows_that_decide_otherwise_in_half_precision_are_not_off(corrector):
     assert check_state_in_half_precision(corrector).text
     with pytest.raises(CheckFailed, match="times that in float64"):
-        check_state_in_half_precision(spoil(corrector, Only(Scaled(1.5), bfloat16)))
+        check_state_in_half_precision(spoil(corrector, When(bfloat16, Scaled(1.5))))
 
 
 @pytest.mark.thorough
