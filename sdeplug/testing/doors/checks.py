@@ -28,7 +28,7 @@ from sdeplug.testing.exact import (
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import sampling
 from sdeplug.testing.strong import paths as strong
-from sdeplug.testing.weak import kolmogorov
+from sdeplug.testing.weak import nonlinear
 
 Check = Callable[[Any], Finding]
 
@@ -67,7 +67,7 @@ EXACT: tuple[Check, ...] = (
 FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 """Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
 
-CHECKS: tuple[Check, ...] = (*FAST, *runs.CHECKS, *kolmogorov.CHECKS, *sampling.CHECKS)
+CHECKS: tuple[Check, ...] = (*FAST, *runs.CHECKS, *nonlinear.CHECKS, *sampling.CHECKS)
 """All checks, cheap ones first."""
 
 LAW: tuple[Check, ...] = (

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from sdeplug.testing.bench import SPECTRUM
+from sdeplug.testing.exact.laws import Law, relative_error
 
 _MANY = 9.0  # from here on a ratio says more than per cent
 
@@ -30,3 +31,22 @@ def largest(error: Tensor, spectrum: Sequence[float] = SPECTRUM) -> str:
     if size > _MANY:
         return f"{what} {1.0 + size:.3g} times what it should be"
     return f"{what} {100.0 * abs(size):.3g} % too {'large' if size > 0.0 else 'small'}"
+
+
+def difference(law: Law, wanted: Law) -> str:
+    """The largest difference of two laws: along which axis, or the correlation of which.
+
+    Args:
+        law: on the axes of :data:`SPECTRUM`.
+        wanted: likewise, nearly without correlations.
+    """
+    stds = wanted.covariance.diagonal().sqrt()
+    tied = ((law.covariance - wanted.covariance) / stds.outer(stds)).fill_diagonal_(0.0)
+    error = relative_error(law, wanted)
+    if not float(tied.abs().max()) > float(error.abs().max()):
+        return largest(error)
+    one, other = divmod(int(tied.abs().argmax()), len(stds))
+    return (
+        f"the correlation of the axes of variance {SPECTRUM[one]:g} and {SPECTRUM[other]:g} is off "
+        f"by {float(tied[one, other]):.2g}"
+    )

@@ -16,34 +16,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from sdeplug.compose import OnGrid
-from sdeplug.grid import LogSNR, TimeGrid, Uniform, checked_times
-from sdeplug.noise import SharedNoise
+from sdeplug.grid import TimeGrid, checked_times
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.sde import VPSDE, LinearSDE
-from sdeplug.solvers import FlowIntegrator, Integrator, with_own_steps
+from sdeplug.sde import LinearSDE
+from sdeplug.solvers import Integrator
 from sdeplug.targets import GaussianMixture
-from sdeplug.testing.bench import Solver, jumps, single_thread
-from sdeplug.testing.claimed import first_level, levels
-from sdeplug.testing.findings import Curve, Finding, NotApplicable, demand
+from sdeplug.testing.findings import NotApplicable
 from sdeplug.testing.memory import remembered
 from sdeplug.testing.weak.between import means_between
+from sdeplug.testing.weak.features import Bias, features
 from sdeplug.testing.weak.nodes import Nodes
 
 _POINTS = 700
 _REACH = 8.5  # standard deviations, of a mode at either end
-_STEPS = (16, 32, 64)
-_SLACK = 0.2  # in the observed order
-_RESOLVED = 5e-7  # errors below this are those of the quadrature
-_SANE = 0.3
-_DRAWS_OF_AFFINE = 2  # one more takes ten seconds: for those whose law nothing else measures
+RESOLVED = 5e-7
+"""Weak errors below this are those of the quadrature."""
 
 
 def weak_error(
@@ -71,142 +64,26 @@ def weak_error(
     Raises:
         NotApplicable: if it draws more than three times in a step, or differently for other data.
     """
-    sde, start, end = reverse.linear, reverse.forward.T if t is None else t, reverse.forward.eps
-    times = checked_times(grid, start, end if s is None else s, sde)
+    start = reverse.forward.T if t is None else t
+    end = reverse.forward.eps if s is None else s
+    times = checked_times(grid, start, end, reverse.linear)
+    return weak_bias(integrator, reverse, target, times).size
+
+
+def weak_bias(
+    integrator: Integrator, reverse: ReverseSDE, target: GaussianMixture, times: Sequence[float]
+) -> Bias:
+    """Likewise all of the biases, at the last of the times."""
+    sde = reverse.linear
     points = _points(target, sde, times[-1])
-    law, values = _density(target, sde, times[-1], points), _features(points)
+    law, values = _density(target, sde, times[-1], points), features(points)
     mean = law @ values
     spread = (law @ (values - mean).square()).sqrt()
-    if _draws(integrator, reverse, *times[:2]):
+    if draws(integrator, reverse, *times[:2]):
         values, points = _backward(integrator, reverse, target, times, values)
     else:
         values, points = _forward(integrator, reverse, target, times)
-    bias = _density(target, sde, times[0], points) @ values - mean
-    return float((bias / spread).square().mean().sqrt())
-
-
-def check_nonlinear_order(solver: Solver) -> Finding:
-    """The weak error on a mixture falls as claimed: the order does not rest on a linear score."""
-    integrator = _one_step(solver)
-    with single_thread():
-        target, sde = _mixture(), VPSDE()
-        curves = []
-        for each in _levels(integrator):
-            reverse = ReverseSDE(sde, target.score(sde), each)
-            draws = _draws(integrator, reverse, 0.5 * sde.T, 0.45 * sde.T)
-            if draws > _DRAWS_OF_AFFINE and integrator.claims.affine:
-                raise NotApplicable(f"it draws {draws} times in a step, and has an exact law")
-            curves.append(_refined(integrator, reverse, target))
-    last = ", ".join(f"{curve.errors[-1]:.1e}" for curve in curves)
-    if integrator.claims.floor is not None:
-        return Finding(
-            f"weak error {last} at {curves[0].steps[-1]} steps, not tested: it declares a bias",
-            tuple(curves),
-        )
-    slowest = min(map(_order, curves))
-    return Finding(
-        f"order {slowest:.2f} observed, {integrator.claims.order:g} claimed; weak error {last} "
-        f"at {_STEPS[-1]} steps",
-        tuple(curves),
-    )
-
-
-def _refined(integrator: Integrator, reverse: ReverseSDE, target: GaussianMixture) -> Curve:
-    """Weak errors on ever finer grids, when they fall as claimed."""
-    claims = integrator.claims
-    steps = _STEPS if claims.floor is None else _STEPS[:-1]
-    errors = [_error(integrator, reverse, target, each) for each in steps]
-    label = f"{reverse.forward!r} at stochasticity {reverse.stochasticity:g}"
-    curve = Curve(label, steps, tuple(errors))
-    if claims.floor is not None or claims.order is None:
-        return curve
-    if _order(curve) < claims.order - _SLACK:  # perhaps the steps are still too long
-        errors.append(_error(integrator, reverse, target, 2 * steps[-1]))
-        curve = Curve(label, (*steps, 2 * steps[-1]), tuple(errors))
-    shown = ", ".join(f"{each:.2g}" for each in errors)
-    demand(
-        _order(curve) >= claims.order - _SLACK,
-        f"order {_order(curve):.2f} observed, {claims.order:g} claimed, with the score of a "
-        f"mixture on {label}: weak errors {shown} at {curve.steps} steps",
-        (curve,),
-    )
-    demand(
-        errors[-1] <= _SANE,
-        f"weak errors {shown} at {curve.steps} steps on {label}: no sampler",
-        (curve,),
-    )
-    return curve
-
-
-def _error(
-    integrator: Integrator, reverse: ReverseSDE, target: GaussianMixture, steps: int
-) -> float:
-    """The weak error in so many steps; those of an own grid are one call."""
-    if integrator.claims.steps is None:
-        return weak_error(integrator, reverse, target, LogSNR(steps))
-    return weak_error(with_own_steps(integrator, steps), reverse, target, Uniform(1))
-
-
-def _levels(integrator: Integrator) -> tuple[float, ...]:
-    """Stochasticities: one where it does not matter, or where a bias is only reported.
-
-    On a grid of its own noise is drawn in every step of one call, more often than there are nodes
-    for.
-    """
-    claims, first = integrator.claims, first_level(integrator)
-    if isinstance(integrator, FlowIntegrator) or claims.floor is not None:
-        return (first,)
-    silent = (0.0,) if 0.0 in levels(integrator) else ()
-    if claims.steps is not None and claims.stochastic:
-        return silent
-    return tuple(dict.fromkeys((first, *silent)))
-
-
-def _order(curve: Curve) -> float:
-    """Observed order between the two finest grids; infinite below what can be resolved."""
-    coarse, fine = curve.errors[-2:]
-    if not math.isfinite(fine):
-        return -math.inf
-    return math.log2(coarse / fine) if fine > _RESOLVED else math.inf
-
-
-def _one_step(solver: Solver) -> Integrator:
-    """The solver as an integrator of single steps, if the check applies to it."""
-    if not isinstance(solver, Integrator):
-        raise NotApplicable("it is a corrector")
-    claims = solver.claims
-    if isinstance(solver, OnGrid):
-        raise NotApplicable("its grid is fixed: check the integrator inside it")
-    if jumps(solver) or claims.floor == math.inf:
-        raise NotApplicable("it claims no consistency")
-    if claims.order is None:
-        raise NotApplicable("it claims no order")
-    if claims.couples_batch:
-        raise NotApplicable("it couples the rows of a batch, which are points and nodes here")
-    if not isinstance(VPSDE(), claims.needs):
-        raise NotApplicable(f"it needs a {claims.needs.__name__}; the bench is VP")
-    if not _levels(solver):
-        raise NotApplicable("it draws noise in steps of its own, one after the other in one call")
-    if claims.steps is None and _remembers(solver):
-        raise NotApplicable("it remembers earlier steps: its chain is not one of x alone")
-    return solver
-
-
-def _remembers(integrator: Integrator) -> bool:
-    """Whether a sequence of steps differs from single steps one after the other."""
-    target, sde = _mixture(), VPSDE()
-    reverse = ReverseSDE(sde, target.score(sde), first_level(integrator))
-    x = torch.linspace(-2.0, 2.0, 5, dtype=torch.float64, device="cpu")[:, None]
-    ends: list[Tensor] = []
-    for whole in (True, False):
-        run, y = Run(SharedNoise(0)), x
-        advance = integrator.begin(reverse, run) if whole else None
-        with torch.no_grad():
-            for late, early in pairwise((0.5, 0.45, 0.4, 0.35, 0.3, 0.25)):
-                step = advance or integrator.begin(reverse, run)
-                y = step(y, late, early)
-        ends.append(y)
-    return not torch.allclose(ends[0], ends[1], rtol=1e-12, atol=1e-12)
+    return Bias(_density(target, sde, times[0], points) @ values - mean, mean, spread)
 
 
 def _forward(
@@ -218,7 +95,7 @@ def _forward(
     with torch.no_grad():
         for late, early in pairwise(times):
             x = integrator.integrate(reverse, x, late, early, run)
-    return _features(x[:, 0]), points
+    return features(x[:, 0]), points
 
 
 def _backward(
@@ -232,7 +109,7 @@ def _backward(
     later = _points(target, reverse.linear, times[-1])
     for early, late in pairwise(reversed(times)):
         points = _points(target, reverse.linear, late)
-        noise = Nodes(_draws(integrator, reverse, late, early))
+        noise = Nodes(draws(integrator, reverse, late, early))
         rows = points.repeat_interleave(noise.repeats)[:, None]
         with torch.no_grad():
             ends = integrator.integrate(reverse, rows, late, early, Run(noise))[:, 0]
@@ -243,7 +120,7 @@ def _backward(
     return values, later
 
 
-def _draws(integrator: Integrator, reverse: ReverseSDE, t: float, s: float) -> int:
+def draws(integrator: Integrator, reverse: ReverseSDE, t: float, s: float) -> int:
     """How many draws a step takes."""
     counting = Nodes(0)
     with torch.no_grad():
@@ -269,19 +146,3 @@ def _density(target: GaussianMixture, sde: LinearSDE, t: float, points: Tensor) 
     """p_t as weights on the points; on such points sums are as good as integrals."""
     weights = target.log_prob(points[:, None], t, sde).exp()
     return weights / weights.sum()
-
-
-def _features(x: Tensor) -> Tensor:
-    """The six features at points of shape (P,): (P, 6)."""
-    step = torch.special.ndtr((x - 0.3) / 0.1)
-    return torch.stack((x, x**2, x**3, (2.0 * x).cos(), (5.0 * x).cos(), step), dim=1)
-
-
-@cache
-def _mixture() -> GaussianMixture:
-    """0.4 N(-1, 0.3^2) + 0.6 N(1, 0.5^2)."""
-    return GaussianMixture((0.4, 0.6), ((-1.0,), (1.0,)), std=(0.3, 0.5))
-
-
-CHECKS = (check_nonlinear_order,)
-"""The checks of this module."""

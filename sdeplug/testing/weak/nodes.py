@@ -11,14 +11,14 @@ from torch import Tensor
 from sdeplug.noise import NoiseSource
 from sdeplug.testing.findings import NotApplicable
 
-_PER_DRAW = {0: 1, 1: 20, 2: 12, 3: 3}  # right to the fifth moment, which weak order 2 asks for
+_PER_DRAW = {0: 1, 1: 20, 2: 8, 3: 3}  # right to the fifth moment, which weak order 2 asks for
 
 
 class Nodes(NoiseSource):
     """Draws that run over all nodes of a Gauss-Hermite quadrature, the same for each point.
 
     A batch has ``repeats`` rows for each point: row i ``repeats`` + g sees node g in all of its
-    draws.  Twenty nodes for one draw, 12 x 12 for two, 3 x 3 x 3 for three.  A Brownian path is one
+    draws.  Twenty nodes for one draw, 8 x 8 for two, 3 x 3 x 3 for three.  A Brownian path is one
     draw for each time that it is asked for, tied to the others by its law given them.
 
     Args:

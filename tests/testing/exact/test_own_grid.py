@@ -103,7 +103,7 @@ def test_the_constant_is_that_of_its_grid():
 def test_its_order_with_a_nonlinear_score_is_that_of_its_own_steps():
     """Without noise alone: a draw in each of its steps is more than there are nodes for."""
     flow = own(AdamsBashforth(2))
-    assert check_nonlinear_order(flow).text.startswith("order 1.8")
+    assert check_nonlinear_order(flow).text.startswith("order 1.9")
     with pytest.raises(CheckFailed, match="3 claimed"):
         check_nonlinear_order(own(AdamsBashforth(2), order=3))
     finding = check_nonlinear_order(own(Ancestral(), strong_order=None))

@@ -11,6 +11,7 @@ from wrong import Claiming, Wrong
 
 from sdeplug import VESDE, VPSDE, Claims, Corrected
 from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.bench import SPECTRUM
 from sdeplug.testing.contract.one_call import check_claims
 from sdeplug.testing.contract.times import check_short_span
 from sdeplug.testing.exact import (
@@ -22,7 +23,8 @@ from sdeplug.testing.exact import (
 )
 from sdeplug.testing.exact.convergence import demand_order_and_limit, rms
 from sdeplug.testing.exact.factors import factors
-from sdeplug.testing.exact.words import largest
+from sdeplug.testing.exact.laws import Law
+from sdeplug.testing.exact.words import difference, largest
 from sdeplug.testing.findings import Curve
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.acts import NanNearEps
@@ -231,3 +233,16 @@ def test_a_bias_above_its_floor_says_of_what_it_is():
     inner = Corrected(ReverseDiffusion(), AnnealedLangevin())
     text = said(check_floor, Claiming(inner, replace(inner.claims, floor=1e-3)))
     assert "its floor 0.001: at 512 steps the standard deviation along the axis" in text
+
+
+def test_what_differs_between_two_laws_has_words():
+    mean = torch.zeros(5, dtype=torch.float64)
+    wanted = Law(mean, torch.diag(torch.tensor(SPECTRUM, dtype=torch.float64)))
+    tied = wanted.covariance.clone()
+    tied[1, 3] = tied[3, 1] = 0.02 * math.sqrt(0.1)
+    words = "the correlation of the axes of variance 0.1 and 1 is off by 0.02"
+    assert difference(Law(mean, tied), wanted) == words
+    shifted = Law(mean + 0.03, tied)
+    assert difference(shifted, wanted).startswith("the mean along the axis of variance 0.01")
+    wide = Law(mean, 1.01**2 * wanted.covariance)
+    assert difference(wide, wanted).endswith("is 1 % too large")

@@ -22,6 +22,8 @@ from sdeplug import (
 from sdeplug.targets import Gaussian, GaussianMixture
 from sdeplug.testing import CheckFailed, NotApplicable, weak_error
 from sdeplug.testing.weak import check_nonlinear_order
+from sdeplug.testing.weak.features import Bias, features
+from sdeplug_exponential import ExpRK3
 from sdeplug_ode import RK4, AdamsBashforth, Heun
 from sdeplug_song import Ancestral, AnnealedLangevin, EulerMaruyama, Hold, Langevin
 
@@ -140,13 +142,61 @@ class Capped(EulerMaruyama):
 
 
 @pytest.mark.parametrize(
-    "solver",
-    [Wrong(pull=0.5), Wrong(noise=1.05), Wrong(noise=0.0), TooProud(), Capped()],
+    ("solver", "words"),
+    [
+        (Wrong(pull=0.5), "the standard deviation is 151 % too large"),
+        (Wrong(noise=1.05), r"the standard deviation is 1\.\d+ % too large"),
+        (Wrong(noise=0.0), "order 0.02 observed, 1 claimed"),
+        (TooProud(), "order 1.00 observed, 2 claimed"),
+        (Capped(), r"the standard deviation is 17\.\d % too large"),
+    ],
     ids=["half the drift", "loud", "silent", "proud", "capped"],
 )
-def test_wrong_solvers_fail(solver):
-    with pytest.raises(CheckFailed, match="order"):
+def test_wrong_solvers_fail_and_are_told_of_what(solver, words):
+    with pytest.raises(CheckFailed, match=words):
         check_nonlinear_order(solver)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x + 0.02, "the mean is off by 1.9 % of a standard deviation"),
+        (lambda x: 0.5 + 1.01 * (x - 0.5), "the standard deviation is 1 % too large"),
+        (lambda x: x * float("nan"), "the law is not finite"),
+        (lambda x: x + 0.1 * torch.sin(5.0 * x), "the mean of cos 5x is off by"),
+    ],
+    ids=["shifted", "wide", "nan", "rippled"],
+)
+def test_words_of_biases_that_are_known(change, words):
+    """Of 10^5 quantiles of N(0.5, 1.05^2), and of what was made of them."""
+    shares = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
+    x = 0.5 + 1.05 * torch.special.ndtri(shares)
+    right, wrong = features(x), features(change(x))
+    bias = Bias(wrong.mean(0) - right.mean(0), right.mean(0), right.std(0))
+    assert bias.largest().startswith(words)
+
+
+def test_a_weight_that_is_off_has_words():
+    """A tenth of the lower mode has gone to the upper one."""
+    shares = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    mode = 0.3 * torch.special.ndtri(shares)
+    right, wrong = (
+        torch.cat((mode.repeat(lower) - 1.0, mode.repeat(upper) + 1.0))
+        for lower, upper in ((40, 60), (36, 64))
+    )
+    right, wrong = features(right), features(wrong)
+    bias = Bias(wrong.mean(0) - right.mean(0), right.mean(0), right.std(0))
+    assert bias.largest() == "the weight of what is above 0.3 is 6.67 % too large"
+
+
+@pytest.mark.slow
+def test_an_order_that_rises_is_judged_where_it_has_risen():
+    """The third stage makes the error small before its order can be seen."""
+    finding = check_nonlinear_order(ExpRK3())
+    first = finding.curves[0]
+    assert first.steps == (16, 32, 64, 128)
+    assert math.log2(first.errors[-2] / first.errors[-1]) < 1.8
+    assert finding.text.startswith("order 1.8")
 
 
 def test_the_wrong_solver_without_its_defect_passes():
