@@ -123,9 +123,15 @@ class Auto(Integrator):
 
     @property
     def claims(self) -> Claims:
-        """All evaluations; the accuracy is that of its own grid."""
+        """Those of the method that it picks for so many evaluations, each of which is a step."""
         row = self._row()
-        return Claims(stochastic=row.noise is not None, evaluations=self.nfe, needs=LinearSDE)
+        return Claims(
+            order=row.solver.claims.order,
+            steps="nfe",
+            stochastic=row.noise is not None,
+            evaluations=self.nfe,
+            needs=LinearSDE,
+        )
 
     def choice(self, sde: ForwardSDE) -> Choice:
         """What is picked for a forward SDE: the same for every linear one.

@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, inf, log1p, sqrt
+from math import ceil, exp, inf, log1p, sqrt
 
 from torch import Tensor
 
@@ -28,6 +28,7 @@ from sdeplug import ArgumentError, Claims, Integrator, Karras, LinearSDE, Revers
 from sdeplug_exponential.inverse import times_between
 
 _MOST = sqrt(2.0) - 1.0  # churn at most doubles the variance of the noise
+_PER_INNER = 8  # steps to one step down again
 
 
 class _OwnGrid(Integrator):
@@ -74,9 +75,10 @@ class EDMHeun(_OwnGrid):
 
     @property
     def claims(self) -> Claims:
-        """Order 2 as a single step; on its own grid it has the accuracy of that."""
+        """Order 2 in its steps; one that has a single step can be put on any grid."""
         return Claims(
-            order=2 if self.steps == 1 else None,
+            order=2,
+            steps="steps" if self.steps > 1 else None,
             stochastic=self.churn > 0.0 and self.steps > 1,
             evaluations=2 * self.steps,
             needs=LinearSDE,
@@ -108,7 +110,9 @@ class Restart(_OwnGrid):
     low: float = option(0.2, help="part of the span that is left when it restarts", ge=0.0)
     high: float = option(0.4, help="part of the span that it goes back to", gt=0.0, le=1.0)
     times: int = option(2, help="number of restarts", ge=0)
-    inner: int = option(3, help="steps down again, of each restart", ge=1)
+    inner: int | None = option(
+        None, help="steps down again, of each restart; None: an eighth of steps, rounded up", ge=1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,10 +121,13 @@ class Restart(_OwnGrid):
 
     @property
     def claims(self) -> Claims:
-        """No order: how it moves does not follow the length of the span."""
+        """Order 2 in its steps; where those down again stay as many, a bias stays, and no claim."""
+        settled = self.inner is not None and self.times > 0
         return Claims(
+            order=None if settled else 2,
+            steps=None if settled else "steps",
             stochastic=self.times > 0,
-            evaluations=2 * (self.steps + self.times * self.inner),
+            evaluations=2 * (self.steps + self.times * self._inner),
             needs=LinearSDE,
         )
 
@@ -139,12 +146,16 @@ class Restart(_OwnGrid):
         if _place(sde, late) < end - self.low * length <= here:
             high = end - self.high * length
             (up,) = times_between(sde, (top, early), [here - zeta * (here - high)])
-            down = Karras(self.inner, self.rho).times(up, early, sde)
+            down = Karras(self._inner, self.rho).times(up, early, sde)
             for _ in range(self.times):
                 x = noised(sde, x, (early, up), run)
                 for start, stop in pairwise(down):
                     x = heun(reverse, x, start, stop)
         return x
+
+    @property
+    def _inner(self) -> int:
+        return ceil(self.steps / _PER_INNER) if self.inner is None else self.inner
 
 
 def heun(reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Tensor:

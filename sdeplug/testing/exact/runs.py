@@ -12,10 +12,9 @@ from sdeplug.testing.bench import Solver
 from sdeplug.testing.claimed import Level, first_level
 from sdeplug.testing.drawn import DrawnSDE
 from sdeplug.testing.exact.convergence import observed
-from sdeplug.testing.exact.elsewhere import error_on, leak_at, where_it_works
+from sdeplug.testing.exact.elsewhere import error_on, leak_at, where_it_works, whole_run
 from sdeplug.testing.exact.leaks import Ramp, Watched, inner, places
-from sdeplug.testing.exact.marginals import Setting, consistent, converging
-from sdeplug.testing.exact.refine import refinements
+from sdeplug.testing.exact.marginals import consistent
 from sdeplug.testing.findings import Curve, Finding, NotApplicable
 
 _FRACTIONS = (0.02, 0.25, 0.5, 0.75, 0.98)  # of the log-SNR between T and eps
@@ -27,9 +26,8 @@ def check_drawn_runs(solver: Solver) -> Finding:
     drawn = [DrawnSDE(11, 2.5, 0.02), DrawnSDE(8, 0.6, 0.003)]
     if not isinstance(drawn[0], integrator.claims.needs):
         raise NotApplicable(f"it needs a {integrator.claims.needs.__name__}")
-    curves: list[Curve] = []
-    where_it_works(
-        partial(_run, integrator, sde, level, curves)
+    curves = where_it_works(
+        partial(whole_run, integrator, sde, level)
         for sde, level in zip(drawn, _two_levels(integrator, drawn[1]), strict=True)
     )
     slowest = min(map(observed, curves))
@@ -77,7 +75,7 @@ class OnOwnSDEs:
         for level in _two_levels(integrator, sde)[1:]:
             for place in places(sde, level, *inner(sde, *_FRACTIONS)):
                 worst = max(worst, leak_at(watched, place, 2, "however short the steps"))
-        _run(integrator, sde, first_level(solver), curves)
+        curves.append(whole_run(integrator, sde, first_level(solver)))
         return worst
 
 
@@ -86,17 +84,6 @@ def _two_levels(integrator: Integrator, sde: LinearSDE) -> tuple[Level, Level]:
     first = first_level(integrator)
     one = isinstance(integrator, FlowIntegrator) or integrator.claims.level is not None
     return (first, first if one else Ramp(0.3, 1.5, sde.T))
-
-
-def _run(integrator: Integrator, sde: LinearSDE, level: Level, curves: list[Curve]) -> float:
-    """A whole run; its curve is added to the others, and its last error returned."""
-    _, order = consistent(integrator)
-    uniform, *_ = refinements(integrator, sde)
-    words = str(level) if callable(level) else f"{level:g}"
-    setting = Setting(f"{sde!r} at stochasticity {words}", sde, level, sde.eps, uniform)
-    curve, _ = converging(integrator, setting, order)
-    curves.append(curve)
-    return curve.errors[-1]
 
 
 CHECKS: tuple[Callable[[Solver], Finding], ...] = (check_drawn_runs,)

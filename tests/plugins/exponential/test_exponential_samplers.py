@@ -14,9 +14,11 @@ from sdeplug import (
     VESDE,
     VPSDE,
     ArgumentError,
+    Claims,
     Counted,
     Focus,
     Karras,
+    LinearSDE,
     LogSNR,
     NoiseSource,
     OnGrid,
@@ -66,17 +68,10 @@ VARIANTS = [
     ERSDE(1),
     EDMHeun(1),
 ]
-OWN_GRIDS = [EDMHeun(), Auto(), Restart()]
-NO_ORDER = {"check_proof": "as a whole it claims no order; the steps that it takes do"}
 
 
-@parametrize_with_checks([each for each in SOLVERS if each not in (*STAGED, *OWN_GRIDS)], fast=True)
+@parametrize_with_checks([each for each in SOLVERS if each not in STAGED], fast=True)
 def test_conformance(check):
-    check()
-
-
-@parametrize_with_checks(OWN_GRIDS, expected_failures=NO_ORDER, fast=True)
-def test_conformance_on_grids_of_their_own(check):
     check()
 
 
@@ -93,7 +88,7 @@ def test_conformance_of_variants(check):
 
 
 @pytest.mark.slow
-@checks_of([EDMHeun(4, churn=4.0), Auto(8), Auto(16, 0.1)], kept=(), expected_failures=NO_ORDER)
+@checks_of([EDMHeun(4, churn=4.0), Auto(8), Auto(16, 0.1)], kept=())
 def test_conformance_of_variants_on_grids_of_their_own(check):
     check()
 
@@ -166,6 +161,24 @@ def test_restart_keeps_the_law():
     coarse, fine = (error(Restart(n, inner=n // 4), VPSDE()) for n in (64, 128))
     assert math.log2(coarse / fine) > 1.8
     assert fine < 0.02
+
+
+def test_restart_promises_an_order_where_its_steps_down_again_grow_too():
+    """A number of them that stays leaves a bias; unsaid, they are an eighth of all steps."""
+    assert Restart(17).claims == Claims(
+        order=2, steps="steps", evaluations=2 * (17 + 2 * 3), needs=LinearSDE
+    )
+    few, many = (error(Restart(n, inner=3), VPSDE()) for n in (128, 256))
+    assert few == pytest.approx(many, rel=0.1)
+    assert Restart(17, inner=3).claims.order is None
+    assert Restart(17, inner=3, times=0).claims.order == 2
+
+
+def test_auto_promises_what_it_picks():
+    for by in (Auto(8), Auto(32), Auto(12, 0.1), Auto(32, 0.1)):
+        picked = by.choice(VPSDE()).solver
+        assert by.claims.order == picked.claims.order
+        assert by.claims.steps == "nfe"
 
 
 def test_restarts_forget():
