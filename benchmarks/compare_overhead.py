@@ -8,21 +8,16 @@ and perturbed scores, 20,000 samples of a mixture in the plane.
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-from overhead import Line, table
-from rich.console import Console
+from lines import Line, reported
 
 from sdeplug import VPSDE, targets
 from sdeplug.compare import Comparison, Work, compare
@@ -61,20 +56,5 @@ def parts(quick: bool) -> Iterator[Line]:
     yield Line("all the rest of the harness over runs", 100.0 * rest / runs, "%", 5.0)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer seeds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    lines = [line for part in (whole, parts) for line in part(options.quick)]
-    where = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.platform()}"
-    Console(width=100).print(table(lines, where))
-    if options.json:
-        measured = [asdict(line) | {"verdict": line.verdict} for line in lines]
-        options.json.write_text(json.dumps({"machine": where, "lines": measured}, indent=2) + "\n")
-    return int(any(line.verdict == "over" for line in lines))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("Overhead of a comparison", __doc__, whole, parts))

@@ -5,21 +5,14 @@ python benchmarks/exponential_overhead.py [--quick] [--json FILE]
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
 
 import torch
-from lines import Line
-from rich.console import Console
-from rich.table import Table
+from lines import Line, reported
 from torch import Tensor
 
 from sdeplug import VPSDE, At, Integrator, LogSNR, OnGrid, ReverseSDE, Run, SharedNoise, solver
@@ -99,26 +92,5 @@ def _seconds(loop: Callable[[Tensor], Tensor], x: Tensor) -> float:
     return time.process_time() - start
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer steps and repetitions")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    found = list(overhead(options.quick))
-    where = f"torch {torch.__version__}, {platform.platform()}"
-    table = Table("what", title="Exponential solvers over a bare loop", caption=where)
-    for column in ("measured", "limit"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for line in found:
-        table.add_row(line.what, f"{line.value:.3f} {line.unit}", f"{line.limit:g}", line.verdict)
-    Console(width=100).print(table)
-    if options.json:
-        measured = [asdict(line) | {"verdict": line.verdict} for line in found]
-        options.json.write_text(json.dumps({"machine": where, "lines": measured}, indent=2) + "\n")
-    return int(any(line.verdict == "over" for line in found))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("Exponential solvers over a bare loop", __doc__, overhead))

@@ -5,24 +5,17 @@ python benchmarks/overhead.py [--quick] [--json FILE]
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from itertools import pairwise
-from pathlib import Path
 
 import torch
-from lines import Line
-from rich.console import Console
-from rich.table import Table
+from lines import Line, reported
 from torch import Tensor
 
 from sdeplug import VPSDE, Leg, OnGrid, Pipeline, ReverseSDE, Run, SharedNoise, Uniform, solver
@@ -162,31 +155,5 @@ def memory(quick: bool) -> Iterator[Line]:
         yield Line(what, peaks[1000] / peaks[10], "x", 1.10)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer steps and repetitions")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    lines = [line for part in (loops, imports, memory) for line in part(options.quick)]
-    where = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.platform()}"
-    Console(width=100).print(table(lines, where))
-    if options.json:
-        measured = [asdict(line) | {"verdict": line.verdict} for line in lines]
-        options.json.write_text(json.dumps({"machine": where, "lines": measured}, indent=2) + "\n")
-    return int(any(line.verdict == "over" for line in lines))
-
-
-def table(lines: list[Line], caption: str) -> Table:
-    made = Table("what", title="Overhead of sdeplug", caption=caption)
-    for column in ("measured", "limit"):
-        made.add_column(column, justify="right")
-    made.add_column("")
-    for line in lines:
-        limit = "" if line.limit is None else f"{line.limit:g}"
-        made.add_row(line.what, f"{line.value:.3f} {line.unit}", limit, line.verdict)
-    return made
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("Overhead of sdeplug", __doc__, loops, imports, memory))

@@ -10,20 +10,14 @@ python benchmarks/torchdiffeq_overhead.py [--quick] [--json FILE]
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
 
 import torch
-from lines import Line
-from rich.console import Console
-from rich.table import Table
+from lines import Line, reported
 from torch import Tensor
 from torchdiffeq import odeint
 
@@ -144,7 +138,7 @@ def seconds(loop: Loop, x: Tensor) -> float:
     return time.process_time() - start
 
 
-def memory() -> Iterator[Line]:
+def memory(quick: bool) -> Iterator[Line]:
     """What is alive, at most, in many steps over that in a few, in states of the batch.
 
     The peak of the process says less: it is that of the allocator, whose heap becomes patchy with
@@ -178,22 +172,5 @@ class Weighing(Score):
         return super().__call__(x, t)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    lines = [*overheads(arguments.quick), *memory()]
-    table = Table("measurement", "value", "unit", "limit", "")
-    for line in lines:
-        limit = "" if line.limit is None else f"{line.limit:g}"
-        table.add_row(line.what, f"{line.value:.3g}", line.unit, limit, line.verdict)
-    Console(width=110).print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(line) for line in lines], indent=2))
-    return int(any(line.verdict == "over" for line in lines))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("torchdiffeq through sdeplug", __doc__, overheads, memory))

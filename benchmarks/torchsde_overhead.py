@@ -1,13 +1,11 @@
 """What torchsde costs through sdeplug: against a call by hand and a bare loop. One thread, CPU.
 
-python benchmarks/torchsde_overhead.py [--quick]
+python benchmarks/torchsde_overhead.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import platform
 import statistics
 import sys
 import time
@@ -16,9 +14,7 @@ from itertools import pairwise
 
 import torch
 import torchsde
-from lines import Line
-from rich.console import Console
-from rich.table import Table
+from lines import Line, reported
 from torch import Tensor
 
 from sdeplug import VPSDE, OnGrid, ReverseSDE, Run, SharedNoise, Uniform, solver
@@ -141,23 +137,5 @@ def measured(
     return took, calls
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    found = list(lines(options.quick))
-    where = f"torch {torch.__version__}, torchsde {torchsde.__version__}, {platform.platform()}"
-    table = Table("what", title=f"torchsde through sdeplug, {STEPS} steps", caption=where)
-    for column in ("measured", "limit"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for line in found:
-        limit = "" if line.limit is None else f"{line.limit:g}"
-        table.add_row(line.what, f"{line.value:.2f} {line.unit}", limit, line.verdict)
-    Console(width=100).print(table)
-    return int(any(line.verdict == "over" for line in found))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(f"torchsde through sdeplug, {STEPS} steps", __doc__, lines))

@@ -8,21 +8,14 @@ Adam, one average of the weights.  Both are timed in turn in one process, in pro
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
 
 import torch
-from lines import Line
-from overhead import table
-from rich.console import Console
+from lines import Line, reported
 from torch import Tensor, nn
 
 from sdeplug import VPSDE, SharedNoise
@@ -136,20 +129,5 @@ def orders(quick: bool) -> Iterator[Line]:
     yield Line("second-order loss, 64 dimensions", statistics.median(ratios), "x first", 2.0)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    lines = [line for part in (loops, orders) for line in part(options.quick)]
-    where = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.platform()}"
-    Console(width=100).print(table(lines, where))
-    if options.json:
-        measured = [asdict(line) | {"verdict": line.verdict} for line in lines]
-        options.json.write_text(json.dumps({"machine": where, "lines": measured}, indent=2) + "\n")
-    return int(any(line.verdict == "over" for line in lines))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("Overhead of a trainer", __doc__, loops, orders))

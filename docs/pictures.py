@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -160,15 +160,26 @@ FIGURES: Mapping[str, Callable[[], Figure]] = {
 
 def make(folder: Path) -> None:
     """Make all pictures in a folder."""
-    made = []
+    for picture in sorted([*drawn(folder), *saved(folder)]):
+        # A palette of 256 colours makes the files small; without dither, areas stay plain.
+        palette = Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        palette.save(picture, optimize=True)
+
+
+def drawn(folder: Path) -> Iterator[Path]:
+    """Make those that belong to no page."""
     with matplotlib.rc_context(STYLE):
         for name, draw in FIGURES.items():
             figure = draw()
             figure.savefig(folder / name)
-            made.append(folder / name)
             plt.close(figure)
+            yield folder / name
     demo.ring(folder, seed=0)
-    made.append(folder / "ring.png")
+    yield folder / "ring.png"
+
+
+def saved(folder: Path) -> Iterator[Path]:
+    """Make those that the code of a page saves."""
     for page in pages():
         here = Path.cwd()
         if "savefig(" not in page.read_text(encoding="utf-8"):
@@ -182,11 +193,7 @@ def make(folder: Path) -> None:
             plt.close("all")
             for picture in Path(scratch).glob("*.png"):
                 shutil.copy(picture, folder / picture.name)
-                made.append(folder / picture.name)
-    for picture in sorted(made):
-        # A palette of 256 colours makes the files small; without dither, areas stay plain.
-        palette = Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        palette.save(picture, optimize=True)
+                yield folder / picture.name
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ import sdeplug as sp
 from sdeplug.options import Option, options_of
 from sdeplug.registry import Entry, registry
 from sdeplug.testing import exact_law, exact_spectrum, marginal_law, relative_error
+from sdeplug.testing.bench import gaussian, gaussian_score
 
 FOLDER = Path(__file__).resolve().parent / "solvers"
 STEPS = (16, 32, 64, 128, 256)
-VARIANCES = (0.01, 0.1, 0.25, 1.0, 4.0)
 FAMILIES = ("torchdiffeq", "torchsde")  # plugins whose solvers share a page of that name
 
 _PART = re.compile(
@@ -129,11 +129,6 @@ def kind(entry: Entry) -> str:
     return "flow integrator" if issubclass(entry.obj, sp.FlowIntegrator) else "integrator"
 
 
-def target() -> sp.targets.Gaussian:
-    """The Gaussian on which errors are measured: independent coordinates of several widths."""
-    return sp.targets.Gaussian(torch.linspace(-1.0, 1.0, 5), torch.diag(torch.tensor(VARIANCES)))
-
-
 def error(
     by: sp.Integrator,
     sde: sp.LinearSDE,
@@ -142,9 +137,9 @@ def error(
     grid: Callable[[int], sp.TimeGrid] = sp.LogSNR,
 ) -> tuple[float, int]:
     """Exact error of the law at eps, from p_T: root mean square, and the evaluations made."""
-    counted = sp.Counted(target().score(sde))
+    counted = sp.Counted(gaussian_score(sde))
     reverse, onto = sp.ReverseSDE(sde, counted, level), sp.OnGrid(by, grid(steps))
-    start, wanted = (marginal_law(target(), sde, t) for t in (sde.T, sde.eps))
+    start, wanted = (marginal_law(gaussian(), sde, t) for t in (sde.T, sde.eps))
     law = exact_spectrum(lambda x, run: onto.integrate(reverse, x, sde.T, sde.eps, run), start)
     each = relative_error(law, wanted)
     return float(each.square().mean().sqrt()), counted.nfe // 2  # one dry run, one with impulses
@@ -181,7 +176,7 @@ def drift(corrector: sp.Corrector) -> str:
 
 def _moved(corrector: sp.Corrector, sde: sp.LinearSDE, sweeps: int, t: float = 0.5) -> float:
     """Largest relative error of p_t after some sweeps."""
-    reverse, marginal = sp.ReverseSDE(sde, target().score(sde)), marginal_law(target(), sde, t)
+    reverse, marginal = sp.ReverseSDE(sde, gaussian_score(sde)), marginal_law(gaussian(), sde, t)
 
     def swept(x: torch.Tensor, run: sp.Run) -> torch.Tensor:
         for _ in range(sweeps):

@@ -1,5 +1,6 @@
 """The front door: every public name, and the room that it lives in."""
 
+from . import conditioning as conditioning
 from . import networks as networks
 from . import targets as targets
 from . import training as training
@@ -55,6 +56,7 @@ from .run import Event as Event
 from .run import Observer as Observer
 from .run import Run as Run
 from .score import Bound as Bound
+from .score import Checkpointed as Checkpointed
 from .score import Chunked as Chunked
 from .score import Counted as Counted
 from .score import FromDenoiser as FromDenoiser

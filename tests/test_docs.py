@@ -48,6 +48,12 @@ def elsewhere(tmp_path, monkeypatch):
 def test_the_code_of_a_page_runs_and_prints_what_the_page_says(name):
     for block, printed in blocks.runs(PAGES[name]):
         assert block.code == printed, f"{name}:{block.line} shows another output"
+    assert all(Path(picture).stat().st_size > 5_000 for picture in saved_by(PAGES[name]))
+
+
+def saved_by(page: Path) -> list[str]:
+    """The pictures that the code of a page saves."""
+    return re.findall(r'savefig\("([\w-]+\.png)"', page.read_text(encoding="utf-8"))
 
 
 def test_every_output_belongs_to_a_block():
@@ -90,10 +96,10 @@ def test_the_reference_has_every_name_of_the_front_door_once():
     shown = Counter(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE))
     assert [name for name, count in shown.items() if count > 1] == []
     wanted = {f"sdeplug.{name}" for name in sdeplug.__all__}
-    wanted -= {"sdeplug.targets", "sdeplug.networks"}
+    wanted -= {"sdeplug.targets", "sdeplug.networks", "sdeplug.conditioning"}
     wanted |= {f"sdeplug.testing.{name}" for name in sdeplug.testing.__all__}
     wanted |= {f"sdeplug.compare.{name}" for name in sdeplug.compare.__all__}
-    rooms = (sdeplug.training, sdeplug.networks)
+    rooms = (sdeplug.training, sdeplug.networks, sdeplug.conditioning)
     wanted |= {
         f"{room.__name__}.{name}" for room in rooms for name in vars(room) if _public(room, name)
     }
@@ -136,7 +142,7 @@ def test_the_site_loads_nothing_from_a_network():
 
 def test_every_picture_is_shown_and_every_function_of_them_makes_one():
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES.values())
-    saved = set(re.findall(r'savefig\("([\w-]+\.png)"', text))
+    saved = {name for page in PAGES.values() for name in saved_by(page)}
     shown = set(re.findall(r"images/([\w-]+\.png)", text))
     there = {path.name for path in (DOCS / "images").glob("*.png")}
     assert set(pictures.FIGURES) | saved <= shown
@@ -145,13 +151,11 @@ def test_every_picture_is_shown_and_every_function_of_them_makes_one():
 
 @pytest.mark.thorough
 @pytest.mark.slow
-def test_the_pictures_can_be_made(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    pictures.make(folder)
-    made = {path.name for path in folder.glob("*.png")}
-    assert set(pictures.FIGURES) < made
-    assert all((folder / name).stat().st_size > 5_000 for name in made)
+def test_the_pictures_can_be_drawn(tmp_path):
+    """Those that belong to no page: those of a page are made where its code is run."""
+    made = list(pictures.drawn(tmp_path))
+    assert {path.name for path in made} == {*pictures.FIGURES, "ring.png"}
+    assert all(path.stat().st_size > 5_000 for path in made)
 
 
 @pytest.mark.slow

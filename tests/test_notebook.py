@@ -54,6 +54,7 @@ WRAPPED = {
     "InDtype": lambda: sp.InDtype(NETWORK, torch.float16),
     "Bound": lambda: sp.Bound(NETWORK, labels=torch.zeros(300)),
     "Chunked": lambda: sp.Chunked(NETWORK, 4),
+    "Checkpointed": lambda: sp.Checkpointed(NETWORK),
 }
 
 

@@ -1,5 +1,5 @@
-"""Fixed-step integrators of the probability flow: ``euler``, ``heun``, ``rk4`` and
-``adams-bashforth``."""
+"""Fixed-step integrators of the probability flow: ``euler``, ``heun``, ``rk4``,
+``adams-bashforth`` and ``reversible``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from collections.abc import Mapping
 
 from sdeplug import Integrator, hookimpl
 from sdeplug_ode.adams import AdamsBashforth
+from sdeplug_ode.reversible import Reversible
 from sdeplug_ode.runge_kutta import RK4, Euler, Heun
 
-__all__ = ["RK4", "AdamsBashforth", "Euler", "Heun"]
+__all__ = ["RK4", "AdamsBashforth", "Euler", "Heun", "Reversible"]
 
 
 @hookimpl
 def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
     """The solvers of this plugin."""
-    return {"euler": Euler, "heun": Heun, "rk4": RK4, "adams-bashforth": AdamsBashforth}
+    return {
+        "euler": Euler,
+        "heun": Heun,
+        "rk4": RK4,
+        "adams-bashforth": AdamsBashforth,
+        "reversible": Reversible,
+    }

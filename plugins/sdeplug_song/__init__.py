@@ -1,7 +1,8 @@
 """The samplers of Song et al., arXiv 2011.13456, and of its ancestors NCSN and DDPM.
 
 Predictors: ``euler-maruyama``, ``reverse-diffusion``, ``ancestral``, and ``hold``, which leaves
-all the work to a corrector.  Correctors: ``langevin``, ``annealed-langevin``.
+all the work to a corrector.  Correctors: ``langevin``, ``annealed-langevin``.  :class:`NoiseLevels`
+chooses the levels of annealed Langevin dynamics from the data.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from sdeplug_song.ancestral import Ancestral
 from sdeplug_song.euler_maruyama import EulerMaruyama
 from sdeplug_song.hold import Hold
 from sdeplug_song.langevin import AnnealedLangevin, Langevin
+from sdeplug_song.ncsn import NoiseLevels
 from sdeplug_song.reverse_diffusion import ReverseDiffusion
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "EulerMaruyama",
     "Hold",
     "Langevin",
+    "NoiseLevels",
     "ReverseDiffusion",
 ]
 

@@ -96,9 +96,11 @@ class Watch:
 
     def _ask(self, y: Tensor, t: float) -> Tensor:
         if y.dtype == self.dtype:
-            self._value = value = self.field(y, t)
+            value = self.field(y, t)
+            self._value = value.detach()  # or its graph would stay as long as the watch
             return -value if self.down else value
-        self._value = value = self.field(y.to(self.dtype), t)
+        value = self.field(y.to(self.dtype), t)
+        self._value = value.detach()
         return (-value if self.down else value).to(y.dtype)
 
     def _short(self, now: float) -> bool:
@@ -167,7 +169,7 @@ class AdjointWatch(Watch):
         """
         now, self.step = tau.item(), h.item()
         self._back = 1 if now == self.span.end else self._back + 1
-        self.reached, self.state = now, y[1]
+        self.reached, self.state = now, y[1].clone()  # a view: it would hold the parameters' too
         if self._back > self.max_steps:
             raise self._failed(f"on the way back all max_steps = {self.max_steps} are used up")
         if self._short(now):

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
 from sdeplug.errors import ArgumentError
 from sdeplug.networks.architecture import Architecture
+from sdeplug.networks.autoencoder import Autoencoder
 from sdeplug.networks.diffused import Diffused
+from sdeplug.networks.latent import Latent
 from sdeplug.networks.paper import built
 from sdeplug.networks.residual import ResidualMLP
 from sdeplug.networks.scaling import OverSigma, Preconditioned
+from sdeplug.networks.small_autoencoder import SmallAutoencoder
 from sdeplug.networks.small_unet import SmallUNet
 from sdeplug.options import build
 from sdeplug.score import LABELS, Label, Labelled
@@ -29,6 +32,7 @@ _MAKERS: Mapping[str, Callable[[Plain], nn.Module]] = MappingProxyType(
     {
         "ResidualMLP": lambda settings: ResidualMLP(**settings),
         "SmallUNet": lambda settings: SmallUNet(**settings),
+        "SmallAutoencoder": lambda settings: SmallAutoencoder(**settings),
         "ScoreUNet": lambda settings: built(build(Architecture, settings)),
         "Diffused": Diffused.from_settings,
     }
@@ -54,6 +58,13 @@ def described(network: nn.Module) -> Plain:
             **({"data_std": network.data_std} if isinstance(network, Preconditioned) else {}),
             "network": described(inside),
         }
+    if type(network) is Latent and isinstance(network.network, nn.Module):
+        parts = {
+            "network": described(network.network),
+            "autoencoder": described(network.autoencoder),
+        }
+        if not any(_is_own(each) for each in parts.values()):
+            return {"kind": kind, **parts}
     settings = getattr(network, "settings", None)
     if kind in _MAKERS and isinstance(settings, Mapping):
         return {"kind": kind, "settings": dict(settings)}
@@ -79,6 +90,9 @@ def built_from(plain: Plain, sde: LinearSDE, own: nn.Module | None) -> nn.Module
         if kind == "Preconditioned":
             return Preconditioned(inside, sde, plain["data_std"], label)
         return _WRAPPERS[kind](inside, sde, label)
+    if kind == "Latent":
+        parts = (built_from(plain[name], sde, None) for name in ("network", "autoencoder"))
+        return Latent(*cast("tuple[nn.Module, Autoencoder]", tuple(parts)))
     if kind in _MAKERS:
         return _MAKERS[kind](plain["settings"])
     if kind != "own":
@@ -89,6 +103,11 @@ def built_from(plain: Plain, sde: LinearSDE, own: nn.Module | None) -> nn.Module
             "load(folder, network) fills the one that you build.",
         )  # fmt: skip
     return own
+
+
+def _is_own(plain: Plain) -> bool:
+    """Whether a description is, or is around, that of a class that sdeplug does not know."""
+    return plain["kind"] == "own" or ("network" in plain and _is_own(plain["network"]))
 
 
 def _plain_label(label: Label) -> Plain:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sdeplug.errors import PairingError, brief, brief_fields
 from sdeplug.grid import TimeGrid
+from sdeplug.networks.latent import Latent
 from sdeplug.score import Label, Labelled, Parametrisation
 from sdeplug.sde import LinearSDE
 
@@ -45,6 +46,10 @@ class Model:
         ``model.parametrisation(Bound(model.network, labels=labels), model.sde)``.
         """
         return self.parametrisation(self.network, self.sde)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Data of samples, shape ``(B, *D)``: x itself unless the model is one of latents."""
+        return self.network.decode(x) if isinstance(self.network, Latent) else x
 
 
 def from_module(

@@ -2,6 +2,7 @@
 
 from sdeplug.score.bound import Bound as Bound
 from sdeplug.score.checked import checked as checked
+from sdeplug.score.checkpointed import Checkpointed as Checkpointed
 from sdeplug.score.chunked import Chunked as Chunked
 from sdeplug.score.counted import Counted as Counted
 from sdeplug.score.in_dtype import InDtype as InDtype

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Parameter, signature
 
 from torch import Tensor
+from torch.nn import Module
 
 from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.score.model import error_of, sde_of
 from sdeplug.sde import ForwardSDE
+
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 class Bound:
@@ -28,7 +32,8 @@ class Bound:
 
     Raises:
         PairingError: if the network is not callable.
-        ArgumentError: if the tensors have different numbers of rows.
+        ArgumentError: if the network takes no input of such a name, or the tensors have
+            different numbers of rows.
     """
 
     def __init__(self, network: Callable[..., Tensor], /, **conditions: object) -> None:
@@ -37,6 +42,7 @@ class Bound:
                 f"network = {network!r}: must be a callable (x, t, ...). The order is "
                 "Bound(network, labels=labels)."
             )
+        _check_names(network, conditions)
         self.network, self.conditions = network, conditions
         self._rows = {
             name: each
@@ -76,6 +82,22 @@ class Bound:
             if len(each) > 1
         }
         return Bound(self.network, **(self.conditions | picked))
+
+
+def _check_names(network: Callable[..., Tensor], conditions: dict[str, object]) -> None:
+    try:
+        taken = signature(network.forward if isinstance(network, Module) else network).parameters
+    except (TypeError, ValueError):  # of what is not written in Python there is none
+        return
+    if any(each.kind is Parameter.VAR_KEYWORD for each in taken.values()):
+        return
+    names = [each.name for each in taken.values() if each.kind in _BY_NAME]
+    for name in conditions:
+        if name not in names:
+            raise ArgumentError(
+                "condition", name, f"an input of {brief(network)}",
+                f"It takes {', '.join(names) or 'none by name'}.",
+            )  # fmt: skip
 
 
 def _check_rows(rows: dict[str, int]) -> None:

@@ -10,3 +10,5 @@ from sdeplug.targets.named import digits as digits
 from sdeplug.targets.named import eight_gaussians as eight_gaussians
 from sdeplug.targets.named import mixture_64 as mixture_64
 from sdeplug.targets.named import two_modes as two_modes
+from sdeplug.targets.parameters import numbers as numbers
+from sdeplug.targets.parameters import short as short

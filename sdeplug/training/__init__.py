@@ -7,6 +7,7 @@ from sdeplug.training.denoising import DenoisingLoss as DenoisingLoss
 from sdeplug.training.denoising import FlowMatchingLoss as FlowMatchingLoss
 from sdeplug.training.denoising import SimpleLoss as SimpleLoss
 from sdeplug.training.denoising import SMLDLoss as SMLDLoss
+from sdeplug.training.evidence import EvidenceLoss as EvidenceLoss
 from sdeplug.training.fitting import Trained as Trained
 from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss
 from sdeplug.training.labels import Labels as Labels

@@ -92,17 +92,26 @@ def noised(sde: LinearSDE, times: Times, x0: Tensor, noise: NoiseSource) -> Nois
     Raises:
         ArgumentError: for data that are no batch of floating-point numbers.
     """
+    data = checked_data(x0)
+    drawn = times.draw(sde, len(data), noise)
+    epsilon = noise.normal(data)
+    alpha, sigma = like(sde.alpha(drawn.t), data), like(sde.sigma(drawn.t), data)
+    return Noised(alpha * data + sigma * epsilon, data, epsilon, drawn)
+
+
+def checked_data(x0: object) -> Tensor:
+    """A batch of data, in float32 at least.
+
+    Raises:
+        ArgumentError: unless it is one, of floating-point numbers.
+    """
     if not isinstance(x0, Tensor) or x0.ndim == 0 or len(x0) == 0 or not x0.is_floating_point():
         told = (tuple(x0.shape), x0.dtype) if isinstance(x0, Tensor) else x0
         raise ArgumentError(
             "x0", told, "a batch of data, shape (B, *D), of a floating dtype",
             "Images of whole numbers from 0 to 255 are x0.float() / 127.5 - 1.",
         )  # fmt: skip
-    data = in_float32(x0)
-    drawn = times.draw(sde, len(data), noise)
-    epsilon = noise.normal(data)
-    alpha, sigma = like(sde.alpha(drawn.t), data), like(sde.sigma(drawn.t), data)
-    return Noised(alpha * data + sigma * epsilon, data, epsilon, drawn)
+    return in_float32(x0)
 
 
 def like(coefficient: Tensor, x: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ Reference: Ho et al., arXiv 2006.11239, equation 5; Nichol & Dhariwal, arXiv 210
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,6 +21,7 @@ from sdeplug.sde import LinearSDE
 from sdeplug.training.chain import Chain, chain_of
 from sdeplug.training.decoders import Continuous, Decoder
 from sdeplug.training.denoising import DenoisingLoss
+from sdeplug.training.divergence import divergence, prior_divergence
 from sdeplug.training.loss import Loss, Network, Noised, checked_sde, like, noised, two_halves
 from sdeplug.training.steps import ChainTimes, EvenSteps, MeasuredSteps, Steps
 from sdeplug.training.times import Drawn, Times
@@ -105,14 +105,11 @@ class VariationalLoss(Loss):
         log_variance = torch.lerp(lower.expand_as(place), upper.expand_as(place), place)
         last = like(number == 0, error) > 0.5
         decoded = self.decoder.nats(state.x0, moved, log_variance)
-        return self._total(torch.where(last, decoded, _divergence(moved, lower, log_variance)))
+        return self._total(torch.where(last, decoded, divergence(moved, lower, log_variance)))
 
     def _prior(self, x0: Tensor) -> Tensor:
         """The divergence of x_T given x0 from the prior, in nats: ``(B,)``."""
-        end, prior = self.sde.at(self.sde.T), self.sde.prior_std
-        scale = 2.0 * math.log(prior)
-        last = x0.new_tensor(2.0 * math.log(end.sigma))
-        return self._total(_divergence(end.alpha * x0, last, torch.full_like(x0, scale)))
+        return self._total(prior_divergence(self.sde, x0))
 
     def _total(self, nats: Tensor) -> Tensor:
         """Nats of each coordinate, shape ``(B, *D)``, to the mean or sum of a row."""
@@ -138,9 +135,3 @@ class _Given(Times):
 
     def at(self, sde: LinearSDE, u: Tensor) -> Drawn:
         return Drawn(self.t, torch.ones_like(self.t))
-
-
-def _divergence(off: Tensor, log_given: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(0, given) || N(off, variance)) in each coordinate, in nats."""
-    spread = torch.exp(log_given - log_variance) + off.square() * torch.exp(-log_variance)
-    return 0.5 * (spread - 1.0 - (log_given - log_variance))

@@ -56,6 +56,22 @@ def test_the_score_moves_as_the_scheduler_does(predicts, wanted):
         torch.testing.assert_close(denoised, seen, rtol=2e-3, atol=2e-3)
 
 
+def test_the_autoencoder_of_diffusers_is_one():
+    torch.manual_seed(0)
+    kl = diffusers.AutoencoderKL(
+        1, 1, block_out_channels=(8,), latent_channels=2, norm_num_groups=4
+    ).eval()
+    autoencoder = networks.Autoencoder(
+        lambda x: kl.encode(x).latent_dist.parameters, lambda z: kl.decode(z).sample
+    )
+    autoencoder.scale.fill_(kl.config.scaling_factor)
+    law = kl.encode(X).latent_dist
+    mean, std = autoencoder.posterior(X)
+    torch.testing.assert_close(mean, law.mean * kl.config.scaling_factor)
+    torch.testing.assert_close(std, law.std * kl.config.scaling_factor)
+    torch.testing.assert_close(autoencoder.decode(mean), kl.decode(law.mean).sample)
+
+
 BETAS = {
     "linear": {},
     "cosine": {"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": 100},

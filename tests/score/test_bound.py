@@ -57,6 +57,17 @@ def test_a_condition_may_have_the_name_of_an_argument():
     assert torch.equal(Bound(lambda x, t, network, self: x, network=1, self=2)(X, T), X)
 
 
+def test_a_label_for_a_network_that_takes_none_is_refused_before_the_run():
+    class Plain(torch.nn.Module):
+        def forward(self, x, t):
+            return x
+
+    for takes_none in (Plain(), lambda x, t: x):
+        with pytest.raises(ArgumentError, match=r"condition = 'labels': .* It takes x, t\."):
+            Bound(takes_none, labels=LABELS)
+    assert torch.equal(Bound(lambda x, t, **rest: x, labels=LABELS)(X, T), X)
+
+
 def test_numbers_of_rows_that_do_not_fit_are_refused():
     with pytest.raises(ArgumentError, match=r"conditions = \{'labels': 4, 'shift': 3\}"):
         Bound(network, labels=LABELS, shift=normal(3, 2))

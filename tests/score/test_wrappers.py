@@ -12,6 +12,7 @@ from sdeplug.compare.planner import _Meter
 from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
 from sdeplug.score import (
     Bound,
+    Checkpointed,
     Chunked,
     Counted,
     FromDenoiser,
@@ -29,6 +30,7 @@ LABELS = torch.arange(1, 8)
 WRAPPERS = {
     "InDtype": lambda model: InDtype(model, torch.float64),
     "Chunked": lambda model: Chunked(model, 3),
+    "Checkpointed": Checkpointed,
     "Counted": Counted,
     "timed": _Timed,
     "metered": lambda model: _Meter(model, 1000),

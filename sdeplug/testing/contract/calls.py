@@ -205,7 +205,8 @@ def explore(maker: Maker[C], test: Callable[[C], None], examples: int = EXAMPLES
         for example in spread(maker, examples):
             tried += 1
             if fails(example):
-                _look_for_the_simplest(maker, fails)
+                if tried > 1:  # the first is the simplest that there is
+                    _look_for_the_simplest(maker, fails)
                 break
     if failures:  # the last of them is the simplest that was seen
         raise failures[-1] from failures[-1].__cause__

@@ -12,6 +12,7 @@ between two levels is not: for it the values are drawn, each from its part of th
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from torch import Tensor
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.run import Run
 from sdeplug.testing.exact.laws import Sampler
+from sdeplug.testing.memory import remembered
 
 _MODULI = {16: 0b10011, 32: 0b100101, 64: 0b1000011, 128: 0b10000011}
 LEVELS = tuple(_MODULI)
@@ -38,13 +40,8 @@ class Arrays(NoiseSource):
     """
 
     def __init__(self, levels: int, seed: int = 0, drawn: bool = False) -> None:
-        self.levels, self.drawn = levels, drawn
+        self._columns = _columns(levels, seed, drawn)
         self.draws = 0
-        self._chance = torch.Generator().manual_seed(seed)
-        self._nodes = nodes(levels)
-        first = torch.arange(levels, dtype=torch.int64, device="cpu")
-        self._high, self._low = first.repeat_interleave(levels), first.repeat(levels)
-        self._order: Tensor | None = None
 
     def normal(self, like: Tensor) -> Tensor:
         """The next column."""
@@ -53,12 +50,35 @@ class Arrays(NoiseSource):
         return spread.clone()
 
     def next_column(self) -> Tensor:
-        """The next column as normal numbers, float64, shape ``(levels ** 2,)``."""
-        again, column = divmod(self.draws, self.levels + 1)
+        """The next column as normal numbers, float64, shape ``(levels ** 2,)``; not to be
+        written to."""
         self.draws += 1
+        return self._columns.at(self.draws - 1)
+
+
+class _Columns:
+    """The columns of one array, made when they are asked for first."""
+
+    def __init__(self, levels: int, seed: int, drawn: bool) -> None:
+        self.levels, self.drawn = levels, drawn
+        self._chance = torch.Generator().manual_seed(seed)
+        self._nodes = nodes(levels)
+        self._made: list[Tensor] = []
+        self._order: Tensor | None = None
+
+    def at(self, number: int) -> Tensor:
+        """The column of a draw."""
+        while len(self._made) <= number:
+            self._made.append(self._next())
+        return self._made[number]
+
+    def _next(self) -> Tensor:
+        again, column = divmod(len(self._made), self.levels + 1)
         if again and not column:
             self._order = torch.randperm(self.levels**2, generator=self._chance)
-        shuffled = torch.randperm(self.levels, generator=self._chance)[self._column(column)]
+        shuffled = torch.randperm(self.levels, generator=self._chance)[
+            _places(self.levels, column).long()
+        ]
         chosen = shuffled if self._order is None else shuffled[self._order]
         return self._inside(chosen) if self.drawn else self._nodes[chosen]
 
@@ -67,17 +87,24 @@ class Arrays(NoiseSource):
         values: Tensor = torch.special.ndtri((parts + within) / self.levels)
         return values
 
-    def _column(self, column: int) -> Tensor:
-        """Levels b, a, a + b, a + 2 b, ... of row (a, b), in the field of that many elements."""
-        if not column:
-            return self._low
-        factor, product, power = column - 1, torch.zeros_like(self._low), self._low
-        while factor:
-            if factor & 1:
-                product = product ^ power
-            factor, power = factor >> 1, power << 1
-            power = torch.where(power >= self.levels, power ^ _MODULI[self.levels], power)
-        return self._high ^ product
+
+_columns = remembered(9)(_Columns)  # values, and those of the eight seeds of one stage
+
+
+@lru_cache(maxsize=256)
+def _places(levels: int, column: int) -> Tensor:
+    """Levels b, a, a + b, a + 2 b, ... of row (a, b), in the field of that many elements."""
+    first = torch.arange(levels, dtype=torch.int16, device="cpu")
+    high, low = first.repeat_interleave(levels), first.repeat(levels)
+    if not column:
+        return low
+    factor, product, power = column - 1, torch.zeros_like(low), low
+    while factor:
+        if factor & 1:
+            product = product ^ power
+        factor, power = factor >> 1, power << 1
+        power = torch.where(power >= levels, power ^ _MODULI[levels], power)
+    return high ^ product
 
 
 def nodes(levels: int) -> Tensor:

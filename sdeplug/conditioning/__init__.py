@@ -1,0 +1,18 @@
+"""Samples that agree with what is known of them: guidance, measurements, imputation.
+
+Everything here is a score model made of score models, an integrator or a corrector, so that every
+solver, grid, corrector and likelihood works with it.
+"""
+
+from sdeplug.conditioning.decomposed import Blur as Blur
+from sdeplug.conditioning.decomposed import Matrix as Matrix
+from sdeplug.conditioning.guidance import ClassifierFree as ClassifierFree
+from sdeplug.conditioning.guidance import ClassifierGuided as ClassifierGuided
+from sdeplug.conditioning.isometries import Downsample as Downsample
+from sdeplug.conditioning.isometries import Grey as Grey
+from sdeplug.conditioning.isometries import Mask as Mask
+from sdeplug.conditioning.measurement import Measurement as Measurement
+from sdeplug.conditioning.operator import Operator as Operator
+from sdeplug.conditioning.operator import Pair as Pair
+from sdeplug.conditioning.operator import Spectral as Spectral
+from sdeplug.conditioning.replacement import Replacement as Replacement
