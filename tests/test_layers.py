@@ -21,7 +21,7 @@ FLOORS = [
     compose observers
     registry
     pipeline training networks
-    conditioning
+    likelihood conditioning
     testing
     compare
     cli

@@ -1,4 +1,4 @@
-"""Score models: the protocol, other parametrisations, labels, dtypes, chunks, counting."""
+"""Score models: the protocol, other parametrisations, labels, dtypes, counting, derivatives."""
 
 from sdeplug.score.bound import Bound as Bound
 from sdeplug.score.checked import checked as checked
@@ -6,6 +6,7 @@ from sdeplug.score.checkpointed import Checkpointed as Checkpointed
 from sdeplug.score.chunked import Chunked as Chunked
 from sdeplug.score.counted import Counted as Counted
 from sdeplug.score.in_dtype import InDtype as InDtype
+from sdeplug.score.jacobian import Jacobian as Jacobian
 from sdeplug.score.labels import LABELS as LABELS
 from sdeplug.score.labels import Label as Label
 from sdeplug.score.labels import Labelled as Labelled
@@ -26,4 +27,11 @@ from sdeplug.score.parametrisations import FromScore as FromScore
 from sdeplug.score.parametrisations import FromVelocity as FromVelocity
 from sdeplug.score.parametrisations import Parametrisation as Parametrisation
 from sdeplug.score.parametrisations import Units as Units
+from sdeplug.score.traces import Exact as Exact
+from sdeplug.score.traces import Hutch as Hutch
+from sdeplug.score.traces import Hutchinson as Hutchinson
+from sdeplug.score.traces import Law as Law
+from sdeplug.score.traces import Normal as Normal
+from sdeplug.score.traces import Rademacher as Rademacher
+from sdeplug.score.traces import Trace as Trace
 from sdeplug.score.wrapper import Wrapper as Wrapper

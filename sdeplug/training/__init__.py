@@ -1,5 +1,7 @@
 """Training: losses as frozen objects, their weightings and times."""
 
+from sdeplug.score import Exact as Exact
+from sdeplug.score import Trace as Trace
 from sdeplug.training.decoders import Continuous as Continuous
 from sdeplug.training.decoders import Decoder as Decoder
 from sdeplug.training.decoders import Discretised as Discretised
@@ -10,6 +12,7 @@ from sdeplug.training.denoising import SMLDLoss as SMLDLoss
 from sdeplug.training.evidence import EvidenceLoss as EvidenceLoss
 from sdeplug.training.fitting import Trained as Trained
 from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss
+from sdeplug.training.implicit import Sliced as Sliced
 from sdeplug.training.labels import Labels as Labels
 from sdeplug.training.loss import Loss as Loss
 from sdeplug.training.recipe import WarmUp as WarmUp
@@ -24,9 +27,6 @@ from sdeplug.training.times import ImportanceTimes as ImportanceTimes
 from sdeplug.training.times import LogNormalTimes as LogNormalTimes
 from sdeplug.training.times import Times as Times
 from sdeplug.training.times import UniformTimes as UniformTimes
-from sdeplug.training.traces import Exact as Exact
-from sdeplug.training.traces import Sliced as Sliced
-from sdeplug.training.traces import Trace as Trace
 from sdeplug.training.trainer import Trainer as Trainer
 from sdeplug.training.variational import VariationalLoss as VariationalLoss
 from sdeplug.training.watch import Journal as Journal

@@ -15,9 +15,12 @@ from torch import Tensor
 
 from sdeplug.noise import NoiseSource
 from sdeplug.options import option
+from sdeplug.score import Exact, Hutchinson, Jacobian, Trace
 from sdeplug.training.denoising import DenoisingLoss
 from sdeplug.training.loss import Network, like, noised
-from sdeplug.training.traces import Exact, Trace
+
+Sliced = Hutchinson
+"""The name that it has in score matching: Song et al., arXiv 1905.07088, equation 8."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,7 +41,8 @@ class ImplicitLoss(DenoisingLoss):
             state = noised(self.sde, self.times, x0, noise)
             x = state.x.detach().requires_grad_()
             score = self.parametrisation(network, self.sde)(x, state.time)
-            divergence = self.trace.of(score, x, noise)
+            directions = self.trace.directions(x.detach(), noise)
+            divergence = self.trace.of(Jacobian(score, x, graph=True), directions).mean(0)
             squared = 0.5 * score.square().reshape(len(x), -1).sum(1)
             weight = self.weighting.at(self.sde, state.drawn.t, self.parametrisation)
             rows = (squared + divergence) * like(weight * state.drawn.weight, squared)

@@ -1,0 +1,127 @@
+"""Along the probability flow, down or up in time, with any flow integrator."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor
+
+from sdeplug.compose import OnGrid, stepped
+from sdeplug.errors import ArgumentError, PairingError, brief
+from sdeplug.grid import checked_times
+from sdeplug.registry import solver
+from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.sde import ForwardSDE, LinearSDE
+from sdeplug.solvers import Advance, FlowIntegrator, Integrator
+from sdeplug.values import number
+
+_FLOWS = "solver('adaptive/row-tsit5') is one, and OnGrid(solver('ode/rk4'), LogSNR(25)) another"
+
+
+def flow_solver(by: Integrator, forward: ForwardSDE, t: float) -> Integrator:
+    """The solver as it runs between t and T: one of single steps gets a grid.
+
+    Args:
+        by: a flow integrator, or one on a grid.
+        forward: the forward SDE.
+        t: the time next to the data.
+
+    Raises:
+        PairingError: for a solver that follows no flow, or needs another kind of forward SDE.
+    """
+    inner = by
+    while isinstance(inner, OnGrid):
+        inner = inner.integrator
+    if not isinstance(inner, FlowIntegrator):
+        why = "it draws noise" if _draws(inner) else "it asks for the score, and for no velocity"
+        raise PairingError(
+            f"by = {brief(by, 300)}: must be a flow integrator, which runs up in time and carries "
+            f"a longer state; {why}. {_FLOWS}."
+        )
+    needs = by.claims.needs
+    if not isinstance(forward, needs):
+        raise PairingError(f"by = {by!r} needs a {needs.__name__}, not {forward!r}.")
+    return stepped(by, forward, t)
+
+
+def named_solver(name: str, tolerance: float) -> Integrator:
+    """An adaptive flow integrator of the registry, at one tolerance for all.
+
+    Args:
+        name: its name.
+        tolerance: ``rtol`` and ``atol``.
+    """
+    found = solver(name, rtol=tolerance, atol=tolerance)
+    assert isinstance(found, Integrator)
+    return found
+
+
+def carried(by: Integrator, reverse: ReverseSDE, y: Tensor, t: float, s: float, run: Run) -> Tensor:
+    """Carry y along ``reverse.flow``, from t down or up to s.
+
+    Args:
+        by: what :func:`flow_solver` gave.
+        reverse: the reverse SDE; no more than its flow is asked for.
+        y: value at t, shape ``(B, *D)``.
+        t: time to start from.
+        s: time to reach.
+        run: observers of this call.
+
+    Returns:
+        Value at s: shape, dtype and device of y.
+    """
+    if isinstance(by, FlowIntegrator):
+        return by.flow(reverse.flow, y, t, s, run)
+    assert isinstance(by, OnGrid)
+    times = checked_times(by.grid, max(t, s), min(t, s), reverse.forward)
+    reverse.forward.prepare(times)
+    advance = _begun(by.integrator, reverse, run)
+    for start, end in pairwise(times if t > s else times[::-1]):
+        y = advance(y, start, end)
+        if end != s:
+            run.report(end, y)
+    return y
+
+
+def last_seen(forward: ForwardSDE) -> float:
+    """The time up to which the flow is followed: T, or where no data can be seen any more."""
+    return min(forward.horizon, forward.T) if isinstance(forward, LinearSDE) else forward.T
+
+
+def stretch(forward: ForwardSDE) -> float:
+    """What the flow multiplies a state with between :func:`last_seen` and T."""
+    if not isinstance(forward, LinearSDE):
+        return 1.0
+    return forward.at(forward.T).sigma / forward.at(last_seen(forward)).sigma
+
+
+def checked_time(t: object, forward: ForwardSDE, default: float) -> float:
+    """The time of the data; the default when it is not given.
+
+    Raises:
+        ArgumentError: unless it is a time at which there is noise, before T.
+    """
+    found = default if t is None else number(t)
+    if found is None or not 0.0 <= found < forward.T:
+        raise ArgumentError("t", t, f"a time with 0 <= t < T = {forward.T}")
+    if isinstance(forward, LinearSDE) and not forward.at(found).sigma > 0.0:
+        raise ArgumentError(
+            "t", t, "a time at which sigma is not 0",
+            f"There is no score there; t = {max(forward.eps, 1e-5):g} is close to it.",
+        )  # fmt: skip
+    return float(found)
+
+
+def _begun(by: Integrator, reverse: ReverseSDE, run: Run) -> Advance:
+    if isinstance(by, FlowIntegrator):
+        return by.begin(reverse, run)
+
+    def advance(y: Tensor, t: float, s: float) -> Tensor:
+        return carried(by, reverse, y, t, s, run)
+
+    return advance
+
+
+def _draws(by: object) -> bool:
+    return isinstance(by, Integrator) and by.claims.stochastic
