@@ -2,7 +2,8 @@
 
 The ``python`` blocks of a page share one namespace and run in order.  A block that starts with
 ``text title="Output"`` right after one of them must be what it printed.  Lines that start with
-``$ sdeplug`` in a ``console`` block are run as commands.  A block whose title is the name of a
+``$ sdeplug`` in a ``console`` block are run as commands, by themselves, and those of a block with
+the title ``Shell`` in order, between the code of the page.  A block whose title is the name of a
 TOML file is written to that file first.  ``python docs/blocks.py PAGE ...`` writes what was
 printed into the pages.
 """
@@ -23,8 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
 
+from sdeplug.cli import main as cli
+
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = 'text title="Output"'
+SHELL = 'console title="Shell"'
 
 _FENCE = re.compile(
     r"^(?P<indent> *)(?P<ticks>```+) *(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=indent)(?P=ticks) *$",
@@ -86,6 +90,10 @@ def runs(path: Path) -> Iterator[tuple[Block, str]]:
                     exec(code, vars(module))
                 printed = "".join(f"{line.rstrip()}\n" for line in stream.getvalue().splitlines())
                 position = block.end
+            elif block.info == SHELL:
+                for arguments in _arguments(block):
+                    with contextlib.redirect_stdout(io.StringIO()):
+                        cli.commands.main(arguments, prog_name="sdeplug", standalone_mode=False)
     finally:
         del sys.modules[module.__name__]
 
@@ -99,13 +107,19 @@ def write_files(path: Path) -> None:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """The arguments of every sdeplug command that a page shows."""
-    lines = [
-        line
-        for block in blocks(path.read_text(encoding="utf-8"))
-        if block.info.split(" ")[0] == "console"
-        for line in block.code.replace("\\\n", " ").splitlines()
+    """The arguments of every sdeplug command that a page shows, and that stands by itself."""
+    found = blocks(path.read_text(encoding="utf-8"))
+    return [
+        each
+        for block in found
+        if block.info.split(" ")[0] == "console" and block.info != SHELL
+        for each in _arguments(block)
     ]
+
+
+def _arguments(block: Block) -> list[list[str]]:
+    """Those of the sdeplug commands in a block."""
+    lines = block.code.replace("\\\n", " ").splitlines()
     return [shlex.split(line[2:])[1:] for line in lines if line.startswith("$ sdeplug")]
 
 

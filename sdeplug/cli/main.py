@@ -17,6 +17,7 @@ from sdeplug.cli.doctor import doctor
 from sdeplug.cli.list import list_, solvers
 from sdeplug.cli.new import new
 from sdeplug.cli.sample import sample
+from sdeplug.cli.train import train
 from sdeplug.errors import PluginWarning, SdeplugError
 
 _MEMORY = ("alloc", "out of memory", "overflow")  # what torch says, in errors of any type
@@ -33,7 +34,7 @@ def commands() -> None:
     """
 
 
-for each in (list_, solvers, sample, check, compare, new, doctor, demo):
+for each in (list_, solvers, train, sample, check, compare, new, doctor, demo):
     commands.add_command(each)
 
 

@@ -14,8 +14,12 @@ from sdeplug.errors import ArgumentError
 @click.option(
     "--pipeline", type=click.Path(path_type=Path), help="TOML or JSON file of a pipeline."
 )
-@click.option("--target", default="core/eight-gaussians", show_default=True, metavar="NAME",
-              type=Name("targets"), help="Distribution to sample; its score is exact.")  # fmt: skip
+@click.option("--target", metavar="NAME", type=Name("targets"),
+              help="Law with an exact score.  [default: core/eight-gaussians]")  # fmt: skip
+@click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Sample what `sdeplug train` learned, instead of a target.")  # fmt: skip
+@click.option("--label", "labels", multiple=True, metavar="CLASS",
+              help="Class of the samples of a model; may be repeated.  [default: any]")  # fmt: skip
 @click.option("--sde", metavar=NAMED, type=Name("sdes"), help="Forward SDE.  [default: core/vp]")
 @click.option("--solver", metavar=NAMED, type=Name("solvers"),
               help="Integrator.  [default: exponential/auto]")  # fmt: skip
@@ -38,7 +42,9 @@ from sdeplug.errors import ArgumentError
               help="Write OUT.npz and OUT.png.")  # fmt: skip
 def sample(
     pipeline: Path | None,
-    target: str,
+    target: str | None,
+    model: Path | None,
+    labels: tuple[str, ...],
     samples: int,
     seed: int,
     dtype: str,
@@ -46,7 +52,7 @@ def sample(
     out: Path,
     **parts: object,
 ) -> None:
-    """Sample a target, by flags or a file.
+    """Sample a target or a trained model, by flags or a file.
 
     Flags describe one leg and a final denoising; a file (--pipeline) any number of legs.
     """
@@ -55,7 +61,8 @@ def sample(
         flags = ", ".join(f"--{name}" for name in given)
         raise ArgumentError("pipeline", str(pipeline), f"given without {flags}")
     from sdeplug.cli.work.place import Place
-    from sdeplug.cli.work.sample import Parts, Request, run
+    from sdeplug.cli.work.sample import Parts, Request, Subject, run
 
     description = Parts(**given) if pipeline is None else pipeline  # type: ignore[arg-type]
-    run(Request(description, target, samples, seed, Place(device, dtype), out))
+    subject = Subject(target, model, labels)
+    run(Request(description, subject, samples, seed, Place(device, dtype), out))

@@ -9,12 +9,14 @@ from sdeplug.training.denoising import DenoisingLoss as DenoisingLoss
 from sdeplug.training.denoising import FlowMatchingLoss as FlowMatchingLoss
 from sdeplug.training.denoising import SimpleLoss as SimpleLoss
 from sdeplug.training.denoising import SMLDLoss as SMLDLoss
+from sdeplug.training.dequantised import Dequantised as Dequantised
 from sdeplug.training.evidence import EvidenceLoss as EvidenceLoss
 from sdeplug.training.fitting import Trained as Trained
 from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss
 from sdeplug.training.implicit import Sliced as Sliced
 from sdeplug.training.labels import Labels as Labels
 from sdeplug.training.loss import Loss as Loss
+from sdeplug.training.recipe import Cosine as Cosine
 from sdeplug.training.recipe import WarmUp as WarmUp
 from sdeplug.training.second_order import SecondOrderLoss as SecondOrderLoss
 from sdeplug.training.second_order import jacobian_diagonal as jacobian_diagonal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import partial
@@ -22,6 +23,24 @@ class WarmUp(Configured):
     def __call__(self, step: int) -> float:
         """min((step + 1) / steps, 1)."""
         return min((step + 1) / self.steps, 1.0) if self.steps else 1.0
+
+
+@dataclass(frozen=True)
+class Cosine(Configured):
+    """A learning rate that rises, and then falls to 0 along half a cosine: its factor at a step.
+
+    It ends with the last step: a training with more steps is another training.
+
+    Loshchilov & Hutter, arXiv 1608.03983, equation 5.
+    """
+
+    steps: int = option(help="steps of the training", ge=1)
+    warm_up: int = option(100, help="steps until it falls", ge=0)
+
+    def __call__(self, step: int) -> float:
+        """min((step + 1) / warm_up, 1) (1 + cos(pi step / steps)) / 2."""
+        rise = min((step + 1) / self.warm_up, 1.0) if self.warm_up else 1.0
+        return rise * 0.5 * (1.0 + math.cos(math.pi * min(step / self.steps, 1.0)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
+from sdeplug.cli.work.aim import Aim, Exact, learned
 from sdeplug.cli.work.files import write
 from sdeplug.cli.work.place import Place
 from sdeplug.compose import Corrected, OnGrid
@@ -18,17 +19,18 @@ from sdeplug.errors import ArgumentError, MissingExtraError, RunError
 from sdeplug.observers import Progress
 from sdeplug.options import options_of
 from sdeplug.pipeline import DEFAULT, Pipeline, Samples, whole_run
-from sdeplug.registry import Spec, named, named_grid, read_spec, split, target
+from sdeplug.registry import Spec, named, named_grid, read_spec, split
 from sdeplug.reverse import ReverseSDE
 from sdeplug.solvers import Integrator
-from sdeplug.targets import Target
+
+_TARGET = "core/eight-gaussians"
 
 
 @dataclass(frozen=True)
 class Parts:
     """A pipeline of one leg and a final denoising, as the flags describe it."""
 
-    sde: str = "core/vp"
+    sde: str | None = None
     solver: str = DEFAULT
     corrector: str | None = None
     grid: str | None = None
@@ -36,17 +38,17 @@ class Parts:
     stochasticity: float | None = None
     denoise: bool = True
 
-    def pipeline(self, target: Target) -> Pipeline:
+    def pipeline(self, aim: Aim) -> Pipeline:
         """Build it.
 
         Raises:
             SdeplugError: for names and options that are not allowed, and for flags that would
                 change nothing.
         """
-        forward = named("sdes", self.sde)
+        forward = aim.forward(self.sde)
         by = self._stepped(_integrator(self.solver))
         level = 1.0 if self.stochasticity is None else self.stochasticity
-        reverse = ReverseSDE(forward, target.score(forward), level)
+        reverse = ReverseSDE(forward, aim.score(forward), level)
         if self.stochasticity is not None and not by.claims.stochastic:
             raise ArgumentError(
                 "stochasticity", self.stochasticity, f"left out: {self.solver} draws no noise"
@@ -106,12 +108,45 @@ def _own_steps(by: Integrator) -> str | None:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """What is sampled, in words.
+
+    Attributes:
+        target: name of a target; None: the default.
+        model: folder of a model, in its place.
+        labels: names of the classes that samples of the model are to have; none: any.
+    """
+
+    target: str | None = None
+    model: Path | None = None
+    labels: tuple[str, ...] = ()
+
+    def aim(self, samples: int, place: Place) -> Aim:
+        """What it stands for.
+
+        Args:
+            samples: how many there will be.
+            place: device and dtype of them.
+
+        Raises:
+            SdeplugError: for a target or model that is not there, or labels that it lacks.
+        """
+        if self.model is not None:
+            if self.target is not None:
+                raise ArgumentError("target", self.target, "given without --model")
+            return learned(self.model, self.labels, samples, place)
+        if self.labels:
+            raise ArgumentError("labels", self.labels[0], "given with --model")
+        return Exact(self.target or _TARGET)
+
+
+@dataclass(frozen=True)
 class Request:
     """What to sample and where to put it.
 
     Attributes:
         pipeline: flags, or the file of a pipeline.
-        target: name of the target.
+        subject: what is sampled.
         samples: how many.
         seed: seed of the noise.
         place: device and dtype of the samples.
@@ -119,7 +154,7 @@ class Request:
     """
 
     pipeline: Parts | Path
-    target: str
+    subject: Subject
     samples: int
     seed: int
     place: Place
@@ -138,7 +173,7 @@ def run(request: Request) -> None:
             run that diverges, whose last finite state is written to OUT-last-finite.npz, and
             for a file that cannot be written: the samples are then in another one.
     """
-    aim = target(request.target)
+    aim = request.subject.aim(request.samples, request.place)
     request.place.demand_room(request.samples, aim.shape)
     pipeline = (
         request.pipeline.pipeline(aim)
@@ -146,7 +181,7 @@ def run(request: Request) -> None:
         else Pipeline.from_spec(_spec(request.pipeline), aim.score)
     )
     samples = _sample(pipeline, aim, request)
-    _write(samples, pipeline, request)
+    _write(samples, pipeline, aim, request)
     count = f"{request.samples} samples at t = {samples.t:g}"
     click.echo(f"{count}: {samples.nfe} score evaluations, {samples.seconds:.2f} s")
     _picture(samples, aim, request.beside(".png"))
@@ -159,7 +194,7 @@ def _spec(path: Path) -> Spec:
         raise ArgumentError("pipeline", error.value, error.allowed, error.hint) from error
 
 
-def _sample(pipeline: Pipeline, aim: Target, request: Request) -> Samples:
+def _sample(pipeline: Pipeline, aim: Aim, request: Request) -> Samples:
     looked_on = sys.stderr.isatty()
     with Progress(to=pipeline.legs[-1].to) as bar:
         try:
@@ -178,24 +213,23 @@ def _sample(pipeline: Pipeline, aim: Target, request: Request) -> Samples:
             raise
 
 
-def _write(samples: Samples, pipeline: Pipeline, request: Request) -> None:
+def _write(samples: Samples, pipeline: Pipeline, aim: Aim, request: Request) -> None:
     arrays: dict[str, Any] = {
-        "x": samples.x.cpu().numpy(),
+        **aim.arrays(samples.x),
         "t": samples.t,
         "nfe": samples.nfe,
         "seconds": samples.seconds,
         "seed": request.seed,
-        "target": request.target,
         "pipeline": json.dumps(pipeline.to_spec()),
     }
     write(request.beside(".npz"), lambda path: np.savez(path, **arrays))
 
 
-def _picture(samples: Samples, aim: Target, path: Path) -> None:
+def _picture(samples: Samples, aim: Aim, path: Path) -> None:
     try:
-        from sdeplug.pictures import draw_samples, save
+        from sdeplug.pictures import save
     except MissingExtraError as error:
         click.echo(f"no picture: {error}", err=True)
         return
-    figure = draw_samples(samples.x, aim)
+    figure = aim.picture(samples.x)
     write(path, lambda place: save(figure, place))

@@ -1,0 +1,184 @@
+"""What is sampled: a target with an exact score, or a model that was trained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sdeplug.cli.work.data.units import NAME, Units
+from sdeplug.cli.work.place import Place
+from sdeplug.errors import ArgumentError
+from sdeplug.networks import Model, load
+from sdeplug.registry import named, target
+from sdeplug.score import Bound, ScoreModel
+from sdeplug.sde import LinearSDE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DEFAULT_SDE = "core/vp"
+
+
+class Aim(ABC):
+    """What is sampled."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+
+    @abstractmethod
+    def forward(self, sde: str | None) -> LinearSDE:
+        """The forward SDE.
+
+        Args:
+            sde: as ``NAME[:OPTION=VALUE,...]``; None: its own, or the default.
+
+        Raises:
+            SdeplugError: for a name or option that is not allowed.
+        """
+
+    @abstractmethod
+    def score(self, sde: LinearSDE) -> ScoreModel:
+        """The score under an SDE.
+
+        Raises:
+            ArgumentError: if there is none under this one.
+        """
+
+    @abstractmethod
+    def arrays(self, x: Tensor) -> dict[str, Any]:
+        """What is written of samples: ``x`` in the units of the data, and what belongs to it."""
+
+    @abstractmethod
+    def picture(self, x: Tensor) -> Figure:
+        """Samples as people like to see them; needs matplotlib."""
+
+
+@dataclass(frozen=True)
+class Exact(Aim):
+    """A target, whose score is exact.
+
+    Attributes:
+        name: of the target.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        target(self.name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the target."""
+        return target(self.name).shape
+
+    def forward(self, sde: str | None) -> LinearSDE:
+        """Any linear SDE."""
+        found: LinearSDE = named("sdes", sde or _DEFAULT_SDE)
+        return found
+
+    def score(self, sde: LinearSDE) -> ScoreModel:
+        """The exact score."""
+        return target(self.name).score(sde)
+
+    def arrays(self, x: Tensor) -> dict[str, Any]:
+        """The samples, and the name of the target."""
+        return {"x": x.cpu().numpy(), "target": self.name}
+
+    def picture(self, x: Tensor) -> Figure:
+        """Images, or points beside exact ones."""
+        from sdeplug.pictures import draw_samples
+
+        return draw_samples(x, target(self.name))
+
+
+@dataclass(frozen=True)
+class Learned(Aim):
+    """A model that ``sdeplug train`` wrote.
+
+    Attributes:
+        folder: where it is.
+        model: what was read there.
+        units: what its numbers mean.
+        labels: the class of each sample, int64, shape ``(n,)``; None: any.
+    """
+
+    folder: Path
+    model: Model
+    units: Units
+    labels: Tensor | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of a row of the data, as the network sees it."""
+        return self.units.inside
+
+    def forward(self, sde: str | None) -> LinearSDE:
+        """The model's own; no other."""
+        if sde is not None:
+            allowed = f"left out: the model was trained for {self.model.sde!r}"
+            raise ArgumentError("sde", sde, allowed)
+        return self.model.sde
+
+    def score(self, sde: LinearSDE) -> ScoreModel:
+        """The network's, with its labels."""
+        if sde != self.model.sde:
+            allowed = f"one of {self.model.sde!r}, which the model was trained for"
+            raise ArgumentError("pipeline", f"of {sde!r}", allowed)
+        if self.labels is None:
+            return self.model.score
+        bound = Bound(self.model.network, labels=self.labels)
+        return self.model.parametrisation(bound, sde)
+
+    def arrays(self, x: Tensor) -> dict[str, Any]:
+        """The samples in the units of the data, their labels, and the folder."""
+        found: dict[str, Any] = {"x": self.units.outward(x), "model": str(self.folder)}
+        if self.labels is not None:
+            found["labels"] = self.labels.cpu().numpy()
+        for name in ("columns", "classes"):
+            found |= {name: getattr(self.units, name)} if getattr(self.units, name) else {}
+        return found
+
+    def picture(self, x: Tensor) -> Figure:
+        """Images, or the first two columns."""
+        from sdeplug.pictures import glance
+
+        return glance(x)
+
+
+def learned(folder: Path, labels: Sequence[str], samples: int, place: Place) -> Learned:
+    """A model in a folder, where the samples are to be.
+
+    Args:
+        folder: as ``sdeplug train`` wrote it.
+        labels: names of classes, each for the same number of samples; none: any class.
+        samples: how many there will be.
+        place: device and dtype.
+
+    Raises:
+        ArgumentError: for a folder without a model, or a class that it does not have.
+    """
+    try:
+        model = load(folder)
+    except ArgumentError as error:
+        raise ArgumentError("model", str(folder), error.allowed, error.hint) from error
+    units = Units.load(folder)
+    if units is None:
+        raise ArgumentError(
+            "model", str(folder), f"a folder with {NAME}, as `sdeplug train` writes it",
+            "A model that networks.save wrote is sampled in code: networks.load(folder).",
+        )  # fmt: skip
+    assert isinstance(model.network, torch.nn.Module)  # load builds no other
+    model.network.to(place.device, place.torch_dtype)
+    numbers = [units.number(name) for name in labels]
+    if not numbers:
+        return Learned(folder, model, units, None)
+    chosen = torch.tensor(numbers, dtype=torch.int64, device=place.device)
+    return Learned(folder, model, units, chosen.repeat(-(-samples // len(numbers)))[:samples])

@@ -1,0 +1,60 @@
+"""Data from a path: an array, a table, or a folder of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdeplug.cli.work.data.arrays import read_arrays
+from sdeplug.cli.work.data.pictures import read_pictures
+from sdeplug.cli.work.data.rows import Rows, checked
+from sdeplug.cli.work.data.tables import read_table
+from sdeplug.errors import ArgumentError
+
+_ARRAYS, _TABLES = (".npz", ".npy"), (".csv", ".tsv", ".txt")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where data are, and how they are read.
+
+    Attributes:
+        path: a file of arrays, a table, or a folder of images.
+        labels: what holds the classes: an array of the file, or a column of the table.
+        size: pixels along a side of the images of a folder; None: as they are.
+        skip: leave out what cannot be used.
+    """
+
+    path: Path
+    labels: str | None = None
+    size: int | None = None
+    skip: bool = False
+
+
+def read(source: Source) -> tuple[Rows, tuple[str, ...]]:
+    """The data, and in words what was left out of them.
+
+    Raises:
+        ArgumentError: for a path of no known kind, a flag that would change nothing, or data
+            that no training would survive.
+        MissingExtraError: for a folder of images without pillow.
+    """
+    path = source.path
+    if not path.exists():
+        raise ArgumentError("data", str(path), "a file or folder that is there")
+    if source.size is not None and not path.is_dir():
+        raise ArgumentError("size", source.size, "left out: only the images of a folder have one")
+    if path.is_dir():
+        if source.labels is not None:
+            allowed = "left out: in a folder of images, the folders are the classes"
+            raise ArgumentError("labels", source.labels, allowed)
+        found, left = read_pictures(path, source.size, source.skip)
+    elif path.suffix.lower() in _ARRAYS:
+        found, left = read_arrays(path, source.labels), ()
+    elif path.suffix.lower() in _TABLES:
+        found, left = read_table(path, source.labels), ()
+    else:
+        allowed = f"a folder of images, or a file that ends in {', '.join((*_ARRAYS, *_TABLES))}"
+        raise ArgumentError("data", str(path), allowed)
+    rows, more = checked(found, source.skip)
+    return rows, (*left, *more)

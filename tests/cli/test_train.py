@@ -1,0 +1,190 @@
+"""``sdeplug train`` and ``sdeplug sample --model``: from a file to samples in its units."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sdeplug.cli.work import small, train
+from sdeplug.cli.work.data.read import Source, read
+
+pytest.importorskip("accelerate")
+pytest.importorskip("safetensors")
+
+TINY = small.Settings(steps=20, width=8, batch=16)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a table, two classes far from each other in large units, and its model."""
+    folder = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    rows = [(1000.0 * (i % 2) + rng.normal(), rng.normal(), "ba"[i % 2]) for i in range(60)]
+    text = "".join(f"{x:.3f},{y:.3f},{word}\n" for x, y, word in rows)
+    (folder / "t.csv").write_text(f"far,near,kind\n{text}")
+    train.run(Source(folder / "t.csv", "kind"), TINY, folder / "model")
+    return folder
+
+
+@pytest.fixture
+def table(trained, tmp_path):
+    shutil.copy(trained / "t.csv", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def model(trained, table):
+    shutil.copytree(trained / "model", table / "model")
+    return table / "model"
+
+
+def loaded(path):
+    with np.load(path) as file:
+        return dict(file)
+
+
+def test_samples_of_a_model_are_in_the_units_of_its_data(sdeplug, model, tmp_path):
+    status, out, _ = sdeplug("sample", "--model", "model", "-n", 50, "--steps", 4, "--label", "b")
+    assert status == 0
+    assert "5 score evaluations" in out
+    file = loaded(tmp_path / "samples.npz")
+    assert file["x"].shape == (50, 2)
+    assert 100.0 < file["x"][:, 0].mean() < 900.0  # the data lie around 0 and 1000
+    assert 100.0 < file["x"][:, 0].std() < 1000.0
+    assert file["x"][:, 1].std() < 5.0
+    assert list(file["columns"]) == ["far", "near"]
+    assert (file["labels"] == 1).all()
+    assert (tmp_path / "samples.png").stat().st_size > 5000
+
+
+def test_labels_share_the_samples_and_reach_the_network(sdeplug, model, tmp_path):
+    drawn = {}
+    for words in (["a"], ["b"], ["a", "b"], []):
+        flags = [flag for word in words for flag in ("--label", word)]
+        call = ("sample", "--model", "model", "-n", 6, "--steps", 3, *flags, "--dtype", "float64")
+        assert sdeplug(*call)[0] == 0
+        drawn["".join(words)] = loaded(tmp_path / "samples.npz")
+    np.testing.assert_array_equal(drawn["ab"]["labels"], [0, 1, 0, 1, 0, 1])
+    np.testing.assert_allclose(drawn["ab"]["x"][::2], drawn["a"]["x"][::2], rtol=1e-6)
+    np.testing.assert_allclose(drawn["ab"]["x"][1::2], drawn["b"]["x"][1::2], rtol=1e-6)
+    assert not np.array_equal(drawn["a"]["x"], drawn["b"]["x"])
+    assert not np.array_equal(drawn[""]["x"], drawn["a"]["x"])
+    assert "labels" not in drawn[""]
+
+
+def test_the_same_command_goes_on_where_it_was_to_the_same_weights(table, trained):
+    """It is stopped while it looks, once, after a few steps."""
+    seen = []
+
+    def stop(moment):
+        seen.append(moment.mark.step)
+        if moment.mark.step == 12:
+            raise KeyboardInterrupt
+
+    rows, _ = read(Source(table / "t.csv", "kind"))
+    data, folder = small.divided(rows, TINY), table / "model"
+    with pytest.raises(KeyboardInterrupt):
+        small.fit(data, TINY, folder, (stop,))
+    small.fit(data, TINY, folder, (lambda moment: seen.append(moment.mark.step),))
+    assert seen == [*range(1, 13), *range(13, 21)]
+    once, twice = ((base / "model" / "model.safetensors").read_bytes() for base in (trained, table))
+    assert once == twice
+    assert json.loads((folder / "model.json").read_text())["step"] == 20
+
+
+def test_other_settings_are_another_training(sdeplug, model, table):
+    words = ("train", "t.csv", "--labels", "kind", "--width", 8, "--batch", 16, "--steps", 21)
+    status, _, err = sdeplug(*words)
+    assert status == 2
+    assert "--out = 'model'" in err
+    assert "Cosine(steps=20" in err
+
+
+def test_a_stopped_training_says_how_to_go_on(sdeplug, table, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sdeplug.cli.work.train.fit", stopped)
+    status, _, err = sdeplug("train", "t.csv", "--labels", "kind")
+    assert status == 130
+    assert "goes on where it was" in err
+
+
+def test_images_are_trained_as_whole_numbers_by_a_network_of_images(sdeplug, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (20, 12, 12), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x)
+    status, out, _ = sdeplug("train", "a.npz", "--steps", 2, "--width", 8, "--batch", 4)
+    assert status == 0
+    assert "images of 1x12x12: 18 to train on, 2 held out" in out
+    text = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert text["network"]["network"]["kind"] == "SmallUNet"
+    assert text["data_range"] == [-1.0, 1.0]
+    assert sdeplug("sample", "--model", "model", "-n", 2, "--steps", 2)[0] == 0
+    drawn = loaded(tmp_path / "samples.npz")["x"]
+    assert drawn.shape == (2, 12, 12)
+    assert (drawn == np.round(drawn)).all()
+    assert drawn.min() >= 0.0
+
+
+def test_the_weights_depend_on_the_seed_alone():
+    from sdeplug.cli.work.data.rows import Rows
+
+    data = small.divided(Rows(np.random.default_rng(0).normal(size=(20, 3))), small.Settings())
+    first = small.network(data, small.Settings(width=8)).state_dict()
+    again = small.network(data, small.Settings(width=8)).state_dict()
+    other = small.network(data, small.Settings(width=8, seed=1)).state_dict()
+    name = "network.first.weight"
+    assert (first[name] == again[name]).all()
+    assert (first[name] != other[name]).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gone.csv"], "DATA = 'gone.csv'"),
+        (["t.csv"], "kind = 'b'"),
+        (["t.csv", "--labels", "sort"], "--labels = 'sort'"),
+        (["t.csv", "--labels", "kind", "--size", 8], "--size = 8"),
+        (["t.csv", "--labels", "kind", "--steps", 0], "--steps = 0"),
+        (["t.csv", "--labels", "kind", "--width", 9], "--width = 9"),
+        (["t.csv", "--labels", "kind", "--held-out", 0.001], "--held-out = 0.001"),
+        (["t.csv", "--labels", "kind", "--seed", -1], "--seed = -1"),
+        (["t.csv", "--labels", "kind", "--out", "t.csv"], "--out = 't.csv'"),
+    ],
+)
+def test_wrong_words_of_a_training_are_one_line(sdeplug, table, words, said):
+    status, _, err = sdeplug("train", *words)
+    assert status == 2
+    assert err.startswith(f"sdeplug: {said}")
+    assert err.count("\n") == 1
+
+
+def test_a_model_of_other_data_is_not_trained_on(sdeplug, model, table):
+    (table / "t.csv").write_text((table / "t.csv").read_text().replace("1", "2"))
+    status, _, err = sdeplug("train", "t.csv", "--labels", "kind")
+    assert status == 2
+    assert "--out = 'model': must be a folder without a model of other data" in err
+
+
+def test_wrong_words_of_a_model_are_one_line(sdeplug, model, table):
+    damaged, bare = table / "damaged", table / "bare"
+    shutil.copytree(model, damaged)
+    shutil.copytree(model, bare)
+    (damaged / "data.json").write_text("{}")
+    (bare / "data.json").unlink()
+    for words, said in (
+        (["--model", "gone"], "--model = 'gone'"),
+        (["--model", "damaged"], "--model = 'damaged'"),
+        (["--model", "bare"], "--model = 'bare': must be a folder with data.json"),
+        (["--model", "model", "--label", "c"], "--label = 'c': must be one of a, b"),
+        (["--model", "model", "--sde", "ve"], "--sde = 've': must be left out"),
+        (["--model", "model", "--target", "two-modes"], "--target = 'two-modes'"),
+        (["--label", "a"], "--label = 'a': must be given with --model"),
+    ):
+        status, _, err = sdeplug("sample", *words)
+        assert status == 2
+        assert err.startswith(f"sdeplug: {said}")
+        assert err.count("\n") == 1
