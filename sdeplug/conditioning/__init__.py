@@ -4,6 +4,7 @@ Everything here is a score model made of score models, an integrator or a correc
 solver, grid, corrector and likelihood works with it.
 """
 
+from sdeplug.conditioning.ddrm import DDRM as DDRM
 from sdeplug.conditioning.decomposed import Blur as Blur
 from sdeplug.conditioning.decomposed import Matrix as Matrix
 from sdeplug.conditioning.guidance import ClassifierFree as ClassifierFree
@@ -15,4 +16,8 @@ from sdeplug.conditioning.measurement import Measurement as Measurement
 from sdeplug.conditioning.operator import Operator as Operator
 from sdeplug.conditioning.operator import Pair as Pair
 from sdeplug.conditioning.operator import Spectral as Spectral
+from sdeplug.conditioning.posterior import DPS as DPS
+from sdeplug.conditioning.posterior import LocalScore as LocalScore
+from sdeplug.conditioning.posterior import MomentMatching as MomentMatching
+from sdeplug.conditioning.posterior import PiGDM as PiGDM
 from sdeplug.conditioning.replacement import Replacement as Replacement

@@ -26,24 +26,28 @@ def recorded(x: Tensor) -> Iterator[Tensor]:
         yield x if kept else x.detach().clone().requires_grad_()
 
 
-def pull_back(value: Tensor, x: Tensor, who: str) -> Pull:
-    """Products with the Jacobian of a value that was computed from x, recorded.
-
-    They can be taken many times.  Their own graph is kept where gradients are asked for.
+def demand_gradient(value: Tensor, who: str) -> None:
+    """Refuse a value that was recorded and does not depend on the state.
 
     Args:
-        value: shape ``(B, *M)``.
-        x: what it was computed from.
+        value: what was computed from a state.
         who: what computed it, as an error calls it.
 
     Raises:
-        ScoreModelError: if the value has no gradient in x.
+        ScoreModelError: if it has no gradient.
     """
     if not value.requires_grad:
         raise ScoreModelError(
             f"{who} has no gradient in x: it must be computed from x by torch, without detach(), "
             "no_grad() or numpy."
         )
+
+
+def pull_back(value: Tensor, x: Tensor) -> Pull:
+    """Products with the Jacobian of a value, ``(B, *M)``, that was computed from x and recorded.
+
+    They can be taken many times.  Their own graph is kept where gradients are asked for.
+    """
 
     def pull(vector: Tensor) -> Tensor:
         graph = torch.is_grad_enabled()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.conditioning.derivative import pull_back, recorded
+from sdeplug.conditioning.derivative import demand_gradient, pull_back, recorded
 from sdeplug.errors import ArgumentError, ScoreModelError, brief_fields
 from sdeplug.options import Configured, option
 from sdeplug.score import ScoreModel, check_pair, checked, for_rows, sde_of
@@ -62,7 +62,8 @@ class ClassifierGuided(Configured):
             return score
         with recorded(x) as z:
             value = _checked_log_prob(self.log_prob(z, t), z)
-        pull = pull_back(value, z, "log_prob")
+        demand_gradient(value, "log_prob")
+        pull = pull_back(value, z)
         return score + expand(self.scale * inside.to(x), x) * pull(torch.ones_like(value))
 
     @property

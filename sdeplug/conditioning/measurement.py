@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -113,7 +114,9 @@ class Measurement:
         """The same for some rows of the batch: their numbers, int64, shape ``(R,)``."""
         if len(self.y) == 1:
             return self
-        return replace(self, y=self.y.index_select(0, rows.to(self.y.device)))
+        part = copy(self)  # what was checked is not checked again, and no rows are allowed too
+        object.__setattr__(part, "y", self.y.index_select(0, rows.to(self.y.device)))
+        return part
 
 
 def _checked_y(y: object) -> Tensor:
