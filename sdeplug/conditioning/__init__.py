@@ -7,6 +7,7 @@ solver, grid, corrector and likelihood works with it.
 from sdeplug.conditioning.ddrm import DDRM as DDRM
 from sdeplug.conditioning.decomposed import Blur as Blur
 from sdeplug.conditioning.decomposed import Matrix as Matrix
+from sdeplug.conditioning.exact import exact_posterior as exact_posterior
 from sdeplug.conditioning.guidance import ClassifierFree as ClassifierFree
 from sdeplug.conditioning.guidance import ClassifierGuided as ClassifierGuided
 from sdeplug.conditioning.isometries import Downsample as Downsample
@@ -21,3 +22,4 @@ from sdeplug.conditioning.posterior import LocalScore as LocalScore
 from sdeplug.conditioning.posterior import MomentMatching as MomentMatching
 from sdeplug.conditioning.posterior import PiGDM as PiGDM
 from sdeplug.conditioning.replacement import Replacement as Replacement
+from sdeplug.conditioning.smc import SMC as SMC

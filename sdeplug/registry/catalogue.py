@@ -1,4 +1,4 @@
-"""Everything that has a name: solvers, forward SDEs, targets and metrics, ours or a plugin's.
+"""Everything that has a name: solvers, forward SDEs, targets, metrics and methods for scores.
 
 A full name is ``plugin/name``; the name alone works while only one plugin offers it.  Importing
 this module loads no plugin, a full name loads its own plugin, and a listing loads them all.
@@ -67,6 +67,10 @@ class Registry:
         """All metrics by full name; loads every plugin."""
         return self._listing("metrics")
 
+    def scores(self) -> Mapping[str, Entry]:
+        """All score models made of score models, by full name; loads every plugin."""
+        return self._listing("scores")
+
     def plugins(self) -> Mapping[str, Origin]:
         """The plugins that were found, by name; loads none."""
         return MappingProxyType(dict(self._sources))
@@ -84,7 +88,7 @@ class Registry:
         """Look a name up.
 
         Args:
-            kind: "solvers", "sdes", "targets" or "metrics".
+            kind: "solvers", "sdes", "targets", "metrics" or "scores".
             name: full name, or short name if only one plugin offers it.
 
         Raises:

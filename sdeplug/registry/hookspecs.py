@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 import pluggy
 
 from sdeplug.metrics import Metric
+from sdeplug.score import ScoreModel
 from sdeplug.sde import ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Target
@@ -52,4 +53,14 @@ def sdeplug_targets() -> Mapping[str, Callable[[], Target]]:
 @hookspec
 def sdeplug_metrics() -> Mapping[str, type[Metric]]:
     """Metrics for the comparison: frozen dataclasses that derive from ``Metric``."""
+    return {}
+
+
+@hookspec
+def sdeplug_scores() -> Mapping[str, Callable[..., ScoreModel]]:
+    """Score models made of score models, such as guidance, or a method for measurements.
+
+    Classes or functions.  A method for measurements takes (score, measurement), so that
+    :func:`sdeplug.testing.check_posterior` takes it as it is.
+    """
     return {}

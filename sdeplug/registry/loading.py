@@ -31,7 +31,7 @@ from sdeplug.sde import NAMED_SDES, ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Target
 
-KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics")
+KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics", "scores")
 NAME = "lower-case letters, digits and hyphens, not a hyphen first"
 
 _BASES: dict[Kind, tuple[type, ...]] = {
@@ -156,7 +156,7 @@ def checked_name(argument: str, name: object) -> str:
 def _check(argument: str, kind: Kind, obj: Any) -> None:
     if kind not in _BASES:
         if not callable(obj):
-            argument_type(argument, obj, "a function that builds a target")
+            argument_type(argument, obj, f"a class or a function that builds a {kind[:-1]}")
         return
     bases = _BASES[kind]
     names = " or ".join(base.__name__ for base in bases)

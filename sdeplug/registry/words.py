@@ -23,6 +23,7 @@ def all_names() -> Names:
         "sdes": known.sdes(),
         "targets": known.targets(),
         "metrics": known.metrics(),
+        "scores": known.scores(),
         "grids": GRIDS,
     }
     names = {kind: tuple(listing) for kind, listing in listings.items()}

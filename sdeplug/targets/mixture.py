@@ -106,6 +106,14 @@ class GaussianMixture(Target):
         return (home.means + home.center).reshape(-1, *self.shape)
 
     @property
+    def covariances(self) -> Tensor:
+        """Covariances of the components, f I + C: float64, shape ``(K, D, D)``."""
+        home = self._home
+        spread = torch.einsum("krd,kr,kre->kde", home.basis, home.spectrum, home.basis)
+        spread.diagonal(dim1=1, dim2=2).add_(home.floor[:, None])
+        return spread
+
+    @property
     def singular(self) -> bool:
         """Whether some component has a direction without variance."""
         return self._home.singular

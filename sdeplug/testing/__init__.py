@@ -59,6 +59,14 @@ from sdeplug.testing.law import (
     sampling_cells,
     specimens,
 )
+from sdeplug.testing.posterior import (
+    PosteriorBench,
+    PosteriorErrors,
+    PosteriorProblem,
+    check_posterior,
+    posterior_errors,
+    posterior_problems,
+)
 from sdeplug.testing.weak import weak_error
 
 __all__ = [
@@ -78,6 +86,9 @@ __all__ = [
     "Law",
     "NotApplicable",
     "Outcome",
+    "PosteriorBench",
+    "PosteriorErrors",
+    "PosteriorProblem",
     "Report",
     "Response",
     "Result",
@@ -87,6 +98,7 @@ __all__ = [
     "Verdict",
     "affinity",
     "check_pipeline",
+    "check_posterior",
     "check_solver",
     "counted_columns",
     "energy_distance",
@@ -101,6 +113,8 @@ __all__ = [
     "marginal_law",
     "paired_laws",
     "parametrize_with_checks",
+    "posterior_errors",
+    "posterior_problems",
     "relative_error",
     "response",
     "sampling_cells",

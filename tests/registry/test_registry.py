@@ -619,3 +619,18 @@ heavy = {"scipy", "torchsde", "torchdiffeq", "sklearn", "matplotlib", "diffusers
 print(sorted(heavy & set(sys.modules)))
 """
     assert run_python(code) == "[]\n"
+
+
+def test_a_plugin_offers_methods_for_scores():
+    class Guided:
+        def __init__(self, score, measurement):
+            self.score = score
+
+    known = Registry(())
+    plugin = types.SimpleNamespace(sdeplug_scores=hookimpl(lambda: {"guided": Guided}))
+    known.register(plugin, "mine")
+    assert known.scores()["mine/guided"].obj is Guided
+    assert known.find("scores", "guided").name == "mine/guided"
+    wrong = types.SimpleNamespace(sdeplug_scores=hookimpl(lambda: {"guided": 3}))
+    with pytest.raises(PluginError, match="a class or a function that builds a score"):
+        known.register(wrong, "wrong")

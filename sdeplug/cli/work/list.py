@@ -29,7 +29,7 @@ class Item:
     """Something that has a name.
 
     Attributes:
-        kind: "solvers", "sdes", "targets", "metrics" or "grids".
+        kind: "solvers", "sdes", "targets", "metrics", "scores" or "grids".
         name: full name.
         obj: the class, or the function that builds it.
         origin: distribution and version.
@@ -75,6 +75,8 @@ def run(kind: str | None, word: str | None, as_json: bool) -> None:
     all_names()  # for the shell
     items = _items(KINDS if kind is None else (kind,))
     found = items if word is None else _with_word(items, word)
+    if not items:
+        raise UnknownNameError(f"no plugin offers {kind}: one would by the hook sdeplug_{kind}.")
     if not found:
         near = did_you_mean(word or "", [*(each.name for each in items), *KINDS])
         what = f"list {kind}" if kind else "list"
@@ -98,6 +100,7 @@ def _items(kinds: tuple[str, ...]) -> list[Item]:
         "sdes": known.sdes,
         "targets": known.targets,
         "metrics": known.metrics,
+        "scores": known.scores,
     }
     core = f"sdeplug {installed_version('sdeplug')}".strip()
     grids = [Item("grids", name, cls, core) for name, cls in GRIDS.items()]
