@@ -27,7 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sdeplug.conditioning.derivative import pull_back, recorded
+from sdeplug.conditioning.derivative import recorded
 from sdeplug.conditioning.measurement import Measurement
 from sdeplug.errors import ArgumentError
 from sdeplug.options import option
@@ -146,8 +146,8 @@ class _Particles:
         ones = residual.new_ones(len(x))
         pull = known.operator.solved(seen, guess * ones, noise * ones)
         value = residual.square().flatten(1).sum(1) - guess * (seen * pull).flatten(1).sum(1)
-        with torch.no_grad():
-            gradient = pull_back(denoised, inner, "the score")(pull.to(x.dtype))
+        with torch.inference_mode(False):
+            (gradient,) = torch.autograd.grad(denoised, inner, pull.to(x.dtype))
         return _Twist(found, -0.5 * value / noise, gradient)
 
     def _drawn(self, log_weight: Tensor, s: float) -> Tensor:
