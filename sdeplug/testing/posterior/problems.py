@@ -54,9 +54,10 @@ def posterior_problems(
     """A Gaussian in 8 dimensions, and the mixture of the literature on sequential Monte Carlo.
 
     That mixture has 25 modes of equal weight, N(m, 1) with m = (8 i, 8 j, 8 i, 8 j, ...), where i
-    and j are from -2 to 2 (Cardoso, Janati El Idrissi, Le Corff & Moulines, arXiv 2308.07983), here in
-    units in which a coordinate has variance 1.  The literature has D = 8, 80, 800 and 1, 2, 4 numbers
-    measured.  Nothing is drawn at random: A has orthogonal rows with singular values from 1 down.
+    and j are from -2 to 2 (Cardoso, Janati El Idrissi, Le Corff & Moulines, arXiv 2308.07983),
+    here in units in which a coordinate has variance 1.  The literature has D = 8, 80, 800 and
+    1, 2, 4 numbers measured.  Nothing is drawn at random: A has orthogonal rows with singular
+    values from 1 down.
 
     Args:
         dimensions: of the mixture.
