@@ -75,6 +75,15 @@ def rows() -> dict[str, str]:
     return {each.name: found[each.name] for each in MUTANTS if each.name in found}
 
 
+def seen() -> dict[str, tuple[str, ...]]:
+    """The checks that see the mutants, of those that are meant to, as the page has it."""
+    found = {name: re.findall(r"\*\*([\w ]+)\*\*", line) for name, line in rows().items()}
+    return {
+        name: tuple(f"check_{each.replace(' ', '_')}" for each in checks)
+        for name, checks in found.items()
+    }
+
+
 def mutants(lines: Mapping[str, str]) -> str:
     """The table, in the order of the mutants."""
     head = ["| mutant | what is wrong | seen by |", "| --- | --- | --- |"]
