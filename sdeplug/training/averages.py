@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Averages:
@@ -17,8 +16,8 @@ class Averages:
     After n steps the decay is min(decay, (1 + n) / (10 + n)), so that the first weights are soon
     forgotten (Song et al., arXiv 2011.13456, their implementation).  Buffers are copied.
 
-    They are kept by torch's own function of an exponential average.  ``AveragedModel`` around it
-    would copy its counter to the device, and wait for that, at every step.
+    All parameters of an average move in one call, as in torch's ``AveragedModel``, which would copy
+    its counter to the device, and wait for that, at every step.
 
     Args:
         network: the network, where it is trained.
@@ -50,7 +49,7 @@ class Averages:
         with torch.no_grad():
             for decay, (kept, copied) in zip(self.decays, self._kept, strict=True):
                 warm = min(decay, (1 + steps) / (10 + steps))
-                get_ema_multi_avg_fn(warm)(kept, parameters, 0)
+                torch._foreach_lerp_(kept, parameters, 1.0 - warm)
                 for mine, its in zip(copied, buffers, strict=True):
                     mine.copy_(its)
 

@@ -62,7 +62,8 @@ class Fitting:
         optimiser = recipe.optimiser(self.parameters)
         self.rates = [group["lr"] for group in optimiser.param_groups]
         self.network, prepared = accelerator.prepare(network, optimiser)
-        # Around an optimiser accelerate looks for a package at every step: only where it has to.
+        # What accelerate puts around a step looks at every kind of device: only where it has to.
+        self._alone = accelerator.scaler is None and accelerator.distributed_type.value == "NO"
         self.optimiser = prepared if accelerator.scaler is not None else optimiser
         self.averages.follow(network)
         self.history: list[Mark] = []
@@ -79,8 +80,7 @@ class Fitting:
         """
         rows = self._rows(batch)
         loss = rows.mean()
-        self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip)
+        norm = self._backward(loss)
         if not self._watch(loss.detach(), norm):
             raise self._error(*self._reason(rows.detach(), batch))
         factor = self.recipe.rate(self.steps)
@@ -162,6 +162,15 @@ class Fitting:
         noise = SharedNoise(self.recipe.seed).stream(f"step {self.steps} of process {rank}")
         seed_device(noise.stream("network").seed, self.accelerator.device)
         return _loss(self.recipe, self.network, batch, noise)
+
+    def _backward(self, loss: Tensor) -> Tensor:
+        """The gradient, clipped; its norm before that."""
+        if self._alone:
+            loss.backward()  # type: ignore[no-untyped-call]
+            return nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self.accelerator.backward(loss)
+        norm: Tensor = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip)
+        return norm
 
     def _watch(self, loss: Tensor, norm: Tensor) -> bool:
         """Whether all is finite; True, too, where only :meth:`look` may wait for the answer."""

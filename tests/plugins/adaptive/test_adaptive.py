@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from bundled import BRIEF, checks_of, sampled_checks_of
+from bundled import BRIEF, SHARED, checks_of, sampled_checks_of
 from common import GaussianScore, normal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -53,14 +53,14 @@ COARSE = RowImprovedEuler(rtol=0.6, atol=0.3, first_step=0.1, longest_step=0.3)
 
 
 @pytest.mark.slow
-@checks_of([RowTsit5()])
+@checks_of([RowTsit5(), RowAdams(), COARSE], kept=BRIEF)
 def test_conformance(check):
     check()
 
 
 @pytest.mark.slow
-@checks_of([RowAdams(), RowDopri5(), COARSE], kept=BRIEF)
-def test_conformance_of_the_others(check):
+@checks_of([RowDopri5()], kept=BRIEF, shared=SHARED)
+def test_conformance_of_another_tableau(check):
     check()
 
 
@@ -133,6 +133,7 @@ def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
     assert sum(counts) < 2.5 * len(counts)
 
 
+@settings(max_examples=15)
 @given(st.floats(0.05, 0.95), st.sampled_from([torch.float32, torch.float64]))
 def test_evaluations_are_counted_by_row(t, dtype):
     target = targets.eight_gaussians()

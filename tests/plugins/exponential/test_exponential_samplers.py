@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from bundled import checks_of, sampled_checks_of
+from bundled import BRIEF, checks_of, sampled_checks_of
 from common import Cubic, GaussianScore, normal
 
 from sdeplug import (
@@ -68,10 +68,16 @@ VARIANTS = [
     ERSDE(1),
     EDMHeun(1),
 ]
+OWN_GRIDS = [EDMHeun(), Auto(), Restart()]
 
 
-@parametrize_with_checks([each for each in SOLVERS if each not in STAGED], fast=True)
+@parametrize_with_checks([each for each in SOLVERS if each not in (*STAGED, *OWN_GRIDS)], fast=True)
 def test_conformance(check):
+    check()
+
+
+@checks_of(OWN_GRIDS, kept=BRIEF)
+def test_conformance_on_grids_of_their_own(check):
     check()
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from bundled import BRIEF, checks_of
+from bundled import BRIEF, SHARED, checks_of
 from common import GaussianScore, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,7 +79,7 @@ def named(each):
 # Conformance
 
 
-@parametrize_with_checks([Dopri5(1e-3, 1e-3), FixedRK4()], fast=True)
+@parametrize_with_checks([FixedRK4()], fast=True)
 def test_conformance(check):
     check()
 
@@ -93,15 +93,25 @@ def test_conformance_of_the_others(check):
 
 @pytest.mark.slow
 @checks_of(
-    [
-        *(each(1e-3, 1e-3) for each in (AdaptiveHeun, Dopri8, Bosh3)),
-        Fehlberg2(),
-        Corrected(Dopri5(1e-3, 1e-3), AnnealedLangevin()),
-        *SCIPY,
-    ],
+    [Dopri5(1e-3, 1e-3), Corrected(Dopri5(1e-3, 1e-3), AnnealedLangevin()), ScipyRK45()],
     kept=BRIEF,
 )
 def test_conformance_of_many_steps(check):
+    check()
+
+
+@pytest.mark.slow
+@checks_of(
+    [
+        *(each(1e-3, 1e-3) for each in (AdaptiveHeun, Dopri8, Bosh3)),
+        Fehlberg2(),
+        ScipyRK23(),
+        ScipyDOP853(),
+    ],
+    kept=BRIEF,
+    shared=SHARED,
+)
+def test_conformance_of_other_tableaus_of_many_steps(check):
     check()
 
 

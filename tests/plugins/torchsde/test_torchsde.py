@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torchsde
-from bundled import BRIEF, checks_of
+from bundled import BRIEF, SHARED, checks_of
 from common import Cubic, GaussianScore, normal
 from probing import MEANS, VARIANCES, Script, errors, law_of
 
@@ -98,14 +98,16 @@ def test_conformance_of_the_others(check):
 
 @pytest.mark.slow
 @checks_of(
-    [
-        AdaptiveHeun(0.01, 0.01),
-        AdaptiveSRK(3e-3, 3e-3),
-        OnGrid(Corrected(SRK(), Langevin()), LogSNR(5)),
-    ],
+    [AdaptiveSRK(3e-3, 3e-3), OnGrid(Corrected(SRK(), Langevin()), LogSNR(5))],
     kept=BRIEF,
 )
 def test_conformance_of_many_steps(check):
+    check()
+
+
+@pytest.mark.slow
+@checks_of([AdaptiveHeun(0.01, 0.01)], kept=BRIEF, shared=SHARED)
+def test_conformance_of_another_tableau_of_many_steps(check):
     check()
 
 
