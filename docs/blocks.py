@@ -15,7 +15,6 @@ import io
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 import types
@@ -121,20 +120,6 @@ def _arguments(block: Block) -> list[list[str]]:
     """Those of the sdeplug commands in a block."""
     lines = block.code.replace("\\\n", " ").splitlines()
     return [shlex.split(line[2:])[1:] for line in lines if line.startswith("$ sdeplug")]
-
-
-def command(arguments: list[str]) -> str:
-    """Run ``sdeplug`` with these arguments in the working directory; what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "sdeplug", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "MPLBACKEND": "Agg"},
-        timeout=300,
-    )
-    if done.returncode:
-        raise AssertionError(f"sdeplug {shlex.join(arguments)}:\n{done.stdout}{done.stderr}")
-    return done.stdout
 
 
 def _write(path: Path) -> None:

@@ -30,6 +30,7 @@ WITH_CODE = [name for name, page in PAGES.items() if "```python" in page.read_te
 COMMANDS = {
     " ".join(each): (page, each) for page in PAGES.values() for each in blocks.commands(page)
 }
+LONG = ("docs/guides/compare.md",)  # half a minute of comparisons
 PARTS = sorted(solver_table.parts())
 
 
@@ -44,7 +45,10 @@ def elsewhere(tmp_path, monkeypatch):
     pictures.plt.close("all")
 
 
-@pytest.mark.parametrize("name", WITH_CODE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=pytest.mark.thorough if each in LONG else ()) for each in WITH_CODE],
+)
 def test_the_code_of_a_page_runs_and_prints_what_the_page_says(name):
     for block, printed in blocks.runs(PAGES[name]):
         assert block.code == printed, f"{name}:{block.line} shows another output"
@@ -167,9 +171,10 @@ def test_the_pictures_can_be_drawn(tmp_path):
         if not each.startswith("demo")
     ],
 )
-def test_the_commands_run(line):
+def test_the_commands_run(line, sdeplug):
     page, arguments = COMMANDS[line]
     if "--pipeline" in arguments:  # the page writes or shows the file
         blocks.write_files(page)
         list(blocks.runs(page))
-    blocks.command(arguments)
+    status, out, err = sdeplug(*arguments)
+    assert status == 0, out + err

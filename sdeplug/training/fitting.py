@@ -166,7 +166,7 @@ class Fitting:
     def _backward(self, loss: Tensor) -> Tensor:
         """The gradient, clipped; its norm before that."""
         if self._alone:
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.accelerator.backward(loss)
         norm: Tensor = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip)

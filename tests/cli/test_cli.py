@@ -171,9 +171,9 @@ def test_a_run_that_diverges_saves_the_last_finite_state(sdeplug, bad_solver, tm
 
 
 def test_check_passes_a_good_solver_and_fails_a_bad_one(sdeplug, bad_solver):
-    assert sdeplug("check", "ode/euler")[0] == 0
+    assert sdeplug("check", "ode/euler", "--fast")[0] == 0
     bad_solver("return x + (s - t) * 2.0 * reverse.flow(x, t)")
-    status, out, _ = sdeplug("check", "bad/bad")
+    status, out, _ = sdeplug("check", "bad/bad", "--fast")
     assert status == 1
     assert "check_marginals" in out
     assert "FAILED" in out
@@ -215,6 +215,7 @@ def test_the_demo_page_shows_formulas():
     assert "^2" not in page
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_demo_makes_a_page_with_its_pictures(sdeplug, tmp_path):
     status, out, _ = sdeplug("demo")

@@ -107,6 +107,7 @@ def test_an_installed_plugin_is_found(installed):
     assert output == f"sdeplug-{name} 0.1.0 ExponentialMidpoint(fraction=0.7)\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_tests_of_an_installed_plugin_pass(installed):
     name, source, target = installed

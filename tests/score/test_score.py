@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from common import GaussianScore, normal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -55,6 +55,7 @@ class Network:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@settings(max_examples=20)
 @given(st.lists(st.floats(0.02, 1.0), min_size=1, max_size=4), st.integers(0, 2))
 def test_every_form_gives_the_exact_score(any_sde, form, dtype, fractions, rank):
     exact = GaussianScore(any_sde)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import find, given
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 import sdeplug as sp
@@ -46,6 +46,7 @@ class NeedsFunction(Many):
     text: str = option("", help="text")
 
 
+@settings(max_examples=20)
 @given(st.data())
 @pytest.mark.parametrize("cls", CONFIGURED, ids=lambda cls: cls.__name__)
 def test_solvers_builds_allowed_values_of_every_configured_class(cls, data):

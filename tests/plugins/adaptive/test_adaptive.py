@@ -105,7 +105,7 @@ def decay(rates: torch.Tensor):
     return lambda y, t: -rates * (y - torch.sin(torch.as_tensor(t, dtype=y.dtype)))
 
 
-@pytest.mark.parametrize("by", [RowTsit5, RowDopri5])
+@pytest.mark.parametrize("by", [RowTsit5, pytest.param(RowDopri5, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(("t", "s"), [(1.0, 0.0), (0.0, 1.0)])
 def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
     rates = (1.0 if s > t else -1.0) * torch.tensor([[1.0], [10.0], [100.0], [1000.0]])

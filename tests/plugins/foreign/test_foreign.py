@@ -199,6 +199,7 @@ def error(by, sde):
     return float(relative_error(law, wanted).abs().max())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()], ids=["VP", "VE"])
 @pytest.mark.parametrize(("library", "sampler"), ALL)
 def test_the_law_converges(library, sampler, sde):

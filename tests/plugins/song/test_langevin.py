@@ -68,7 +68,14 @@ def drift(corrector, target, sde, t, rows=2048, seed=0):
 
 @pytest.mark.parametrize(("sde", "t"), WHERE)
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("corrector", [Langevin(), AnnealedLangevin(), Langevin(batch_mean=True)])
+@pytest.mark.parametrize(
+    "corrector",
+    [
+        Langevin(),
+        AnnealedLangevin(),
+        pytest.param(Langevin(batch_mean=True), marks=pytest.mark.thorough),
+    ],
+)
 def test_p_t_is_left_as_it_is(corrector, name, sde, t):
     rows = 512 if name == "d=64" else 2048
     # With ``batch_mean`` nothing is promised, since the data might be uneven: these are not.

@@ -278,7 +278,7 @@ def test_evaluations_are_as_claimed(method, steps):
 
 @pytest.mark.parametrize("method", [*PAIRS, *SCIPY], ids=named)
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()], ids=named)
-@pytest.mark.parametrize("data", ["gaussian", "mixture"])
+@pytest.mark.parametrize("data", ["gaussian", pytest.param("mixture", marks=pytest.mark.thorough)])
 def test_the_error_falls_with_the_tolerance(method, sde, data):
     target = (
         targets.Gaussian(MEANS[:2].double(), torch.diag(VARIANCES[1:]))

@@ -252,6 +252,7 @@ def test_pytest_checks_only_the_solver_unless_a_path_is_given(inside):
     assert "2 passed" in inside(*words, "test_more.py")[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_pytest_spreads_the_checks_over_workers(tmp_path):
     words = ("--sdeplug-solver", "ode/euler", "--sdeplug-fast", "-k", "value or device or memory")

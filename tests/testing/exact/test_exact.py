@@ -258,6 +258,8 @@ def test_predictor_correctors_stay_within_their_floor(corrector):
     check_corrector_bias(corrector)
 
 
+@pytest.mark.thorough
+@pytest.mark.slow
 def test_composites_within_composites():
     inner = OnGrid(EulerMaruyama(), Uniform(2))
     check_floor(Corrected(inner, AnnealedLangevin()))

@@ -106,7 +106,8 @@ def test_a_path_that_is_asked_between_the_steps():
     assert by_halves.exact()[-1] < 0.8 * by_steps.exact()[-1]
 
 
-@pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
+@pytest.mark.slow
+@pytest.mark.parametrize("sde", [VPSDE(), pytest.param(VESDE(), marks=pytest.mark.thorough)])
 def test_the_distance_is_that_of_simulated_paths(sde):
     """Against fine Euler-Maruyama on the increments of one path, drawn at random."""
     fine, coarse, rows = 4096, 32, 2000
