@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sdeplug.cli.words import Command
+from sdeplug.cli.words import Command, Stopped
 
 
 @click.command(cls=Command)
@@ -41,12 +41,3 @@ def train(
         run(Source(data, labels, size, skip), Settings(**settings), out)
     except KeyboardInterrupt:
         raise Stopped from None
-
-
-class Stopped(click.ClickException):
-    """The user stopped a training; the message says how to go on."""
-
-    exit_code = 130
-
-    def __init__(self) -> None:
-        super().__init__("stopped. The same command goes on where it was.")

@@ -20,6 +20,15 @@ NAMED = "NAME[:OPTION=VALUE,...]"
 KINDS = ("solvers", "sdes", "targets", "metrics", "scores", "grids")
 
 
+class Stopped(click.ClickException):
+    """The user stopped what goes on where it was when the same command is given again."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__("stopped. The same command goes on where it was.")
+
+
 class Command(click.Command):
     """A command whose complaints use the names that the user typed."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sdeplug.errors import MissingExtraError
 from sdeplug.targets.base import Target
@@ -73,21 +74,31 @@ def digits() -> Empirical:
     Raises:
         MissingExtraError: without scikit-learn.
     """
-    return Empirical(torch.from_numpy(_digits()).reshape(-1, 1, 8, 8) / 8.0 - 1.0)
+    return Empirical(torch.from_numpy(_digits()[:, :64]).reshape(-1, 1, 8, 8) / 8.0 - 1.0)
+
+
+def digit_labels() -> Tensor:
+    """What each of the digits is, in the order of :func:`digits`: 0 to 9, int64, ``(1797,)``.
+
+    Raises:
+        MissingExtraError: without scikit-learn.
+    """
+    return torch.from_numpy(_digits()[:, 64].astype(np.int64))
 
 
 def _digits() -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Their pixels, (1797, 64), from the file that scikit-learn ships: to import it takes a
-    second or two."""
+    """Their pixels, and what they are: (1797, 65), from the file that scikit-learn ships: to
+    import it takes a second or two."""
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise MissingExtraError("the digits", "scikit-learn", "images")
     file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     if file.exists():
-        return np.loadtxt(file, delimiter=",")[:, :64]
+        return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
 
-    return np.asarray(load_digits().data, dtype=np.float64)
+    found = load_digits()
+    return np.column_stack((found.data, found.target)).astype(np.float64)
 
 
 BUILTIN: Mapping[str, Callable[[], Target]] = MappingProxyType(

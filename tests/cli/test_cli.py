@@ -199,37 +199,3 @@ def test_doctor_shows_versions_devices_and_plugins(sdeplug):
     assert status == 0
     for word in ("torch", "torchsde", "cpu", "song", "Every plugin works"):
         assert word in out
-
-
-def test_the_demo_page_shows_formulas():
-    from sdeplug.cli.work.demo import formulas
-
-    page = formulas("p_t at t = 0.001 <b> on [-8, 8]^2 of 8x8, from sigma = 20, VE(sigma_max=20)")
-    assert "<msub><mi>p</mi><mi>t</mi></msub>" in page
-    assert "<mi>t</mi><mo>=</mo><mn>0.001</mn>" in page
-    assert "<mi>&sigma;</mi><mo>=</mo><mn>20</mn>" in page
-    assert "<mn>8</mn><mo>&times;</mo><mn>8</mn>" in page
-    assert "&lt;b&gt;" in page
-    assert "VE(sigma_max=20)" in page
-    assert "p_t" not in page
-    assert "^2" not in page
-
-
-@pytest.mark.thorough
-@pytest.mark.slow
-def test_demo_makes_a_page_with_its_pictures(sdeplug, tmp_path):
-    status, out, _ = sdeplug("demo")
-    assert status == 0
-    page = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
-    for picture in ("digits.png", "ring.png", "two-modes.png"):
-        assert (tmp_path / "demo" / picture).stat().st_size > 10_000
-        assert picture in page
-    assert "the samples are the data: 100 of 100" in page
-    assert "<msub><mi>p</mi><mi>t</mi></msub>" in page
-    assert "p_t" not in page
-    plain, annealed = (
-        float(out.split(f"{word}")[1].split("%")[0].split()[-1])
-        for word in ("plain Langevin gives it", "annealed Langevin")
-    )
-    assert 40.0 < plain < 60.0  # the basins are equal, whatever the weights
-    assert 14.0 < annealed < 26.0  # 20 %, with five standard errors of 1000 draws

@@ -143,9 +143,12 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     data.units.save(folder)
     journal = Journal(folder, every=max(1, min(100, settings.steps // 20)), observers=(*observers,))
-    trained = _trainer(data, settings).fit(
-        network(data, settings), data.learned.given, settings.steps, data.held_out.given, journal
-    )
+    inner, given, beside = network(data, settings), data.learned.given, data.held_out.given
+    try:
+        trained = _trainer(data, settings).fit(inner, given, settings.steps, beside, journal)
+    except ArgumentError as error:
+        name = "out" if error.argument == "folder" else error.argument
+        raise ArgumentError(name, error.value, error.allowed, error.hint) from error
     step = trained.history[-1].step
     save(folder, trained.average, SDE, FromDenoiser, data.units.limits, step)
     return trained

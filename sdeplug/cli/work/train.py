@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from sdeplug.cli.work.data.read import Source, read
 from sdeplug.cli.work.small import Divided, Settings, divided, fit
+from sdeplug.cli.work.watch import losses, watcher
 from sdeplug.errors import ArgumentError
-from sdeplug.training import LossBar, Mark, Moment, Trained
+from sdeplug.training import Trained
 
-_LINES = 10  # of a training that nobody looks on
 _WORSE = 0.95  # a held-out loss below this share of the last one tells of too many steps
 
 
@@ -30,41 +29,8 @@ def run(source: Source, settings: Settings, out: Path) -> None:
         click.echo(f"left out {each}", err=True)
     data = divided(rows, settings)
     click.echo(_told(data))
-    try:
-        trained = fit(data, settings, out, (watcher(f"training {source.path.name}"),))
-    except ArgumentError as error:  # the trainer's folder is the user's --out
-        name = "out" if error.argument == "folder" else error.argument
-        raise ArgumentError(name, error.value, error.allowed, error.hint) from error
+    trained = fit(data, settings, out, (watcher(f"training {source.path.name}"),))
     click.echo(_end(trained, out))
-
-
-def watcher(title: str) -> LossBar | Lines:
-    """A bar where a person looks on, lines elsewhere."""
-    return LossBar(title) if sys.stderr.isatty() else Lines(title)
-
-
-class Lines:
-    """A line for each tenth of a training, where a bar would be lost.
-
-    Args:
-        title: what each line begins with.
-    """
-
-    def __init__(self, title: str) -> None:
-        self.title, self._next = title, 0
-
-    def __call__(self, moment: Moment) -> None:
-        """Write a line where it is time."""
-        mark = moment.mark
-        if mark.step < self._next and mark.step < moment.steps:
-            return
-        self._next = mark.step + moment.steps // _LINES
-        click.echo(f"{self.title}: step {mark.step} of {moment.steps}, {_losses(mark)}", err=True)
-
-
-def _losses(mark: Mark) -> str:
-    held = "" if mark.held_out is None else f", held out {mark.held_out:.4f}"
-    return f"loss {mark.loss:.4f}{held}"
 
 
 def _told(data: Divided) -> str:
@@ -89,6 +55,6 @@ def _end(trained: Trained, out: Path) -> str:
         else ""
     )
     return (
-        f"wrote {out} after {last.step} steps, {_losses(last)}.{early}\n"
+        f"wrote {out} after {last.step} steps, {losses(last)}.{early}\n"
         f"next: sdeplug sample --model {out}"
     )

@@ -1,32 +1,25 @@
-"""The main job: real digits through a mixed pipeline, and why Langevin dynamics is annealed.
-
-Three experiments with exact scores, so that what is seen is due to the sampler alone.
-"""
+"""Three experiments with exact scores, so that what is seen is due to the sampler alone."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
 
-import click
-import jinja2
 import torch
-from markupsafe import Markup, escape
 from torch import Tensor
 
 from sdeplug import targets
+from sdeplug.cli.work.demo.judging import COPY, nearest
+from sdeplug.cli.work.demo.page import Section
 from sdeplug.compose import Corrected, Denoise, OnGrid
-from sdeplug.errors import ArgumentError
 from sdeplug.grid import LogSNR, Uniform
 from sdeplug.noise import SharedNoise
 from sdeplug.observers import Progress, Trajectory
 from sdeplug.pictures import COLOURS, INK, blank_figure, filmstrip, image_sheet, save, scatter
 from sdeplug.pipeline import Leg, Pipeline, Samples
-from sdeplug.registry import installed_version, solver
+from sdeplug.registry import solver
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Event, Observer, Run
 from sdeplug.score import Counted
@@ -34,58 +27,7 @@ from sdeplug.sde import VESDE, VPSDE
 
 _DIGITS, _POINTS = 100, 1000
 _LEVELS, _SWEEPS, _SNR = 20, 100, 0.3
-_FORMULAS = (
-    (r"\bp_t\b", "<msub><mi>p</mi><mi>t</mi></msub>"),
-    (r"\bt = ([\d.e-]*\d)", r"<mi>t</mi><mo>=</mo><mn>\1</mn>"),
-    (r"\bsigma = (\d+)", r"<mi>&sigma;</mi><mo>=</mo><mn>\1</mn>"),
-    (r"\[-(\d), \1\]\^2", r"<msup><mrow><mo>[</mo><mo>-</mo><mn>\1</mn><mo>,</mo><mn>\1</mn>"
-     r"<mo>]</mo></mrow><mn>2</mn></msup>"),
-    (r"\b(\d+)x(\d+)\b", r"<mn>\1</mn><mo>&times;</mo><mn>\2</mn>"),
-)  # fmt: skip
 _SHOWN_TIMES = (1.0, 0.6, 0.4, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02, 0.0)
-
-
-@dataclass(frozen=True)
-class Section:
-    """One experiment on the page.
-
-    Attributes:
-        title: headline.
-        run: what was run, in words and numbers.
-        seen: what is to be seen, in words and measured numbers.
-        picture: file name of its picture, in the folder of the page.
-        nfe: score evaluations of the whole batch.
-        seconds: wall time.
-    """
-
-    title: str
-    run: str
-    seen: str
-    picture: str
-    nfe: int
-    seconds: float
-
-
-def run(folder: Path, seed: int = 0) -> None:
-    """Run the experiments; write their pictures and ``index.html`` to a folder.
-
-    Raises:
-        ArgumentError: if the folder is a file.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ArgumentError("out", str(folder), "a folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    begin = time.perf_counter()
-    experiments: tuple[Callable[[Path, int], Section], ...] = (digits, ring, two_modes)
-    sections = []
-    for experiment in experiments:
-        section = experiment(folder, seed)
-        click.echo(f"{section.title}: {section.nfe} evaluations, {section.seconds:.1f} s")
-        click.echo(f"  {section.seen}")
-        sections.append(section)
-    page = _page(sections, seed, time.perf_counter() - begin)
-    (folder / "index.html").write_text(page, encoding="utf-8")
-    click.echo(f"wrote {folder / 'index.html'}")
 
 
 def digits(folder: Path, seed: int) -> Section:
@@ -102,7 +44,8 @@ def digits(folder: Path, seed: int) -> Section:
     pipeline = Pipeline(ReverseSDE(sde, data.score(sde)), legs)
     samples = _watched(pipeline, (_DIGITS, *data.shape), seed, "digits", course, ends.append)
     _digits_picture(samples.x, course, folder / "digits.png")
-    gap, copies = _nearest(samples.x, data.means)
+    gaps = nearest(samples.x, data.means)
+    gap, copies = float(gaps.median()), int((gaps < COPY).sum())
     costs = _leg_costs(ends, legs)
     return Section(
         title="Digits through a mixed pipeline",
@@ -111,9 +54,9 @@ def digits(folder: Path, seed: int) -> Section:
         f"evaluations). Leg 2: Heun's method on the probability flow, 40 steps in log-SNR to "
         f"t = {sde.eps:g} ({costs[1]}). Leg 3: denoising to t = 0 ({costs[2]}).",
         seen="The score is that of the data themselves, so the samples are the data: "
-        f"{copies} of {_DIGITS} lie within 0.05 (root mean square of a pixel in [-1, 1]) of a "
+        f"{copies} of {_DIGITS} lie within {COPY} (root mean square of a pixel in [-1, 1]) of a "
         f"digit of the set, at {gap:.1g} in the median. A sampler can do no better and no "
-        "worse here than reproduce them; new digits need a trained network.",
+        "worse here than reproduce them; new digits need a network, as above.",
         picture="digits.png",
         nfe=samples.nfe,
         seconds=samples.seconds,
@@ -199,16 +142,6 @@ def _plain_langevin(reverse: ReverseSDE, t: float, seed: int) -> Samples:
     return Samples(x, t, counted.nfe, seconds, counted.by_row(len(x)))
 
 
-def _nearest(x: Tensor, data: Tensor) -> tuple[float, int]:
-    """Median distance to the nearest point of the data, and how many are within 0.05 of it.
-
-    Distances are root mean squares over the pixels.
-    """
-    flat = x.flatten(1).to(data.dtype)
-    distances = torch.cdist(flat, data.flatten(1)).amin(1) / flat.shape[1] ** 0.5
-    return float(distances.median()), int((distances < 0.05).sum())
-
-
 def _leg_costs(events: list[Event], legs: tuple[Leg, ...]) -> list[int]:
     """Score evaluations of each leg, from the events at the ends of the legs."""
     totals = [next(event.nfe for event in events if event.t == leg.to) for leg in legs]
@@ -235,21 +168,5 @@ def _digits_picture(x: Tensor, course: Trajectory, path: Path) -> None:
     save(figure, path)
 
 
-def _page(sections: list[Section], seed: int, seconds: float) -> str:
-    template = (files("sdeplug.cli.work") / "templates" / "demo.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["formulas"] = formulas
-    return environment.from_string(template).render(
-        sections=sections,
-        seed=seed,
-        seconds=f"{seconds:.0f}",
-        versions=f"sdeplug {installed_version('sdeplug')}, torch {torch.__version__}",
-    )
-
-
-def formulas(text: str) -> Markup:
-    """Text as HTML, with MathML for what a terminal shows as p_t, t = 0.3, sigma = 20, ]^2."""
-    html = str(escape(text))
-    for plain, formula in _FORMULAS:
-        html = re.sub(plain, f"<math>{formula}</math>", html)
-    return Markup(html)
+EXPERIMENTS: tuple[Callable[[Path, int], Section], ...] = (digits, ring, two_modes)
+"""The experiments, in the order of the page."""
