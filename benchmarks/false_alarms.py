@@ -1,92 +1,190 @@
-"""How often the statistical tier rejects what is right: ``python benchmarks/false_alarms.py``.
+"""How often the checks fail what is right: ``python benchmarks/false_alarms.py [PART ...]``.
 
-Every cell is run with many seeds.  A stage should reject at most 1e-3 of them, both stages at
-most 1e-6; with exact draws the smallest of m p-values times m should be below 0.05 in at most
-5 % of the cases.
+Three parts, each with many seeds:
+
+- ``draws``: exact draws of every target of the statistical tier, with all rows.  Every statistic
+  has p-values that are uniform, or larger where it is conservative.
+- ``samples``: ``check_law_by_sampling`` on every right solver, with all rows: those that mutants
+  are made from, the unusual ones among them, and the bundled ones.  What is let pass makes its
+  p-values larger; an alarm is a cell that all stages reject.
+- ``checks``: all other checks of ``--fast`` on the same solvers.  They have no seed, and say the
+  same in every run.  Here each seed in them stands for other numbers, as for another solver.
+  Those that say the same with three seeds are exact, and are not asked again.
+
+What was asked is kept in a file (``--log``), a line for each seed, and is not asked again: stop it
+whenever you like, or with ``--seconds``, and call it once more.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import torch
-from torch import Tensor
+from alarms import PARTS, Answer, Experiment, moved
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from scipy import special
 
-from sdeplug import VPSDE, Integrator, LogSNR, OnGrid, ReverseSDE, Run
-from sdeplug.targets import Empirical
-from sdeplug.testing import Cell, CellVerdict, Specimen, sampling_cells, specimens
-from sdeplug_ode import Heun
-from sdeplug_song import Ancestral, AnnealedLangevin
+from sdeplug.testing.law.cells import ALPHA
 
-SDE = VPSDE()
+BLOCK = 20  # seeds of one before the next has its turn
 
-
-def as_drawn(x: Tensor, run: Run) -> Tensor:
-    """Exact samples, unchanged."""
-    return x
+Asked = tuple[str, Experiment]
+"""A part, and one of its experiments."""
 
 
-def widened(specimen: Specimen, tau: float, x: Tensor, run: Run) -> Tensor:
-    """Exact samples, each (1 + tau) times as far from the mean of its component."""
-    labels = specimen.target.responsibilities(x, SDE.eps, SDE).argmax(1)
-    means = SDE.at(SDE.eps).alpha * specimen.target.means[labels]
-    return means + (1.0 + tau) * (x - means)
+def asked(parts: Iterable[str], only: str) -> list[Asked]:
+    """The experiments of some parts, whose name has a text in it."""
+    return [(part, each) for part in parts for each in PARTS[part]() if only in each.who]
 
 
-def carried(by: Integrator, reverse: ReverseSDE, x: Tensor, run: Run) -> Tensor:
-    """What a solver makes of exact samples at T."""
-    return by.integrate(reverse, x, SDE.T, SDE.eps, run)
+def turns(experiments: Sequence[Asked], seeds: int) -> Iterator[tuple[str, Experiment, int]]:
+    """Every seed of each, in turns of blocks."""
+    for first in range(0, seeds, BLOCK):
+        for part, each in experiments:
+            for seed in range(first, min(first + BLOCK, seeds)):
+                yield part, each, seed
 
 
-def cells() -> Iterator[tuple[str, Cell]]:
-    """Cells that have nothing to find."""
-    for specimen in specimens():
-        small = replace(specimen, rows=max(specimen.rows // 8, 128))
-        yield "exact draws, tau 0", Cell(small, SDE, as_drawn, SDE.eps, SDE.eps, 0.0, "exact")
-        carry = partial(widened, small, 0.03)
-        yield "3 % too wide, tau 3 %", Cell(small, SDE, carry, SDE.eps, SDE.eps, 0.03, "wide")
-    point = Empirical(torch.linspace(-1.0, 1.0, 16)[None])
-    reverse = ReverseSDE(SDE, point.score(SDE))
-    one = Specimen("a point in 16 dimensions", point, 512, 0.0)
-    carry = partial(carried, OnGrid(Ancestral(), LogSNR(8)), reverse)
-    yield "ancestral, tau 0", Cell(one, SDE, carry, SDE.T, SDE.eps, 0.0, "ancestral")
-    for solver in (Heun(), AnnealedLangevin()):
-        cell = next(iter(sampling_cells(solver)))
-        small = replace(cell, specimen=replace(cell.specimen, rows=1024))
-        yield f"{solver!r}, tau {cell.tau:.1%}", small
+def kept(log: Path) -> dict[tuple[str, str, int], Answer]:
+    """What was asked before; a line that was cut short is asked again."""
+    found = {}
+    for line in log.read_text().splitlines() if log.exists() else ():
+        try:
+            each = json.loads(line)
+        except ValueError:
+            continue
+        found[each["part"], each["who"], each["seed"]] = each
+    return found
 
 
-def measured(cell: Cell, seeds: int) -> tuple[int, int, int]:
-    """Seeds with a first p-value below 0.05, below 1e-3, and rejected by all stages."""
-    low, first, both = 0, 0, 0
-    for seed in range(1, seeds + 1):
-        pvalue = CellVerdict.of(cell.pvalues(3 * seed)).pvalue
-        low, first = low + (pvalue < 0.05), first + (pvalue < 1e-3)
-        both += pvalue < 1e-3 and not cell.verdict(seed).passed
-    return low, first, both
+def ask(experiments: Sequence[Asked], seeds: int, seconds: float, log: Path) -> None:
+    """Ask what is missing, until the time is over."""
+    done, begin = kept(log), time.monotonic()
+    missing = [
+        (part, each, seed)
+        for part, each, seed in turns(experiments, seeds)
+        if (part, each.who, seed) not in done
+    ]
+    with log.open("a") as file, Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=len(missing))
+        file.write("\n")  # after a line that was cut short
+        before: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+        for (part, who, _), answer in done.items():
+            before[part, who].append(answer)
+        for part, each, seed in missing:
+            if time.monotonic() - begin > seconds:
+                return
+            bar.update(task, advance=1, description=f"{part}: {each.who}")
+            if not each.applies:
+                continue
+            start = time.process_time()
+            line: Answer = {"part": part, "who": each.who, "seed": seed}
+            line |= each.ask(seed, before[part, each.who])
+            before[part, each.who].append(line)
+            line["seconds"] = round(time.process_time() - start, 3)
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+
+def tables(answers: Iterable[Answer]) -> Iterator[Table]:
+    """What was seen: a table for each part, and the alarms."""
+    by_part: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    for each in answers:
+        by_part[each["part"]][each["who"]].append(each)
+    made = {"draws": statistics, "samples": solvers, "checks": answers_of_checks}
+    for part, make in made.items():
+        if part in by_part:
+            yield make(by_part[part])
+    alarms = Table("", "seed", "alarm", title="alarms")
+    for found in by_part.values():
+        for who, lines in found.items():
+            for each in lines:
+                if each["alarm"] is not None:
+                    alarms.add_row(who, str(each["seed"]), each["alarm"])
+    yield alarms
+
+
+def statistics(found: dict[str, list[Answer]]) -> Table:
+    """Whether the p-values of exact draws are uniform, or larger."""
+    columns = ("", "seeds", "rejected", "alarms", "statistic least uniform", "its p", "smallest p")
+    table = Table(*columns, title="draws: p-values of every statistic")
+    for who, lines in found.items():
+        names = lines[0]["p"]
+        excess = {name: too_small([each["p"][name] for each in lines]) for name in names}
+        worst = min(excess, key=lambda name: excess[name])
+        smallest = min(min(each["p"].values()) for each in lines)
+        rejected = sum(len(names) * min(each["p"].values()) < ALPHA for each in lines)
+        cells = (len(lines), rejected, alarms(lines), worst, f"{excess[worst]:.2g}",
+                 f"{smallest:.1g}")  # fmt: skip
+        table.add_row(who, *map(str, cells))
+    return table
+
+
+def solvers(found: dict[str, list[Answer]]) -> Table:
+    """Whether what is let pass covers what a right solver is off by."""
+    columns = ("", "seeds", "cells", "rejected", "alarms", "smallest p", "too small", "s")
+    table = Table(*columns, title="samples: cells that the first stage rejects, and alarms")
+    for who, lines in found.items():
+        p = [value for each in lines for value in each["p"].values()]
+        rejected = sum(value < ALPHA for value in p)
+        seconds = sum(each["seconds"] for each in lines) / len(lines)
+        cells = (len(lines), len(p), rejected, alarms(lines), f"{min(p):.1g}",
+                 f"{too_small(p):.2g}", f"{seconds:.2g}")  # fmt: skip
+        table.add_row(who, *map(str, cells))
+    return table
+
+
+def answers_of_checks(found: dict[str, list[Answer]]) -> Table:
+    """Which checks say something else with other numbers, and whether it matters."""
+    columns = ("", "seeds", "alarms", "s", "checks that say something else")
+    table = Table(*columns, title="checks: the same with other numbers")
+    for who, lines in found.items():
+        seconds = sum(each["seconds"] for each in lines) / len(lines)
+        words = ", ".join(name.removeprefix("check_") for name in moved(lines))
+        table.add_row(who, str(len(lines)), str(alarms(lines)), f"{seconds:.2g}", words)
+    return table
+
+
+def alarms(lines: Sequence[Answer]) -> int:
+    """How many seeds raised one."""
+    return sum(each["alarm"] is not None for each in lines)
+
+
+def too_small(pvalues: Sequence[float]) -> float:
+    """The p-value of p-values being uniform or larger: Smirnov's, on the side that matters."""
+    count = len(pvalues)
+    above = max((rank + 1) / count - p for rank, p in enumerate(sorted(pvalues)))
+    return float(special.smirnov(count, max(above, 0.0)))
 
 
 def main() -> None:
-    """Print a line for each cell."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=1000)
-    seeds = parser.parse_args().seeds
+    """Ask, and print what was seen."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all without")
+    parser.add_argument("--seeds", type=int, default=1000, help="of each")
+    parser.add_argument("--only", default="", help="those whose name has this in it")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument("--log", type=Path, default=Path("false_alarms.jsonl"))
+    parser.add_argument("--table", action="store_true", help="ask nothing, show what is kept")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    total = [0, 0, 0, 0]
-    for label, cell in cells():
-        begin = time.perf_counter()
-        low, first, both = measured(cell, seeds)
-        total = [a + b for a, b in zip(total, (seeds, low, first, both), strict=True)]
-        print(
-            f"{cell.specimen.name}, {label}: {seeds} seeds, p < 0.05: {low}, stage 1 rejects: "
-            f"{first}, all stages: {both} ({time.perf_counter() - begin:.0f} s)",
-            flush=True,
-        )
-    print("all: {} seeds, p < 0.05: {}, stage 1 rejects: {}, all stages: {}".format(*total))
+    unknown = sorted(set(given.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"no part is called {', '.join(unknown)}: they are {', '.join(PARTS)}")
+    if not given.table:
+        experiments = asked(given.parts or PARTS, given.only)
+        if not experiments:
+            parser.error(f"--only {given.only}: no name has this in it")
+        ask(experiments, given.seeds, given.seconds, given.log)
+    for table in tables(kept(given.log).values()):
+        Console(width=130).print(table)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import argparse
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from sdeplug.testing import (
 )
 from sdeplug.testing.bench import gaussian
 from sdeplug.testing.mutants import EQUIVALENT, MUTANTS, Equivalent, Mutant, forget
+from sdeplug.testing.mutants.collection import FAMILIES
 
 PAGE = Path(__file__).resolve().parent / "explanation" / "mutants.md"
 STEPS = 16
@@ -70,25 +72,41 @@ def row(mutant: Mutant, checks: Iterable[str]) -> str:
 
 def rows() -> dict[str, str]:
     """The lines of the page by the names of the mutants, of those that are there still."""
-    lines = shown()["mutants"].splitlines()[2:]
+    lines = shown()["mutants"].splitlines()
     found = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
     return {each.name: found[each.name] for each in MUTANTS if each.name in found}
 
 
 def seen() -> dict[str, tuple[str, ...]]:
     """The checks that see the mutants, of those that are meant to, as the page has it."""
-    found = {name: re.findall(r"\*\*([\w ]+)\*\*", line) for name, line in rows().items()}
     return {
-        name: tuple(f"check_{each.replace(' ', '_')}" for each in checks)
-        for name, checks in found.items()
+        name: tuple(f"check_{each.replace(' ', '_')}" for each in _meant(line))
+        for name, line in rows().items()
     }
 
 
+def _meant(line: str) -> list[str]:
+    """The checks of a line that are set in bold."""
+    return re.findall(r"\*\*([\w ]+)\*\*", line)
+
+
 def mutants(lines: Mapping[str, str]) -> str:
-    """The table, in the order of the mutants."""
+    """A table for each family, in the order of the mutants."""
     head = ["| mutant | what is wrong | seen by |", "| --- | --- | --- |"]
-    there = (lines[each.name] for each in MUTANTS if each.name in lines)
-    return "\n".join([*head, *there]) + "\n"
+    return "\n".join(
+        "\n".join((f"### {family}\n", *head, *_of(family, lines))) + "\n" for family in FAMILIES
+    )
+
+
+def _of(family: str, lines: Mapping[str, str]) -> Iterator[str]:
+    return (lines[each.name] for each in FAMILIES[family] if each.name in lines)
+
+
+def counts(lines: Mapping[str, str]) -> str:
+    """How many mutants each check is meant to see and sees, the busiest first."""
+    found = Counter(name for line in lines.values() for name in _meant(line))
+    rows = [f"| {name} | {count} |" for name, count in found.most_common()]
+    return "\n".join(["| check | mutants |", "| --- | --- |", *rows]) + "\n"
 
 
 def chosen(only: str, after: str, missing: bool) -> list[Mutant]:
@@ -154,8 +172,12 @@ def shown() -> dict[str, str]:
 
 
 def write(lines: Mapping[str, str]) -> None:
-    """Write the generated parts into the page, the table of mutants with these lines."""
-    made = {"mutants": partial(mutants, lines), "equivalents": _equivalents}
+    """Write the generated parts into the page, the tables of mutants with these lines."""
+    made = {
+        "counts": partial(counts, lines),
+        "mutants": partial(mutants, lines),
+        "equivalents": _equivalents,
+    }
 
     def fill(found: re.Match[str]) -> str:
         return f"{found['head']}\n{made[found['name']]().rstrip()}\n\n{found['tail']}"

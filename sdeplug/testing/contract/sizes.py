@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -22,6 +21,7 @@ from sdeplug.solvers import Corrector
 from sdeplug.testing.bench import Solver, jumps
 from sdeplug.testing.contract.calls import Call, working
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
+from sdeplug.testing.memory import remembered
 
 _USUAL = (4, 5)  # a size that other checks know
 _NUMBERS = 20_000
@@ -154,7 +154,7 @@ def _line(draw: int, count: int) -> Tensor:
     return torch.cat(blocks)[:count]
 
 
-@lru_cache(maxsize=64)
+@remembered(64)
 def _block(draw: int, number: int) -> Tensor:
     like = torch.empty(_NUMBERS, dtype=torch.float64, device="cpu")
     return SharedNoise(1000 * draw + number).normal(like)

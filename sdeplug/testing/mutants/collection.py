@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import chain
+
 from sdeplug.testing.memory import forget_all
 from sdeplug.testing.mutants.acts import TABLE
 from sdeplug.testing.mutants.elsewhere import elsewhere
@@ -23,6 +26,7 @@ from sdeplug.testing.mutants.right import (
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, OneLevel, Underdamped
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian, RandomWalk
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps
+from sdeplug.testing.mutants.right_steps import OwnGrid, RowHeun
 from sdeplug.testing.mutants.situations import situations
 from sdeplug.testing.mutants.specific import specific
 from sdeplug.testing.mutants.unusual import unusual
@@ -45,16 +49,21 @@ RIGHT: tuple[Solver, ...] = (
     Underdamped(),
     OneLevel(),
     AdaptiveHeun(),
+    RowHeun(),
+    OwnGrid(),
 )
 """The right solvers that mutants are made from."""
 
-MUTANTS: tuple[Mutant, ...] = (
-    *mutants_of(EulerMaruyama()),
-    *specific(),
-    *situations(),
-    *elsewhere(),
-    *unusual(),
-)
+FAMILIES: Mapping[str, tuple[Mutant, ...]] = {
+    "Any solver in a wrong world": mutants_of(EulerMaruyama()),
+    "A term, a coefficient, a claim": tuple(specific()),
+    "Right but for some situations": tuple(situations()),
+    "Some shapes, dtypes, legs and laws": tuple(elsewhere()),
+    "Solvers of unusual kinds": tuple(unusual()),
+}
+"""The mutants by what is wrong with them."""
+
+MUTANTS: tuple[Mutant, ...] = tuple(chain.from_iterable(FAMILIES.values()))
 """Wrong solvers, each with one mistake."""
 
 

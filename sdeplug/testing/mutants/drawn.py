@@ -120,3 +120,24 @@ class CountOfTheNoise(RandomSubsteps):
         held.kept = noise.normal(x)
         share = spread(held.kept.flatten(1)[:, :1].double(), x)
         return (self.most * share).floor().add(1.0).clamp(max=self.most)
+
+
+@dataclass(frozen=True)
+class WholeNoise(RandomSubsteps):
+    """Each of the steps has the noise of the whole."""
+
+    def _moved(
+        self, reverse: ReverseSDE, x: Tensor, t: Tensor, length: Tensor, z: Tensor
+    ) -> Tensor:
+        mean = x - length.to(x.dtype) * reverse.drift(x, t)
+        return mean + (self.most * length).sqrt().to(x.dtype) * reverse.diffusion(t, x) * z
+
+
+@dataclass(frozen=True)
+class ShortSteps(RandomSubsteps):
+    """The steps are 2 % too short for their number: the last one ends before s."""
+
+    def _moved(
+        self, reverse: ReverseSDE, x: Tensor, t: Tensor, length: Tensor, z: Tensor
+    ) -> Tensor:
+        return super()._moved(reverse, x, t, 0.98 * length, z)

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
+from sdeplug.run import Run
+from sdeplug.solvers import Claims
 from sdeplug.testing.mutants.right_metropolis import (
     AdjustedLangevin,
     Point,
     RandomWalk,
+    at,
     dot,
 )
 
@@ -83,3 +86,44 @@ class NormalNumber(RandomWalk):
     def _kept(self, here: Point, there: Point, log_odds: Tensor, noise: NoiseSource) -> Tensor:
         number = noise.normal(here.x.flatten(1)[:, :1]).abs().reshape(log_odds.shape)
         return torch.where(number.log() < log_odds, there.x, here.x)
+
+
+@dataclass(frozen=True)
+class TriesAgain(RandomWalk):
+    """What is rejected is proposed again, once."""
+
+    @property
+    def claims(self) -> Claims:  # type: ignore[override]
+        """The evaluations vary."""
+        return replace(RandomWalk.claims, evaluations=None)
+
+    def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
+        """Twice at most."""
+        y = x
+        for _ in range(2):
+            stayed = (y == x).flatten(1).all(1).reshape(-1, *[1] * (x.ndim - 1))
+            y = torch.where(stayed, super().correct(reverse, x, t, run), y)
+        return y
+
+
+@dataclass(frozen=True)
+class LengthOfTheState(RandomWalk):
+    """Proposals are longer where the score is large, and the ratio does not know."""
+
+    def _proposed(
+        self, reverse: ReverseSDE, here: Point, t: float, noise: NoiseSource
+    ) -> tuple[Point, Tensor | float]:
+        sigma, count = reverse.linear.at(t).sigma, here.x[0].numel()
+        length = self.size * (0.5 * sigma**2 + 0.5 * dot(here.x, here.x) / count).sqrt()
+        return at(reverse, here.x + length * noise.normal(here.x), t), 0.0
+
+
+@dataclass(frozen=True)
+class ShrunkProposal(RandomWalk):
+    """The proposal shrinks towards 0, and is taken to have no direction."""
+
+    def _proposed(
+        self, reverse: ReverseSDE, here: Point, t: float, noise: NoiseSource
+    ) -> tuple[Point, Tensor | float]:
+        length = self.size * reverse.linear.at(t).sigma
+        return at(reverse, 0.95 * here.x + length * noise.normal(here.x), t), 0.0

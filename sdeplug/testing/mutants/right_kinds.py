@@ -74,6 +74,10 @@ class OneLevel(Integrator):
 
 # --8<-- [end:level]
 # --8<-- [start:adaptive]
+Placed = tuple[Tensor, float]
+"""A state and its time."""
+
+
 @dataclass(frozen=True)
 class AdaptiveHeun(FlowIntegrator):
     """Heun's method with steps as long as a tolerance allows, the same for the whole batch."""
@@ -93,14 +97,13 @@ class AdaptiveHeun(FlowIntegrator):
             ahead = field(y + step * velocity, end)
             allowed = 2.0 * self.tolerance * (1.0 + _rms(y))
             error = float(abs(step) * _rms(ahead - velocity) / allowed)
-            if self._accepted(error):
-                y = y + 0.5 * step * (velocity + ahead)
-                t, velocity = end, field(y, end)
+            y, t = self._next(error, (y, t), (y + 0.5 * step * (velocity + ahead), end))
+            velocity = field(y, t)
             length = step * self._factor(error)
         return y
 
-    def _accepted(self, error: float) -> bool:
-        return error <= 1.0
+    def _next(self, error: float, here: Placed, there: Placed) -> Placed:
+        return there if error <= 1.0 else here
 
     def _factor(self, error: float) -> float:
         return min(4.0, max(0.2, 0.9 / math.sqrt(error))) if 0.0 < error < math.inf else 0.2

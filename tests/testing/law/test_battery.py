@@ -247,3 +247,12 @@ def test_kolmogorov_smirnov_is_exact_in_the_tail_and_a_bound_in_the_body(count):
         found = float(nulls.kolmogorov_smirnov(shifted))
         assert found >= wanted * (1.0 - 1e-9)
         assert distance < 1.5 or found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_rows_that_share_a_number_are_no_duplicates():
+    target = eight_gaussians()
+    x = exact(target, 400, 1)
+    x[7, 0] = x[3, 0]
+    assert battery(x, target)["duplicates"] == 1.0
+    x[7] = x[3]
+    assert battery(x, target)["duplicates"] == 0.0

@@ -5,14 +5,24 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sdeplug import VPSDE, Corrected, ReverseSDE, Run, SharedNoise, targets
+from sdeplug import (
+    VPSDE,
+    Corrected,
+    LogSNR,
+    NoiseSource,
+    OnGrid,
+    ReverseSDE,
+    Run,
+    SharedNoise,
+    targets,
+)
 from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.contract.halves import check_state_in_half_precision
 from sdeplug.testing.contract.randomness import check_stochasticity
 from sdeplug.testing.contract.sizes import check_sizes
 from sdeplug.testing.contract.times import check_short_span
 from sdeplug.testing.exact import check_corrector_invariance, check_own_tolerance
-from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants import spoil, tolerances
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.promises import Promise
@@ -25,6 +35,7 @@ from sdeplug.testing.mutants.right_metropolis import (
     at,
 )
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps, uniform
+from sdeplug.testing.mutants.right_steps import OwnGrid, RowHeun
 from sdeplug.testing.mutants.when import bfloat16
 from sdeplug.testing.weak import check_nonlinear_order
 
@@ -163,3 +174,50 @@ def test_decisions_of_rows_do_not_follow_their_size(solver):
     assert "the standard deviation is off" in check_sizes(solver).text
     with pytest.raises(CheckFailed, match="standard deviation of all numbers"):
         check_sizes(spoil(solver, Scaled(1.1)))
+
+
+def test_rows_take_steps_of_their_own_on_one_path():
+    """A tolerance that is tighter has more steps; what a rejected step has seen comes again."""
+    x = torch.ones(40, 2, dtype=torch.float64)
+    reverse, steps = ReverseSDE(SDE, lambda x, t: -x), []
+    for by in (RowHeun(tolerance=0.4), RowHeun(tolerance=0.1)):
+        drawn = Counted(SharedNoise(0))
+        y = by.integrate(reverse, x, 0.9, 0.1, Run(drawn))
+        assert y.std() == pytest.approx(1.0, abs=0.4)
+        steps.append(drawn.draws)
+    assert steps[1] > 1.3 * steps[0] > 4
+
+
+class Counted(NoiseSource):
+    """Counts what is drawn."""
+
+    def __init__(self, source):
+        self.source, self.draws = source, 0
+
+    def normal(self, like):
+        self.draws += 1
+        return self.source.normal(like)
+
+
+def test_noise_that_is_drawn_anew_after_a_rejection_is_smaller():
+    """Where the path is kept the variance is right, and where it is forgotten it is not."""
+    x = SharedNoise(1).normal(torch.empty(4000, 1, dtype=torch.float64))
+    reverse = ReverseSDE(SDE, lambda x, t: -x)  # of data that are N(0, 1): so is p_t
+    right, wrong = (
+        by.integrate(reverse, x, 0.5, 0.1, Run(SharedNoise(0))).var().item()
+        for by in (RowHeun(), tolerances.NoiseDrawnAnew())
+    )
+    scatter = (2.0 / 4000.0) ** 0.5
+    assert abs(right - 1.0) < 5.0 * scatter
+    assert abs(wrong - 1.0) > 10.0 * scatter
+
+
+def test_a_grid_of_its_own_is_that_grid():
+    by, x = OwnGrid(EulerMaruyama(), steps=5), torch.ones(3, 2, dtype=torch.float64)
+    reverse = ReverseSDE(SDE, lambda x, t: -x)
+    own, other = (
+        each.integrate(reverse, x, 0.8, 0.2, Run(SharedNoise(0)))
+        for each in (by, OnGrid(EulerMaruyama(), LogSNR(5)))
+    )
+    assert torch.equal(own, other)
+    assert by.claims.evaluations == 5

@@ -1,0 +1,71 @@
+"""Mistakes of solvers that follow a tolerance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from sdeplug.noise import NoiseSource
+from sdeplug.noise.walk import BrownianWalk, Mask
+from sdeplug.run import Run
+from sdeplug.solvers import Field
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Placed
+from sdeplug.testing.mutants.right_steps import RowHeun
+
+
+@dataclass(frozen=True)
+class AllAccepted(AdaptiveHeun):
+    """Every step is accepted, however large its error."""
+
+    def _next(self, error: float, here: Placed, there: Placed) -> Placed:
+        return there
+
+
+@dataclass(frozen=True)
+class RejectedKept(AdaptiveHeun):
+    """A step that is rejected has moved the state all the same, and is taken again from there."""
+
+    def _next(self, error: float, here: Placed, there: Placed) -> Placed:
+        return there[0], super()._next(error, here, there)[1]
+
+
+@dataclass(frozen=True)
+class RejectedSkipped(AdaptiveHeun):
+    """A step that is rejected is left out: the time goes on, the state does not."""
+
+    def _next(self, error: float, here: Placed, there: Placed) -> Placed:
+        return super()._next(error, here, there)[0], there[1]
+
+
+@dataclass(frozen=True)
+class StopsShort(AdaptiveHeun):
+    """The last tenth of the way is left out."""
+
+    def flow(self, field: Field, y: Tensor, t: float, s: float, run: Run) -> Tensor:
+        """Nine tenths of the way."""
+        return super().flow(field, y, t, s + 0.1 * (t - s), run)
+
+
+@dataclass(frozen=True)
+class SaysAlone(AdaptiveHeun):
+    """The steps are those of the whole batch, and it says that rows are independent."""
+
+    claims = replace(AdaptiveHeun.claims, couples_batch=False)
+
+
+@dataclass(frozen=True)
+class NoiseDrawnAnew(RowHeun):
+    """After a step that was rejected the noise is drawn anew: large noise is avoided."""
+
+    def _walk(self, noise: NoiseSource, x: Tensor, t: float) -> BrownianWalk:
+        return _Forgetful(x, t, noise.normal)
+
+
+class _Forgetful(BrownianWalk):
+    """A path that is not there until a step is taken."""
+
+    def settle(self, taken: Mask) -> None:
+        """Nothing stays ahead of a row."""
+        super().settle(taken)
+        self._falls, self._values = self._falls[:1], self._values[:1]
