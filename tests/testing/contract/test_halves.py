@@ -17,6 +17,7 @@ from sdeplug.testing.mutants import RIGHT, spoil
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
+from sdeplug.testing.mutants.right_metropolis import Hamiltonian
 from sdeplug.testing.mutants.seen import ScoreTimes
 from sdeplug.testing.mutants.when import bfloat16, float16, half_score
 
@@ -81,3 +82,11 @@ def test_a_pipeline_is_judged_by_its_own():
 def test_what_is_not_judged_is_told(check, solver, why):
     with pytest.raises(NotApplicable, match=why):
         check(solver)
+
+
+def test_roundings_that_hide_a_factor_are_told_of():
+    """Eight leaps go nearly round in a circle: of the noise a small part is left."""
+    seen = check_state_in_half_precision(Hamiltonian(0.8, 8)).text
+    assert "its noise in torch.float16 on SubVPSDE" in seen
+    with pytest.raises(CheckFailed, match=r"torch\.float16 its noise is 1\.2 times"):
+        check_state_in_half_precision(spoil(Hamiltonian(0.8, 8), When(float16, Scaled(1.2))))
