@@ -59,14 +59,17 @@ def gaussian_law(
 
 @remembered(16)
 def _gaussian_score(sde: LinearSDE, spectrum: tuple[float, ...]) -> ScoreModel:
-    law = gaussian_law(sde, spectrum)
+    law, mean = gaussian_law(sde, spectrum), gaussian(spectrum).mean
+    variance = torch.tensor(spectrum, dtype=torch.float64, device="cpu")
 
     def score(x: Tensor, t: Tensor) -> Tensor:
-        laws = [law(time) for time in times_of_rows(t)]
-        if len(laws) == 1:
-            center, spread = laws[0]
+        first, last = map(float, t.aminmax())
+        if first == last:
+            center, spread = law(first)
         else:
-            center, spread = (torch.stack(each) for each in zip(*laws, strict=True))
+            times = t.to(torch.float64)[:, None]
+            alpha = sde.alpha(times)
+            center, spread = alpha * mean, alpha.square() * variance + sde.sigma(times).square()
         return ((center - x) / spread).to(x.dtype)
 
     return score

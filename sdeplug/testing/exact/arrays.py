@@ -37,10 +37,14 @@ class Arrays(NoiseSource):
         levels: one of :data:`LEVELS`.
         seed: in which order levels and rows come.
         drawn: whether a level is a part of the law that values are drawn from, and not a value.
+        mirrored: whether each row comes twice, the second time with its first number, which is x,
+            negated: then products of x and noise, and of what else is drawn, are gone too.
     """
 
-    def __init__(self, levels: int, seed: int = 0, drawn: bool = False) -> None:
-        self._columns = _columns(levels, seed, drawn)
+    def __init__(
+        self, levels: int, seed: int = 0, drawn: bool = False, mirrored: bool = False
+    ) -> None:
+        self._columns, self.mirrored = _columns(levels, seed, drawn), mirrored
         self.draws = 0
 
     def normal(self, like: Tensor) -> Tensor:
@@ -50,10 +54,13 @@ class Arrays(NoiseSource):
         return spread.clone()
 
     def next_column(self) -> Tensor:
-        """The next column as normal numbers, float64, shape ``(levels ** 2,)``; not to be
-        written to."""
+        """The next column as normal numbers, float64, shape ``(levels ** 2,)``, or twice that; not
+        to be written to."""
         self.draws += 1
-        return self._columns.at(self.draws - 1)
+        values = self._columns.at(self.draws - 1)
+        if not self.mirrored:
+            return values
+        return torch.cat((values, values if self.draws > 1 else -values))
 
 
 class _Columns:

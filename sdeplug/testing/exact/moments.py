@@ -29,8 +29,11 @@ _COLUMNS = 128  # of the finest run
 _FEWER = 16  # levels, where x alone has a column
 _FEW, _MORE = 2, 4
 _DRAWN_STEPS = (16, 32, 64)
-_STAGES = (range(8), range(8, 24))  # seeds of values that are drawn
-_QUANTILE = 5.41  # two-sided at 1e-3, of Student's t with 7 degrees of freedom
+STAGES = (range(8), range(8, 24))
+"""Seeds of arrays in two stages: each may reject one right solver in a thousand."""
+
+QUANTILE = 5.41
+"""Two-sided at 1e-3, of Student's t with 7 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class _Limit:
             CheckFailed: if both stages find the error too large.
         """
         counts = min(self.counts, _DRAWN_STEPS)
-        for seeds in _STAGES:
+        for seeds in STAGES:
             found = torch.stack(
                 [
                     self._extrapolated(partial(Arrays, LEVELS[-1], seed, drawn=True), counts)
@@ -150,7 +153,7 @@ class _Limit:
                 ]
             )
             error, scatter = found.mean(0).abs(), found.std(0) / math.sqrt(len(found))
-            if bool((error <= _LIMIT + (0.0 if sharp else _QUANTILE) * scatter).all()):
+            if bool((error <= _LIMIT + (0.0 if sharp else QUANTILE) * scatter).all()):
                 return float(error.max())
         raise CheckFailed(
             f"the limit is wrong on {self.setting}: extrapolated errors of standard deviation and "
