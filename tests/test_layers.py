@@ -36,7 +36,9 @@ MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric")}
 MAY_TAKE_KEYWORDS |= {  # they are the network's: Bound, and what passes them on
     ("score", "__init__"), ("score", "forward"), ("networks", "forward"),
 }  # fmt: skip
-MORE_DOORS = {"sdeplug_pytest": {"testing"}}  # a plugin of pytest, not of sdeplug
+MORE_DOORS = {  # a plugin of pytest, not of sdeplug; and a bridge to networks of diffusers
+    "sdeplug_pytest": {"testing"}, "sdeplug_diffusers": {"networks"},
+}  # fmt: skip
 MAY_IMPORT_THE_FRONT_DOOR = {"cli"}
 
 FILES = sorted(CORE.rglob("*.py"))

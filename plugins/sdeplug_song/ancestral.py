@@ -38,7 +38,12 @@ class Ancestral(Integrator):
         return Claims(order=order, strong_order=order, evaluations=1, needs=LinearSDE)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
-        """Carry x ~ p_t to s in one step.
+        """Carry x ~ p_t to s in one step; raises what :meth:`kernel` does."""
+        mean, std = self.kernel(reverse, x, t, s)
+        return mean + std * run.noise.normal(x) if std else mean
+
+    def kernel(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> tuple[Tensor, float]:
+        """Mean, shape ``(B, *D)``, and standard deviation of the step's normal law.
 
         Raises:
             ArgumentError: for ``reference_steps`` with a stochasticity that is not 1.
@@ -49,8 +54,7 @@ class Ancestral(Integrator):
             if self.reference_steps is None
             else self._tabulated(reverse, t, self.reference_steps)
         )
-        mean = (x + weight * reverse.score(x, t)) / scale
-        return mean + std * run.noise.normal(x) if std else mean
+        return (x + weight * reverse.score(x, t)) / scale, std
 
     def _posterior(self, reverse: ReverseSDE, t: float, s: float) -> tuple[float, float, float]:
         """Scale A, weight of the score, standard deviation of the noise."""

@@ -32,9 +32,17 @@ class EulerMaruyama(Integrator):
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in one step."""
+        mean, std = self.kernel(reverse, x, t, s)
+        return mean + std * run.noise.normal(x) if reverse.level(t) else mean
+
+    def kernel(
+        self, reverse: ReverseSDE, x: Tensor, t: float, s: float
+    ) -> tuple[Tensor, float | Tensor]:
+        """Mean, shape ``(B, *D)``, and standard deviation of the step's normal law.
+
+        The second broadcasts against x where the noise of the SDE is diagonal.
+        """
         steps = self.reference_steps
         h = t - s if steps is None else reverse.forward.T / steps
         mean = x - h * reverse.drift(x, t)
-        if not reverse.level(t):
-            return mean
-        return mean + math.sqrt(h) * reverse.diffusion(t, x) * run.noise.normal(x)
+        return mean, math.sqrt(h) * reverse.diffusion(t, x)

@@ -33,6 +33,11 @@ class ReverseDiffusion(Integrator):
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in one step."""
+        mean, std = self.kernel(reverse, x, t, s)
+        return mean + std * run.noise.normal(x) if std else mean
+
+    def kernel(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> tuple[Tensor, float]:
+        """Mean, shape ``(B, *D)``, and standard deviation of the step's normal law."""
         forward, level = reverse.linear, reverse.level(t)
         scale, variance = (
             forward.transition(s, t)
@@ -41,4 +46,4 @@ class ReverseDiffusion(Integrator):
         )
         weight = 0.5 * (1.0 + level**2) * variance
         mean = (2.0 - scale) * x + weight * reverse.score(x, t)
-        return mean + level * math.sqrt(variance) * run.noise.normal(x) if level else mean
+        return mean, level * math.sqrt(variance)

@@ -29,7 +29,7 @@ from sdeplug.score import (
     SigmaLabel,
     TimeLabel,
 )
-from sdeplug.sde import EDMSDE, VESDE, VPSDE, TabulatedSDE
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, SubVPSDE, TabulatedSDE
 
 _PREDICTS: Mapping[str, type[Parametrisation]] = MappingProxyType(
     {"epsilon": FromNoise, "sample": FromDenoiser, "v_prediction": FromVelocity}
@@ -92,7 +92,15 @@ def _of_ve(network: Diffused, config: Any, scheduler: Any) -> Model:
 
 
 def _of_vp(network: Diffused, config: Any, scheduler: Any) -> Model:
-    sde = VPSDE(beta_min=config["beta_min"], beta_max=config["beta_max"])
+    return _of_beta(network, VPSDE(beta_min=config["beta_min"], beta_max=config["beta_max"]))
+
+
+def _of_sub_vp(network: Diffused, config: Any, scheduler: Any) -> Model:
+    return _of_beta(network, SubVPSDE(beta_min=config["beta_min"], beta_max=config["beta_max"]))
+
+
+def _of_beta(network: Diffused, sde: VPSDE | SubVPSDE) -> Model:
+    """The label of a continuous network of Song et al. at T is 999."""
     return Model(Labelled(network, sde, TimeLabel(999.0)), sde, FromNoise, (-1.0, 1.0))
 
 
@@ -109,6 +117,7 @@ _READERS: Mapping[str, Callable[[Diffused, Any, Any], Model]] = MappingProxyType
     {
         "ScoreSdeVeScheduler": _of_ve,
         "ScoreSdeVpScheduler": _of_vp,
+        "ScoreSdeSubVpScheduler": _of_sub_vp,
         "EDMEulerScheduler": _of_edm,
         "EDMDPMSolverMultistepScheduler": _of_edm,
     }
