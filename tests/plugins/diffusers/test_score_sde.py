@@ -66,7 +66,8 @@ def test_golden_value_of_the_order_of_the_pipeline():
 calls = st.sampled_from(["set_sigmas", "set_timesteps"])
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
 @given(
     order=st.lists(st.tuples(calls, st.integers(2, 40)), min_size=1, max_size=4),
     sigma_max=st.floats(1.0, 2000.0),
@@ -81,7 +82,8 @@ def test_tables_of_ve_are_those_of_diffusers(order, sigma_max, eps):
             assert torch.equal(getattr(ours, table), getattr(theirs, table))
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), steps=st.integers(2, 60), rank=st.integers(1, 3), rows=st.integers(1, 3))
 def test_steps_of_ve_are_those_of_diffusers(data, steps, rank, rows):
     sigma_max = data.draw(st.floats(1.0, 2000.0))
@@ -111,6 +113,7 @@ def test_steps_of_ve_are_those_of_diffusers(data, steps, rank, rows):
     close(*corrected, rtol=3e-3 if half else 1e-6, atol=3e-3 if half else 1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), steps=st.integers(1, 1000), rows=st.integers(1, 3))
 def test_steps_of_vp_are_those_of_diffusers_at_times_in_double(data, steps, rows):
