@@ -37,7 +37,7 @@ MAY_TAKE_KEYWORDS |= {  # they are the network's: Bound, and what passes them on
     ("score", "__init__"), ("score", "forward"), ("networks", "forward"),
 }  # fmt: skip
 MORE_DOORS = {  # a plugin of pytest, not of sdeplug; and a bridge to networks of diffusers
-    "sdeplug_pytest": {"testing"}, "sdeplug_diffusers": {"networks"},
+    "sdeplug_pytest": {"testing"}, "sdeplug_diffusers": {"networks", "solvers"},
 }  # fmt: skip
 MAY_IMPORT_THE_FRONT_DOOR = {"cli"}
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from sdeplug import MissingExtraError
 
 try:
-    from diffusers import ConfigMixin, DiffusionPipeline, ImagePipelineOutput, SchedulerMixin
+    from diffusers import (
+        ConfigMixin,
+        DDIMScheduler,
+        DiffusionPipeline,
+        ImagePipelineOutput,
+        SchedulerMixin,
+    )
     from diffusers.configuration_utils import register_to_config
     from diffusers.schedulers.scheduling_utils import SchedulerOutput
     from diffusers.utils import BaseOutput
@@ -16,6 +22,7 @@ except ModuleNotFoundError as error:
 __all__ = [
     "BaseOutput",
     "ConfigMixin",
+    "DDIMScheduler",
     "DiffusionPipeline",
     "ImagePipelineOutput",
     "SchedulerMixin",
