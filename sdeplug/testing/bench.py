@@ -94,7 +94,8 @@ def spread(values: Sequence[float], x: Tensor) -> float | Tensor:
     return torch.tensor(values, dtype=torch.float64, device="cpu").reshape(-1, *[1] * (x.ndim - 1))
 
 
-_VP = VPSDE()
+_VP, _VE = VPSDE(), VESDE()  # one of each, whose tables of times all checks share
+_OTHERS = (SubVPSDE(eps=1e-2), CosineVPSDE(), EDMSDE())
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def sdes(solver: Solver) -> tuple[LinearSDE, ...]:
     Raises:
         NotApplicable: if the solver works with none of them.
     """
-    fitting = tuple(sde for sde in (VPSDE(), VESDE()) if isinstance(sde, solver.claims.needs))
+    fitting = tuple(sde for sde in (_VP, _VE) if isinstance(sde, solver.claims.needs))
     if not fitting:
         raise NotApplicable(f"it needs a {solver.claims.needs.__name__}; the bench has VP and VE")
     return fitting
@@ -225,8 +226,7 @@ def all_sdes(solver: Solver) -> tuple[LinearSDE, ...]:
     Raises:
         NotApplicable: if the solver works with none of them.
     """
-    others = (SubVPSDE(eps=1e-2), CosineVPSDE(), EDMSDE())
-    return (*sdes(solver), *(sde for sde in others if isinstance(sde, solver.claims.needs)))
+    return (*sdes(solver), *(sde for sde in _OTHERS if isinstance(sde, solver.claims.needs)))
 
 
 def span(solver: Solver) -> tuple[float, float]:

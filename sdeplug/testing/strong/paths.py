@@ -109,6 +109,7 @@ class Paths:
 
     def __post_init__(self) -> None:
         fine = list(LogSNR(_STEPS[-1]).times(self.sde.T, self.sde.eps, self.sde))
+        self.sde.prepare(fine)
         grids = [fine[:: _STEPS[-1] // steps] for steps in _STEPS]
         cells = fine[::-1]
         try:  # most ask for the increments over their steps
