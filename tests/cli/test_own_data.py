@@ -54,11 +54,18 @@ def test_a_table_without_names_and_with_other_separators(tmp_path, between):
 
 
 def test_classes_are_counted_as_people_do(tmp_path):
-    np.savez(tmp_path / "a.npz", x=pixels(40, 3), y=np.array([10, 9, 2, 10] * 10))
-    rows, _ = read(Source(tmp_path / "a.npz"))
+    """2 before 10, though "10" comes before "2" in a dictionary."""
+    kinds = [10, 9, 2, 10] * 5
+    file = tmp_path / "t.csv"
+    file.write_text("".join(f"{i}.5,{kind}\n" for i, kind in enumerate(kinds)))
+    rows, _ = read(Source(file, labels="2"))
     assert rows.classes == ("2", "9", "10")
     assert rows.labels is not None
-    np.testing.assert_array_equal(rows.labels[:4], [2, 1, 0, 2])
+    np.testing.assert_array_equal(rows.labels, [2, 1, 0, 2] * 5)
+    np.savez(tmp_path / "a.npz", x=pixels(20, 3), y=np.array(kinds))
+    again, _ = read(Source(tmp_path / "a.npz"))
+    assert again.labels is not None
+    np.testing.assert_array_equal(again.labels, rows.labels)
 
 
 def test_a_folder_of_images_is_its_pixels_and_its_folders(folder):
