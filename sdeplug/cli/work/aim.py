@@ -168,7 +168,9 @@ def learned(folder: Path, labels: Sequence[str], samples: int, place: Place) -> 
     try:
         model = load(folder)
     except ArgumentError as error:
-        raise ArgumentError("model", str(folder), error.allowed, error.hint) from error
+        allowed = f"a folder with a whole model, as `sdeplug train` writes it: {error.value}"
+        wanted = f"{allowed} must be {error.allowed}"
+        raise ArgumentError("model", str(folder), wanted, error.hint) from error
     units = Units.load(folder)
     if units is None:
         raise ArgumentError(
