@@ -20,6 +20,7 @@ from sdeplug.testing.exact.laws import response
 
 _MIDDLE = 0.5  # of T: where one short step is looked at
 _INSTANT = 1e-6  # its length, in units of T
+_SWEEP = 20.0  # times the noise of that step: no factor, but what a corrector draws
 _NOTICED = 2e-4  # a factor is 1 to this
 _SCORES = ((2.0, ": is g^2 doubled?"), (0.5, ": is it the g^2 / 2 of the probability flow?"))
 
@@ -39,6 +40,11 @@ class Factors:
     noise: float | None
 
     def __str__(self) -> str:
+        if self.noise is not None and self.noise > _SWEEP:
+            return (
+                "in a step of next to no length it draws as in a long one: a corrector is at work, "
+                "whose bias does not fall with the step; if it is meant, claim it as floor"
+            )
         off = ", ".join(self._off())
         right = "drift, score and noise are right: look at the first step and the last"
         return f"in one short step in the middle of time {off or right}"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from wrong import Claiming, Wrong
 
-from sdeplug import VESDE, VPSDE, Claims, Corrected
+from sdeplug import VESDE, VPSDE, Claims, Corrected, LinearSDE
 from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.bench import SPECTRUM
 from sdeplug.testing.contract.one_call import check_claims
@@ -246,3 +246,23 @@ def test_what_differs_between_two_laws_has_words():
     assert difference(shifted, wanted).startswith("the mean along the axis of variance 0.01")
     wide = Law(mean, 1.01**2 * wanted.covariance)
     assert difference(wide, wanted).endswith("is 1 % too large")
+
+
+@dataclass(frozen=True)
+class Swept(EulerMaruyama):
+    """A step and a Langevin sweep, which claims an order and no floor."""
+
+    claims = Claims(order=1, needs=LinearSDE)
+
+    def integrate(self, reverse, x, t, s, run):
+        x = super().integrate(reverse, x, t, s, run)
+        length = 0.01 * reverse.linear.at(s).sigma ** 2
+        noise = math.sqrt(2.0 * length) * run.noise.normal(x)
+        return x + length * reverse.score(x, s) + noise
+
+
+def test_the_bias_of_a_corrector_inside_is_named_and_no_factor():
+    text = said(check_marginals, Swept())
+    assert "the limit is wrong" in text
+    assert "a corrector is at work" in text
+    assert "claim it as floor" in text
