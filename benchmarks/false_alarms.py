@@ -113,15 +113,24 @@ def tables(answers: Iterable[Answer]) -> Iterator[Table]:
 
 def statistics(found: dict[str, list[Answer]]) -> Table:
     """Whether the p-values of exact draws are uniform, or larger."""
-    columns = ("", "seeds", "rejected", "alarms", "statistic least uniform", "its p", "smallest p")
+    columns = (
+        "",
+        "seeds",
+        "rejected",
+        "alarms",
+        "statistic least uniform",
+        "p of all",
+        "smallest p",
+    )
     table = Table(*columns, title="draws: p-values of every statistic")
     for who, lines in found.items():
         names = lines[0]["p"]
         excess = {name: too_small([each["p"][name] for each in lines]) for name in names}
         worst = min(excess, key=lambda name: excess[name])
+        least = min(1.0, len(names) * excess[worst])
         smallest = min(min(each["p"].values()) for each in lines)
         rejected = sum(len(names) * min(each["p"].values()) < ALPHA for each in lines)
-        cells = (len(lines), rejected, alarms(lines), worst, f"{excess[worst]:.2g}",
+        cells = (len(lines), rejected, alarms(lines), worst, f"{least:.2g}",
                  f"{smallest:.1g}")  # fmt: skip
         table.add_row(who, *map(str, cells))
     return table
