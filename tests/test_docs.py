@@ -23,6 +23,7 @@ sys.path.insert(0, str(DOCS))
 
 import blocks  # noqa: E402
 import pictures  # noqa: E402
+import posteriors  # noqa: E402
 import solver_table  # noqa: E402
 
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in blocks.pages()}
@@ -178,3 +179,9 @@ def test_the_commands_run(line, sdeplug):
         list(blocks.runs(page))
     status, out, err = sdeplug(*arguments)
     assert status == 0, out + err
+
+
+def test_every_method_has_a_line_in_every_table_of_posteriors():
+    shown = posteriors.shown()
+    assert set(shown) == set(posteriors.problems())
+    assert all(list(lines) == list(posteriors.METHODS) for lines in shown.values())

@@ -21,5 +21,6 @@ from sdeplug.conditioning.posterior import DPS as DPS
 from sdeplug.conditioning.posterior import LocalScore as LocalScore
 from sdeplug.conditioning.posterior import MomentMatching as MomentMatching
 from sdeplug.conditioning.posterior import PiGDM as PiGDM
+from sdeplug.conditioning.purify import purify as purify
 from sdeplug.conditioning.replacement import Replacement as Replacement
 from sdeplug.conditioning.smc import SMC as SMC
