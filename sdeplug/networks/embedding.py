@@ -30,11 +30,14 @@ class Embedding(nn.Module):
         self.layers = nn.Sequential(self.first, nn.SiLU(), nn.Linear(width, width))
         self.classes = nn.Embedding(classes + 1, width) if classes else None
 
-    def forward(self, log_snr: Tensor, labels: Tensor | None) -> Tensor:
-        """Both of shape ``(B,)``, labels int64 or None: no class.  Shape ``(B, width)``.
+    def forward(self, log_snr: Tensor, labels: Tensor | int | None) -> Tensor:
+        """Both of shape ``(B,)``, labels whole numbers, or one for all; None: no class.
+
+        Returns:
+            Shape ``(B, width)``.
 
         Raises:
-            ArgumentError: for labels of a network without classes.
+            ArgumentError: for labels that are no classes of the network.
         """
         angles = log_snr.clamp(-_SEEN, _SEEN).to(self.waves.dtype)[:, None] * self.waves
         waves = torch.cat((angles.sin(), angles.cos()), dim=1)
@@ -46,8 +49,33 @@ class Embedding(nn.Module):
                 "labels", "given", "left out: the network has no classes",
                 "SmallUNet(classes=10) has ten.",
             )  # fmt: skip
-        if labels is None:
-            none = self.classes.num_embeddings - 1
-            labels = torch.full(log_snr.shape, none, dtype=torch.int64, device=log_snr.device)
-        embedded = embedded + self.classes(labels)
+        none = self.classes.num_embeddings - 1
+        known = _numbers(none if labels is None else labels, log_snr, none)
+        embedded = embedded + self.classes(known)
         return embedded
+
+
+def _numbers(labels: object, like: Tensor, none: int) -> Tensor:
+    """Labels as int64, one for each row of ``like``, from 0 to ``none``.
+
+    On an accelerator their range is not looked at, since it would have to wait for that.
+
+    Raises:
+        ArgumentError: if they are anything else.
+    """
+    allowed = f"whole numbers from 0 to {none}, one for each row or one for all; {none}: no class"
+    if isinstance(labels, int):
+        labels = torch.tensor(labels, dtype=torch.int64, device=like.device)
+    if not isinstance(labels, Tensor):
+        hint = "torch.tensor(labels) makes a tensor of a list."
+        raise ArgumentError("labels", f"of type {type(labels).__name__}", allowed, hint)
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if not whole or labels.shape not in ((), like.shape):
+        hint = "one_hot.argmax(1) are." if labels.ndim == 2 and labels.shape[1] > 1 else ""
+        raise ArgumentError(
+            "labels", f"of shape {tuple(labels.shape)}, {labels.dtype}", allowed, hint
+        )
+    wrong = (labels < 0) | (labels > none)
+    if labels.device.type == "cpu" and bool(wrong.any()):
+        raise ArgumentError("labels", f"with {int(labels[wrong][0])}", allowed)
+    return labels.long().expand(like.shape)

@@ -34,8 +34,8 @@ class ResidualMLP(nn.Module):
         for each in self.last.parameters():
             nn.init.zeros_(each)
 
-    def forward(self, x: Tensor, log_snr: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x of shape ``(B, *D)``, log_snr and labels (int64) of shape ``(B,)``: like x.
+    def forward(self, x: Tensor, log_snr: Tensor, labels: Tensor | int | None = None) -> Tensor:
+        """x of shape ``(B, *D)``, log_snr and labels of shape ``(B,)``: like x.
 
         Raises:
             ArgumentError: if a sample does not have as many numbers as the network has features.

@@ -35,8 +35,8 @@ class SmallUNet(nn.Module):
         for each in self.last.parameters():
             nn.init.zeros_(each)
 
-    def forward(self, x: Tensor, log_snr: Tensor, labels: Tensor | None = None) -> Tensor:
-        """x of shape ``(B, C, H, W)``, log_snr and labels (int64) of shape ``(B,)``: like x."""
+    def forward(self, x: Tensor, log_snr: Tensor, labels: Tensor | int | None = None) -> Tensor:
+        """x of shape ``(B, C, H, W)``, log_snr and labels of shape ``(B,)``: like x."""
         embedded = self.embedding(log_snr, labels)
         hidden, kept = self.first(x), []
         for block in self.down:

@@ -169,9 +169,9 @@ def _first(fitting: Fitting, batch: Batch) -> None:
         labels = "none" if batch.labels is None else f"of shape {tuple(batch.labels.shape)}"
         raise PairingError(
             f"the network failed on the first batch, of shape {tuple(batch.x0.shape)}, labels "
-            f"{labels}: {error} Images have the shape (B, C, H, W), so that grey ones are "
-            "data[:, None], and vectors (B, D). A network of labels is given them by name: "
-            "Trainer(..., labels=Labels('labels'))."
+            f"{labels}: {str(error).rstrip('.')}. Images have the shape (B, C, H, W), so that "
+            "grey ones are data[:, None], and vectors (B, D). A network of labels is given them by "
+            "name: Trainer(..., labels=Labels('labels'))."
         ) from error
 
 
