@@ -8,20 +8,14 @@ and back, beyond what was there before; time is that of the processor, over a ru
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
-from lines import Line
-from overhead import table
-from rich.console import Console
+from lines import Line, reported
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -136,20 +130,5 @@ def lines(quick: bool) -> Iterator[Line]:
             yield Line(f"{way.name}: time", took / without, "x a run without")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a smaller batch")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    found = list(lines(options.quick))
-    where = f"torch {torch.__version__}, Python {platform.python_version()}, {platform.platform()}"
-    Console(width=100).print(table(found, where))
-    if options.json:
-        measured = [asdict(line) | {"verdict": line.verdict} for line in found]
-        options.json.write_text(json.dumps({"machine": where, "lines": measured}, indent=2) + "\n")
-    return int(any(line.verdict == "over" for line in found))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("Gradients through a sampler", __doc__, lines))

@@ -15,8 +15,19 @@ from sdeplug.errors import ArgumentError, NonFiniteError
 from sdeplug.run import Event
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+
+def bar_console() -> Console:
+    """Where a progress bar goes: the error stream, or a widget of a notebook that has them.
+
+    Without ipywidgets rich shows nothing in a notebook but a warning, and an empty bar.
+    """
+    from rich.console import Console
+
+    return Console(stderr=True, force_jupyter=None if find_spec("ipywidgets") else False)
 
 
 class Progress:
@@ -71,7 +82,6 @@ class Progress:
         self.close()
 
     def _open(self, t: float) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
@@ -82,8 +92,7 @@ class Progress:
             TextColumn("t = {task.fields[t]:.4f}"),
             TextColumn("{task.fields[nfe]} evaluations"),
             TimeElapsedColumn(),
-            # Without ipywidgets rich shows nothing in a notebook but a warning at every step.
-            console=Console(stderr=True, force_jupyter=None if find_spec("ipywidgets") else False),
+            console=bar_console(),
         )
         self._task = self._bar.add_task(self.title, total=1.0, nfe=0, t=t)
         self._bar.start()

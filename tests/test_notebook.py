@@ -52,7 +52,7 @@ WRAPPED = {
     "ReverseSDE": lambda: ReverseSDE(VP, sp.FromNoise(NETWORK, VP)),
     "Counted": lambda: sp.Counted(sp.FromNoise(NETWORK, VP)),
     "InDtype": lambda: sp.InDtype(NETWORK, torch.float16),
-    "Bound": lambda: sp.Bound(NETWORK, labels=torch.zeros(300)),
+    "Bound": lambda: sp.Bound(NETWORK, input=torch.zeros(300)),
     "Chunked": lambda: sp.Chunked(NETWORK, 4),
     "Checkpointed": lambda: sp.Checkpointed(NETWORK),
 }
@@ -119,6 +119,11 @@ try:
     broken.sample((4, 2), observers=(Progress(),))
 except NonFiniteError:
     print("failed, and closed:", sys.stdout is stdout)
+---
+from sdeplug.training import *
+watch = Journal(every=10, observers=(LossBar(),))
+network = networks.ResidualMLP(2, 8)
+Trainer(DenoisingLoss(sde)).fit(network, torch.ones(50, 2), steps=40, journal=watch)
 """
 
 
@@ -129,7 +134,7 @@ def test_a_notebook_shows_pictures_and_tables_and_no_wall():
     cells = [nbformat.v4.new_code_cell(text.strip()) for text in CELLS.split("---\n")]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    _, pipeline, samples, result, printed, table, plot, failed = (
+    _, pipeline, samples, result, printed, table, plot, failed, trained = (
         {kind: data for output in cell.outputs for kind, data in content(output)} for cell in cells
     )
     assert "<table>" in pipeline["text/html"]
@@ -142,7 +147,9 @@ def test_a_notebook_shows_pictures_and_tables_and_no_wall():
     assert "<table>" in table["text/html"]
     assert "image/png" in plot
     assert "failed, and closed: True" in failed["stdout"]
-    for shown in (pipeline, samples, result, plot):
+    assert "40/40 loss" in trained["stderr"]
+    assert "averages=1, Mark(step=40, loss=" in trained["text/plain"]
+    for shown in (pipeline, samples, result, plot, trained):
         assert len(shown["text/plain"]) < 1000
 
 

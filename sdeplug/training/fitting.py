@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from sdeplug.errors import ArgumentError, PairingError, TrainingError
+from sdeplug.errors import ArgumentError, PairingError, TrainingError, brief
 from sdeplug.noise import SharedNoise
 from sdeplug.training import checkpoint
 from sdeplug.training.averages import Averages
@@ -38,6 +38,10 @@ class Trained:
     network: nn.Module
     averages: tuple[nn.Module, ...]
     history: tuple[Mark, ...]
+
+    def __repr__(self) -> str:
+        last = self.history[-1] if self.history else "not begun"
+        return f"Trained({brief(self.network)}, averages={len(self.averages)}, {last})"
 
     @property
     def average(self) -> nn.Module:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sdeplug.observers import bar_console
 from sdeplug.options import Configured, option
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Journal(Configured):
 class LossBar:
     """A progress bar with the loss, and the held-out loss where there is one.
 
-    It closes when the training ends, whichever way.
+    It closes when the training ends, whichever way.  In a notebook it moves if ipywidgets is
+    installed, and else is shown once, at the end.
     """
 
     def __init__(self, title: str = "training") -> None:
@@ -100,7 +102,6 @@ class LossBar:
         self.ended()
 
     def _open(self, steps: int) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -112,7 +113,7 @@ class LossBar:
         self._bar = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
             TextColumn("{task.fields[loss]}", markup=False), TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=bar_console(),
         )  # fmt: skip
         self._task = self._bar.add_task(self.title, total=steps, loss="")
         self._bar.start()
