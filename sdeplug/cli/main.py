@@ -12,6 +12,7 @@ import click
 
 from sdeplug.cli.check import check
 from sdeplug.cli.compare import compare
+from sdeplug.cli.condition import condition
 from sdeplug.cli.demo import demo
 from sdeplug.cli.doctor import doctor
 from sdeplug.cli.list import list_, solvers
@@ -34,7 +35,7 @@ def commands() -> None:
     """
 
 
-for each in (list_, solvers, train, sample, check, compare, new, doctor, demo):
+for each in (list_, solvers, train, sample, condition, check, compare, new, doctor, demo):
     commands.add_command(each)
 
 

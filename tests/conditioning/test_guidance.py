@@ -18,7 +18,7 @@ from sdeplug.registry import solver
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import Bound, Chunked, sde_of
 from sdeplug.sde import VESDE, VPSDE
-from sdeplug.targets import Gaussian, GaussianMixture
+from sdeplug.targets import Gaussian, GaussianMixture, digits
 
 SHARES, MEANS, STDS = (0.3, 0.7), ((-1.0, 0.5), (1.5, 0.0)), (0.5, 0.8)
 DATA = GaussianMixture(SHARES, MEANS, std=STDS)
@@ -201,3 +201,23 @@ def test_a_certain_class_is_allowed():
     """Its log-probability is 0 in floating point, and its gradient with it."""
     certain = ClassifierGuided(SCORE, lambda x, t: 0.0 * x.sum(1))
     torch.testing.assert_close(certain(X, T), SCORE(X, T))
+
+
+def test_inpainting_by_exact_scores_returns_members_of_the_data_that_agree():
+    """p_t(y | x) of a data set is known, and guidance by it leaves the members that fit y."""
+    pytest.importorskip("sklearn")
+    sde, data = VPSDE(), digits()
+    known, members = torch.arange(64).reshape(1, 8, 8) < 24, data.means
+    images = members[[3, 124, 170, 1200]]
+
+    def agreeing(x, t):
+        misfit = torch.cdist(images[:, known], members[:, known]).square() / (2.0 * 0.1**2)
+        likely = data.responsibilities(x, float(t[0]), sde)
+        return (likely.clamp(min=1e-200).log() - misfit).logsumexp(1)
+
+    guided = ClassifierGuided(data.score(sde), agreeing)
+    by = OnGrid(solver("song/ancestral"), LogSNR(40))
+    found = sample(ReverseSDE(sde, guided), (4, 1, 8, 8), by, seed=2).x.double()
+    nearest = torch.cdist(found.flatten(1), members.flatten(1)).argmin(1)
+    torch.testing.assert_close(found, members[nearest], rtol=0.0, atol=0.01)
+    assert float((members[nearest] - images)[:, known].abs().max()) <= 0.25

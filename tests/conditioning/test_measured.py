@@ -23,6 +23,7 @@ from sdeplug.conditioning import (
 )
 from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
 from sdeplug.grid import LogSNR
+from sdeplug.likelihood import log_likelihood
 from sdeplug.noise import SharedNoise, Silence
 from sdeplug.pipeline import sample
 from sdeplug.registry import solver
@@ -284,3 +285,18 @@ def test_one_evaluation_asks_the_score_once(method):
     method(FromScore(slow, VPSDE()), NOISY)(X, T)
     assert slow.asked == [5]
     assert expand(T, X).shape == (5, 1)
+
+
+def test_the_likelihood_of_measured_samples_is_that_of_the_posterior():
+    """The divergence asks for second derivatives of the score, through conjugate gradients."""
+    sde = VPSDE()
+    guided = MomentMatching(
+        Gaussian(MEAN, COVARIANCE).score(sde), Measurement(OPERATOR, Y, 0.4), tolerance=1e-9
+    )
+    exact = posterior(MATRIX, Y, 0.4)
+    x = exact.sample(2, noise=SharedNoise(0), t=sde.eps, sde=sde, dtype=torch.float64)
+    by = solver("adaptive/row-dopri5", rtol=1e-6, atol=1e-6)
+    found, wanted = (
+        log_likelihood(ReverseSDE(sde, each), x, by).log_prob for each in (guided, exact.score(sde))
+    )
+    torch.testing.assert_close(found, wanted, rtol=0.0, atol=1e-4)

@@ -1,0 +1,65 @@
+"""The words of ``sdeplug condition``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sdeplug.cli.words import NAMED, Command, File, Name
+
+METHODS = ("replacement", "local-score", "dps", "pigdm", "moment-matching", "ddrm")
+
+
+@click.command(cls=Command)
+@click.argument("measured", type=click.Path(path_type=Path))
+@click.option("--mask", type=click.Path(path_type=Path), metavar="FILE",
+              help="Picture or Boolean .npy: white, or True, where MEASURED is known.")  # fmt: skip
+@click.option("--matrix", type=click.Path(path_type=Path), metavar="FILE",
+              help=".npy of a matrix: MEASURED is it times the flattened sample.")  # fmt: skip
+@click.option("--grey", is_flag=True, help="MEASURED is the mean of the channels.")
+@click.option("--downsample", type=int, metavar="N",
+              help="MEASURED is the image, smaller by this factor.")  # fmt: skip
+@click.option("--blur", type=float, metavar="STD",
+              help="MEASURED is the image, blurred by a Gaussian.")  # fmt: skip
+@click.option("--noise", "noise_std", default=0.0, show_default=True,
+              help="Standard deviation of the noise in MEASURED, in [-1, 1].")  # fmt: skip
+@click.option("--method", type=click.Choice(METHODS), default="replacement", show_default=True)
+@click.option("--target", metavar="NAME", type=Name("targets"),
+              help="Law with an exact score.  [default: core/digits]")  # fmt: skip
+@click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="What `sdeplug train` learned, instead of a target.")  # fmt: skip
+@click.option("--label", "labels", multiple=True, metavar="CLASS",
+              help="Class of the samples of a model; may be repeated.  [default: any]")  # fmt: skip
+@click.option("--sde", metavar=NAMED, type=Name("sdes"), help="Forward SDE.  [default: core/vp]")
+@click.option("--solver", metavar=NAMED, type=Name("solvers"), default="exponential/ddim",
+              show_default=True, help="Integrator of single steps.")  # fmt: skip
+@click.option("--steps", default=100, show_default=True, help="Steps, equal in log-SNR.")
+@click.option("-n", "--samples", default=16, show_default=True, help="How many samples.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32",
+              show_default=True)  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="Device, as torch names it.")
+@click.option("--out", default="conditioned", show_default=True, type=File(".npz", ".png"),
+              help="Write OUT.npz and OUT.png.")  # fmt: skip
+def condition(
+    measured: Path,
+    target: str | None,
+    model: Path | None,
+    labels: tuple[str, ...],
+    dtype: str,
+    device: str,
+    out: Path,
+    **rest: object,
+) -> None:
+    """Samples that agree with what was measured: inpaint, colour, enlarge, deblur.
+
+    MEASURED is a picture or a .npy file: the image with its holes (--mask), or what an operator
+    has made of it. Give one of --mask, --matrix, --grey, --downsample and --blur.
+    """
+    from sdeplug.cli.work.condition import Asked, run
+    from sdeplug.cli.work.place import Place
+    from sdeplug.cli.work.sample import Subject
+
+    aim = Subject(target if model is not None else target or "core/digits", model, labels)
+    run(Asked(measured, aim, Place(device, dtype), out, **rest))  # type: ignore[arg-type]

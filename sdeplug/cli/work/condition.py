@@ -1,0 +1,247 @@
+"""The ``condition`` command: samples that agree with what was measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdeplug.cli.work.aim import Aim, Learned
+from sdeplug.cli.work.files import write
+from sdeplug.cli.work.place import Place
+from sdeplug.cli.work.sample import Subject
+from sdeplug.compose import Corrected, Denoise, OnGrid
+from sdeplug.conditioning import (
+    DDRM,
+    DPS,
+    Blur,
+    Downsample,
+    Grey,
+    LocalScore,
+    Mask,
+    Matrix,
+    Measurement,
+    MomentMatching,
+    Operator,
+    PiGDM,
+    Replacement,
+)
+from sdeplug.errors import ArgumentError, MissingExtraError, PairingError
+from sdeplug.observers import Progress
+from sdeplug.pipeline import Leg, Pipeline, Samples, last_time
+from sdeplug.registry import named, named_grid
+from sdeplug.reverse import ReverseSDE
+from sdeplug.score import ScoreModel
+from sdeplug.solvers import Integrator
+
+_FAR = 2.0  # beyond it numbers are in other units than images in [-1, 1]
+
+_SCORES: Mapping[str, Callable[[ScoreModel, Measurement], ScoreModel]] = {
+    "local-score": LocalScore,
+    "dps": DPS,
+    "pigdm": PiGDM,
+    "moment-matching": MomentMatching,
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for; the names are those of the flags."""
+
+    measured: Path
+    subject: Subject
+    place: Place
+    out: Path
+    mask: Path | None
+    matrix: Path | None
+    grey: bool
+    downsample: int | None
+    blur: float | None
+    noise_std: float
+    method: str
+    sde: str | None
+    solver: str
+    steps: int
+    samples: int
+    seed: int
+
+    def operator(self, shape: tuple[int, ...]) -> Operator:
+        """The operator that the flags say, for samples of a shape.
+
+        Raises:
+            ArgumentError: unless there is one, and one alone.
+        """
+        given = {
+            "mask": self.mask, "matrix": self.matrix, "grey": self.grey or None,
+            "downsample": self.downsample, "blur": self.blur,
+        }  # fmt: skip
+        names = [name for name, value in given.items() if value is not None]
+        if len(names) != 1:
+            raise ArgumentError(
+                names[-1] if names else "mask", given[names[-1]] if names else None,
+                "the one of --mask, --matrix, --grey, --downsample and --blur that is given",
+            )  # fmt: skip
+        if self.mask is not None:
+            return _mask(self.mask, shape)
+        if self.matrix is not None:
+            if self.subject.model is not None:
+                raise ArgumentError("matrix", str(self.matrix), "given with --target")
+            return Matrix(torch.from_numpy(_array("matrix", self.matrix)), shape)
+        if self.downsample is not None:
+            return Downsample(self.downsample)
+        if self.blur is not None:
+            return Blur.gaussian(self.blur)
+        return Grey((1.0 / shape[0],) * shape[0])
+
+
+def run(asked: Asked) -> None:
+    """Sample, write OUT.npz and OUT.png, and say what it cost.
+
+    Raises:
+        SdeplugError: for anything that does not fit, before anything is computed.
+    """
+    aim = asked.subject.aim(asked.samples, asked.place)
+    asked.place.demand_room(asked.samples, aim.shape)
+    known = _measurement(asked, aim)
+    pipeline = _pipeline(asked, aim, known)
+    samples = _sample(pipeline, aim, asked)
+    misfit = known.residual(samples.x).square().mean().sqrt()
+    arrays: dict[str, Any] = {**aim.arrays(samples.x), "nfe": samples.nfe, "seed": asked.seed}
+    path = asked.out.with_name(f"{asked.out.name}.npz")
+    write(path, lambda place: np.savez(place, **arrays))
+    cost = f"{samples.nfe} score evaluations, {samples.seconds:.2f} s"
+    click.echo(f"{asked.samples} samples by {asked.method}: {cost}; misfit {float(misfit):.2g}")
+    _picture(samples, aim, asked.out.with_name(f"{asked.out.name}.png"))
+
+
+def _sample(pipeline: Pipeline, aim: Aim, asked: Asked) -> Samples:
+    with Progress() as bar:
+        return pipeline.sample(
+            (asked.samples, *aim.shape),
+            seed=asked.seed,
+            dtype=asked.place.torch_dtype,
+            device=asked.place.device,
+            observers=(bar,) if sys.stderr.isatty() else (),
+        )
+
+
+def _pipeline(asked: Asked, aim: Aim, known: Measurement) -> Pipeline:
+    forward = aim.forward(asked.sde)
+    score, by = aim.score(forward), named("solvers", asked.solver)
+    if not isinstance(by, Integrator) or not by.needs_grid:
+        raise ArgumentError("solver", asked.solver, "one of single steps, such as song/ancestral")
+    end: Integrator = Denoise()
+    if asked.method == "replacement":
+        by, end = Corrected(by, Replacement(known)), Corrected(end, Replacement(known))
+    elif asked.method == "ddrm":
+        by = DDRM(known)
+    else:
+        score = _SCORES[asked.method](score, known)
+    leg = Leg(last_time(forward), OnGrid(by, named_grid("log-snr", asked.steps)))
+    legs = (leg, Leg(0.0, end)) if leg.to > 0.0 else (leg,)
+    return Pipeline(ReverseSDE(forward, score), legs)
+
+
+def _measurement(asked: Asked, aim: Aim) -> Measurement:
+    operator = asked.operator(aim.shape)
+    given = _numbers(asked, aim, isinstance(operator, Mask))
+    y = operator.forward(given[None]) if isinstance(operator, Mask) else given[None]
+    if len(aim.shape) == 3 and not isinstance(operator, Matrix) and float(y.abs().max()) > _FAR:
+        raise ArgumentError(
+            "measured", str(asked.measured), "in the range of the samples",
+            f"It has numbers up to {float(y.abs().max()):g}, where samples are in [-1, 1].",
+        )  # fmt: skip
+    found = Measurement(operator, y.to(asked.place.device), asked.noise_std)
+    if found.shape != aim.shape:
+        raise ArgumentError(
+            "measured", str(asked.measured), f"measured of samples of shape {aim.shape}",
+            f"It fits samples of shape {found.shape}.",
+        )  # fmt: skip
+    return found
+
+
+def _numbers(asked: Asked, aim: Aim, whole: bool) -> Tensor:
+    """What is in the file, as the score model has it: float64, without a batch."""
+    path, shape = asked.measured, aim.shape
+    picture = path.suffix != ".npy"
+    found = (
+        _pixels(path, shape[0] if len(shape) == 3 and not asked.grey else 1)
+        if picture
+        else (_array("measured", path))
+    )
+    if isinstance(aim, Learned):
+        middle, scale = aim.units.offset, aim.units.scale
+        if len(middle) == 1:
+            found = (found - middle[0]) / scale[0]
+        elif whole:
+            found = (found - np.array(middle)) / np.array(scale)
+    elif picture:
+        found = found / 127.5 - 1.0
+    if whole and found.size == np.prod(shape):
+        found = found.reshape(shape)
+    elif found.ndim == 2 and len(shape) == 3:
+        found = found[None]
+    if whole and found.shape != shape:
+        raise ArgumentError("measured", str(path), f"of shape {shape}", f"It has {found.shape}.")
+    return torch.from_numpy(np.ascontiguousarray(found))
+
+
+def _mask(path: Path, shape: tuple[int, ...]) -> Mask:
+    if path.suffix == ".npy":
+        found = np.asarray(_loaded("mask", path))
+        if found.dtype != np.bool_:
+            raise ArgumentError("mask", f"{path} of {found.dtype}", "a Boolean array, True: known")
+    else:
+        found = _pixels(path, 1) > 127
+    if found.shape[-2:] != shape[-2:] or (found.ndim == 3 and found.shape[0] not in (1, shape[0])):
+        raise ArgumentError("mask", str(path), f"of shape {shape}", f"It has {found.shape}.")
+    return Mask(torch.from_numpy(np.broadcast_to(found, shape).copy()))
+
+
+def _array(argument: str, path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+    found = np.asarray(_loaded(argument, path))
+    if found.dtype.kind not in "fiu":
+        raise ArgumentError(argument, f"{path} of {found.dtype}", "an array of real numbers")
+    return found.astype(np.float64)
+
+
+def _loaded(argument: str, path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ArgumentError(argument, str(path), "a .npy file that is whole", f"{error}") from error
+
+
+def _pixels(path: Path, channels: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A picture as numbers from 0 to 255: ``(C, H, W)``."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("a picture", "pillow", "images") from error
+    if channels not in (1, 3):
+        raise PairingError(f"{path} is a picture, and samples have {channels} channels: give .npy.")
+    try:
+        with Image.open(path) as picture:
+            found = np.asarray(picture.convert("L" if channels == 1 else "RGB"), dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise ArgumentError(
+            "measured", str(path), "a picture or a .npy file", f"{error}"
+        ) from error
+    return found[None] if channels == 1 else np.moveaxis(found, -1, 0)
+
+
+def _picture(samples: Samples, aim: Aim, path: Path) -> None:
+    try:
+        from sdeplug.pictures import save
+    except MissingExtraError as error:
+        click.echo(f"no picture: {error}", err=True)
+        return
+    figure = aim.picture(samples.x)
+    write(path, lambda place: save(figure, place))

@@ -1,0 +1,95 @@
+"""``sdeplug condition``: a mask or an operator, an image in, images out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sdeplug.targets import digits
+
+pytest.importorskip("sklearn")
+IMAGE = digits().means[124].numpy()
+TOP = np.arange(64).reshape(1, 8, 8) < 32
+QUICK = ("--steps", 8, "-n", 2)
+
+
+@pytest.fixture
+def files(sdeplug):
+    """The command, in a folder with an image, what was measured of it, and masks."""
+    np.save("image.npy", IMAGE)
+    np.save("small.npy", IMAGE.reshape(1, 4, 2, 4, 2).mean((2, 4)))
+    np.save("far.npy", 255.0 * IMAGE)
+    np.save("top.npy", TOP)
+    np.save("ones.npy", np.ones((1, 8, 8)))
+    np.save("sums.npy", np.ones((1, 64)))
+    np.save("sum.npy", np.array([IMAGE.sum()]))
+    return sdeplug
+
+
+def test_what_is_known_is_in_every_sample(files):
+    status, said, _ = files("condition", "image.npy", "--mask", "top.npy", *QUICK)
+    assert status == 0, said
+    assert "misfit 0" in said
+    x = np.load("conditioned.npz")["x"]
+    assert x.shape == (2, 1, 8, 8)
+    np.testing.assert_allclose(x[:, TOP], np.broadcast_to(IMAGE[TOP], (2, 32)), atol=1e-6)
+
+
+def test_pictures_are_taken_for_images_and_for_masks(files):
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.round((IMAGE[0] + 1.0) * 127.5).astype(np.uint8)
+    image.fromarray(pixels).save("image.png")
+    image.fromarray(255 * TOP[0].astype(np.uint8)).save("top.png")
+    assert files("condition", "image.png", "--mask", "top.png", *QUICK)[0] == 0
+    x = np.load("conditioned.npz")["x"]
+    np.testing.assert_allclose(x[:, TOP], np.broadcast_to(IMAGE[TOP], (2, 32)), atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("measured", "operator"),
+    [
+        ("small.npy", ("--downsample", 2)),
+        ("image.npy", ("--blur", 0.5)),
+        ("image.npy", ("--grey",)),
+        ("sum.npy", ("--matrix", "sums.npy")),
+    ],
+)
+@pytest.mark.parametrize("method", ["replacement", "pigdm"])
+def test_operators_and_methods_by_name(files, measured, operator, method):
+    words = ("condition", measured, *operator, "--method", method, "--noise", 0.3, *QUICK)
+    status, said, error = files(*words)
+    assert status == 0, error
+    assert f"2 samples by {method}: 9 score evaluations" in said
+
+
+@pytest.mark.parametrize("method", ["local-score", "dps", "moment-matching", "ddrm"])
+def test_the_other_methods(files, method):
+    words = ("condition", "image.npy", "--mask", "top.npy", "--method", method, "--noise", 0.5)
+    assert files(*words, *QUICK)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("image.npy",), "--mask = None: must be the one of"),
+        (("image.npy", "--grey", "--blur", 1), "that is given"),
+        (("image.npy", "--mask", "ones.npy"), "must be a Boolean array"),
+        (("image.npy", "--mask", "small.npy"), "must be a Boolean array"),
+        (("small.npy", "--mask", "top.npy"), "MEASURED = 'small.npy': must be of shape"),
+        (("far.npy", "--mask", "top.npy"), "It has numbers up to 255"),
+        (("small.npy", "--downsample", 4), "It fits samples of shape (1, 16, 16)"),
+        (("image.npy", "--mask", "top.npy", "--noise", -1), "--noise = -1.0"),
+        (("image.npy", "--mask", "top.npy", "--method", "dps"), "--noise = 0.0: must be above 0"),
+        (("image.npy", "--mask", "none.npy"), "--mask = 'none.npy': must be a .npy file"),
+        (("image.txt", "--mask", "top.npy"), "a picture or a .npy file"),
+        (
+            ("image.npy", "--mask", "top.npy", "--solver", "exponential/auto"),
+            "--solver = 'exponential/auto': must be one of single steps",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said_in_one_line(files, words, said):
+    status, _, error = files("condition", *words, *QUICK)
+    assert status == 2
+    assert said in error
+    assert error.count("\n") == 1
