@@ -59,7 +59,8 @@ def save(
         step: number of training steps.
 
     Raises:
-        ArgumentError: for a network that is no module, or an SDE that has no plain form.
+        ArgumentError: for a network that is no module, an SDE that has no plain form, or a folder
+            that cannot be made.
         MissingExtraError: without safetensors, the extra ``networks``.
     """
     if not isinstance(network, nn.Module):
@@ -82,7 +83,12 @@ def save(
         "step": step,
     }
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(
+            "folder", str(folder), "a folder, or a path where one can be made", f"{error}."
+        ) from error
     weights = {name: each.detach().cpu().clone() for name, each in network.state_dict().items()}
     _safetensors().torch.save_file(weights, target / f"{_WEIGHTS}.part")
     (target / f"{_TEXT}.part").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")

@@ -11,6 +11,17 @@ _WAVES = 16
 _SEEN = 40.0  # nats; beyond it, data or noise are all that is to be seen
 
 
+def checked_width(width: int) -> int:
+    """The channels of a small network, whose normalisation has groups of an eighth.
+
+    Raises:
+        ArgumentError: unless it is a multiple of 8.
+    """
+    if width < 8 or width % 8:
+        raise ArgumentError("width", width, "a multiple of 8", "16 and 32 are.")
+    return width
+
+
 class Embedding(nn.Module):
     """Waves of the log-SNR, from one in 400 nats to one in 3, and a vector for each class.
 

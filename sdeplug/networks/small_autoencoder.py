@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from sdeplug.errors import ArgumentError
 from sdeplug.networks.autoencoder import Autoencoder, Posterior
+from sdeplug.networks.embedding import checked_width
 
 
 class SmallAutoencoder(Autoencoder):
@@ -25,7 +26,7 @@ class SmallAutoencoder(Autoencoder):
         width: int = 32,
         spread: float = 0.1,
     ) -> None:
-        inner = 2 * width
+        inner = 2 * checked_width(width)
         encoder = nn.Sequential(
             nn.Conv2d(image_channels, width, 3, stride=2, padding=1), nn.SiLU(),
             _Residual(width), nn.Conv2d(width, inner, 3, stride=2, padding=1), nn.SiLU(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sdeplug.networks.embedding import Embedding
+from sdeplug.networks.embedding import Embedding, checked_width
 
 
 class SmallUNet(nn.Module):
@@ -23,7 +23,7 @@ class SmallUNet(nn.Module):
     def __init__(self, image_channels: int = 1, width: int = 32, classes: int = 0) -> None:
         super().__init__()
         self.settings = {"image_channels": image_channels, "width": width, "classes": classes}
-        inner = 2 * width
+        inner = 2 * checked_width(width)
         self.embedding = Embedding(4 * width, classes)
         self.first = nn.Conv2d(image_channels, width, 3, padding=1)
         down = ((width, width), (width, inner), (inner, inner))

@@ -22,7 +22,7 @@ def check_pair(forward: ForwardSDE, score_model: object) -> None:
         PairingError: if it does, and that is another one.
     """
     known = sde_of(score_model)
-    if known is None or _same(forward, known):
+    if known is None or same_law(forward, known):
         return
     raise PairingError(
         f"score_model is a score under {known!r}, and forward = {forward!r}: must be the same SDE. "
@@ -31,7 +31,7 @@ def check_pair(forward: ForwardSDE, score_model: object) -> None:
     )
 
 
-def _same(forward: ForwardSDE, known: ForwardSDE) -> bool:
+def same_law(forward: ForwardSDE, known: ForwardSDE) -> bool:
     """Whether two SDEs have the same p_t: linear ones by alpha and sigma, so that it does not
     matter where sampling ends, or who wrapped one of them."""
     if forward is known:

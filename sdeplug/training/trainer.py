@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from sdeplug.errors import ArgumentError, MissingExtraError, PairingError, SdeplugError, brief
+from sdeplug.score import same_law, sde_of
+from sdeplug.sde import ForwardSDE
 from sdeplug.training.data import Batch, batches, check_data, finite_batches
 from sdeplug.training.fitting import Fitting, Trained
 from sdeplug.training.recipe import Recipe
@@ -59,11 +61,13 @@ class Trainer(Recipe):
         Raises:
             ArgumentError: for data that are empty, not finite, whole numbers, or too large for
                 the SDE to hide; for a folder with another training in it.
-            PairingError: for a network or loss that is none, or a network that fails on the data.
+            PairingError: for a network or loss that is none, a network that fails on the data, or
+                one that is told of the time under another SDE.
             TrainingError: if a loss or gradient is not finite; it carries what was trained.
             MissingExtraError: if accelerate is not installed.
         """
         _check(network, steps, journal)
+        _check_sde(getattr(self.loss, "sde", None), network)
         accelerator = _accelerator(accelerator)
         beside = self._held_out(held_out)
         with _undisturbed(accelerator, network):
@@ -123,6 +127,21 @@ def _check(network: object, steps: object, journal: object) -> None:
         raise ArgumentError("steps", steps, "a whole number of at least 1")
     if not isinstance(journal, Journal):
         raise ArgumentError("journal", journal, "a Journal", "Journal(folder='run').")
+
+
+def _check_sde(sde: object, network: nn.Module) -> None:
+    """Refuse a loss of another SDE than that whose labels the network is told.
+
+    Raises:
+        PairingError: if the network says so.
+    """
+    known = sde_of(network)
+    if known is not None and isinstance(sde, ForwardSDE) and not same_law(sde, known):
+        raise PairingError(
+            f"loss has sde = {brief(sde)}, and the network is told of the time under "
+            f"{brief(known)}: must be the same SDE. Make both from one: sde = ..., "
+            "Labelled(network, sde, label), DenoisingLoss(sde)."
+        )
 
 
 def _accelerator(given: Accelerator | None) -> Accelerator:

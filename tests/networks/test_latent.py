@@ -124,6 +124,13 @@ def test_both_networks_and_the_scale_come_back_from_a_folder(tmp_path):
     assert float(latent.autoencoder.scale) != 1.0
 
 
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "model").write_text("mine")
+    with pytest.raises(ArgumentError, match=r"folder = '.*model': must be a folder"):
+        save(tmp_path / "model", small(), SDE, FromNoise)
+    assert (tmp_path / "model").read_text() == "mine"
+
+
 def test_parts_of_ones_own_are_filled_together(tmp_path):
     own = Latent(Labelled(nn.Bilinear(1, 1, 1), SDE, LogSNRLabel()), linear())
     save(tmp_path, own, SDE, FromNoise)
@@ -150,6 +157,9 @@ def test_what_does_not_fit_is_refused():
         Autoencoder(nn.Identity(), nn.Identity()).log_prob(normal(5, 2), normal(5, 1))
     with pytest.raises(ArgumentError, match=r"\(6, 1, 8, 11\).* sides that 4 divides"):
         SmallAutoencoder(width=8).encode(IMAGES[..., 1:])
+    for make in (SmallAutoencoder, SmallUNet):
+        with pytest.raises(ArgumentError, match="width = 12: must be a multiple of 8"):
+            make(width=12)
     with pytest.raises(ArgumentError, match=r"draws = 0"):
         linear().evidence(normal(5, 2), standard, SharedNoise(0), draws=0)
     with pytest.raises(PairingError, match=r"autoencoder = Linear.*Latent\(network, autoencoder\)"):

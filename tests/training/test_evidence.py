@@ -172,3 +172,11 @@ def test_what_does_not_fit_is_refused():
         EvidenceLoss(FromNoise)
     with pytest.raises(ArgumentError, match=r"0 to 255 are x0.float\(\) / 127.5 - 1"):
         EvidenceLoss(sde)(Normal(sde), torch.zeros(3, 1, dtype=torch.int64), SharedNoise(0))
+
+
+def test_a_network_that_is_told_the_time_under_another_sde_is_refused():
+    inner = Labelled(SmallUNet(2, width=8), VPSDE(), LogSNRLabel())
+    latent, data = Latent(inner, SmallAutoencoder(1, 2, width=8)), torch.zeros(2, 1, 8, 8)
+    for network in (inner, latent):
+        with pytest.raises(PairingError, match=r"sde = SubVPSDE.* under VPSDE.*Labelled\("):
+            Trainer(EvidenceLoss(SubVPSDE())).fit(network, data, steps=1)
