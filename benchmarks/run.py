@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     "overhead", "torchdiffeq_overhead", "torchsde_overhead", "adaptive", "frontier",
-    "exponential_overhead", "compare_overhead", "training", "gradients",
+    "exponential_overhead", "compare_overhead", "training", "gradients", "diffusers_overhead",
 )  # fmt: skip
 PACKAGES = ("sdeplug", "torch", "torchdiffeq", "torchsde", "numpy", "scipy")
 

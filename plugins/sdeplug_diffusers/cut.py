@@ -9,7 +9,7 @@ arguments, so that a scheduler can be copied between two calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from sdeplug import (
     Denoise,
     Integrator,
     LinearSDE,
+    Parametrisation,
     ReverseSDE,
     Run,
     Silence,
@@ -99,16 +100,16 @@ class _Unsaid(Exception):
 
 @dataclass
 class _Said:
-    """A network that says in turn what it has said, and stops the solver after that."""
+    """A score model that says in turn what was said, and stops the solver after that."""
 
-    outputs: list[Tensor] = field(default_factory=list)
+    scores: list[Tensor] = field(default_factory=list)
     turn: int = 0
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        if self.turn == len(self.outputs):
+        if self.turn == len(self.scores):
             raise _Unsaid(x)
         self.turn += 1
-        return self.outputs[self.turn - 1]
+        return self.scores[self.turn - 1]
 
 
 @dataclass
@@ -127,6 +128,12 @@ class _Replayed(Drawing):
         return self.drawn[self.turn - 1].to(like.device, like.dtype)
 
 
+def _units(predicts: type[Parametrisation], sde: LinearSDE, time: float) -> tuple[float, float]:
+    """Factors of the network's output and of the state in the score at one time."""
+    units = predicts.units(sde, torch.tensor([time], dtype=torch.float64, device="cpu"))
+    return float(units.of_output), 0.0 if units.of_x is None else float(units.of_x)
+
+
 class Course:
     """One run of a solver, called once for each evaluation.
 
@@ -142,23 +149,24 @@ class Course:
         self,
         by: Integrator,
         sde: LinearSDE,
-        predicts: Callable[..., object],
+        predicts: type[Parametrisation],
         stochasticity: float,
         nodes: Sequence[float],
     ) -> None:
         self.by, self.nodes, self.stochasticity = by, nodes, stochasticity
         self.predicts = predicts
         self.said, self.noise = _Said(), _Replayed()
-        self.reverse = ReverseSDE(sde, predicts(self.said, sde), stochasticity)  # type: ignore[arg-type]
+        self.reverse = ReverseSDE(sde, self.said, stochasticity)
         self.run = Run(self.noise)
         self.advance = by.begin(self.reverse, self.run)
         self.start: Tensor | None = None
+        self._factors: dict[float, tuple[float, float]] = {}
 
     def copied(self) -> Course:
         """A run of its own at the same place, in the middle of a step too; its memory is new."""
         sde = self.reverse.linear
         twin = Course(self.by, sde, self.predicts, self.stochasticity, self.nodes)
-        twin.start, twin.said.outputs = self.start, list(self.said.outputs)
+        twin.start, twin.said.scores = self.start, list(self.said.scores)
         twin.noise.drawn = list(self.noise.drawn)
         return twin
 
@@ -173,8 +181,12 @@ class Course:
         """
         self.noise.generator, self.noise.turn, self.said.turn = generator, 0, 0
         if ask.stage == 0 or self.start is None:
-            self.start, self.said.outputs, self.noise.drawn = x, [], []
-        self.said.outputs.append(output)
+            self.start, self.said.scores, self.noise.drawn = x, [], []
+        if ask.time not in self._factors:
+            self._factors[ask.time] = _units(self.predicts, self.reverse.linear, ask.time)
+        of_output, of_x = self._factors[ask.time]
+        score = of_output * output
+        self.said.scores.append(score.add_(x, alpha=of_x) if of_x else score)
         t = self.nodes[ask.step]
         if ask.step == len(self.nodes) - 1:
             return Denoise().integrate(self.reverse, self.start, t, 0.0, self.run)
