@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, argument_type
+from sdeplug.likelihood.arguments import checked_noise
 from sdeplug.likelihood.density import Likelihood
-from sdeplug.noise import NoiseSource, SharedNoise
+from sdeplug.noise import NoiseSource
 from sdeplug.values import number
 
 
@@ -84,7 +85,7 @@ def bits_per_dim(
         likelihood: that of :func:`dequantised` images.
         levels: values that a pixel can have; None: data are real numbers, and not rescaled.
         data_range: the ends of the range that the levels share.
-        truncation: from the time of the likelihood to the data, in nats, ``(B * draws,)``; None:
+        truncation: what :func:`truncated` gave in nats, ``(B * draws,)``; None:
             the density is taken where it is.
         draws: rows of one image, next to each other; above 1 the bound is the importance-weighted
             one, the logarithm of a mean over draws, which is the tighter the more there are.
@@ -140,7 +141,7 @@ def dequantised(
     count = _checked_levels(levels)
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise ArgumentError("draws", draws, "a whole number of at least 1")
-    source = (SharedNoise(0) if noise is None else noise).stream("dequantised")
+    source = checked_noise(noise).stream("dequantised")
     k = _checked_images(images, count).to(torch.float64)
     # The number at which the normal distribution function is u has the law of u itself.
     u = torch.stack([torch.special.ndtr(source.normal(k)) for _ in range(draws)], 1)
@@ -182,7 +183,7 @@ def _checked_truncation(truncation: object, like: Tensor) -> Tensor:
         given = tuple(truncation.shape) if isinstance(truncation, Tensor) else truncation
         raise ArgumentError(
             "truncation", given, f"a tensor of shape {tuple(like.shape)}, in nats",
-            "It has one number for each row of the likelihood.",
+            "truncated(reverse, x).nats is one.",
         )  # fmt: skip
     return truncation.to(like)
 

@@ -16,29 +16,21 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, NonFiniteError, PairingError
-from sdeplug.likelihood.longer import Densities, Longer, Seen
-from sdeplug.likelihood.transport import (
-    carried,
+from sdeplug.likelihood.arguments import (
+    checked_data,
+    checked_noise,
+    checked_reverse,
     checked_time,
-    flow_solver,
-    last_seen,
-    named_solver,
-    stretch,
 )
+from sdeplug.likelihood.longer import Densities, Longer, Seen
+from sdeplug.likelihood.transport import carried, flow_solver, last_seen, stretch
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.observers import Guard
 from sdeplug.pipeline import last_time
 from sdeplug.reverse import ReverseSDE, Time
 from sdeplug.run import Run
 from sdeplug.score import Counted, Exact, Trace
-from sdeplug.sde import in_float32
 from sdeplug.solvers import Integrator
-
-DEFAULT = "adaptive/row-tsit5"
-"""Name of the solver that follows the flow when nobody names one."""
-
-TOLERANCE = 1e-6
-"""Its tolerance."""
 
 _ABOVE = 1.001  # of a time: where what begins there to be no number is seen
 
@@ -111,17 +103,17 @@ def log_likelihood(
         NonFiniteError: if a term is not finite; it says which, where and when.
         StepError: if an adaptive solver finds no step.
     """
-    _check_parts(reverse, divergence, noise, chunk)
-    forward = reverse.forward
+    forward = checked_reverse(reverse).forward
+    probes = checked_noise(noise).stream("probes")
+    _check_parts(divergence, chunk)
     start = checked_time(t, forward, last_time(forward))
-    solver = flow_solver(named_solver(DEFAULT, TOLERANCE) if by is None else by, forward, start)
+    solver = flow_solver(by, forward, start)
     if gradients and not solver.claims.differentiable:
         raise PairingError(f"by = {solver!r}: must be one that gradients go through.")
     began = time.perf_counter()
     with torch.inference_mode(False), torch.set_grad_enabled(gradients):
         x = checked_data(x)
         counted = Counted(Seen(reverse.score_model))
-        probes = (SharedNoise(0) if noise is None else noise).stream("probes")
         field = Densities(
             replace(reverse, score_model=counted), x, divergence,
             divergence.directions(x.detach(), probes), chunk, gradients,
@@ -136,24 +128,6 @@ def log_likelihood(
         prior + total, _std_error(terms.flow), terms.latent, prior, total, start,
         counted.nfe, field.products, time.perf_counter() - began,
     )  # fmt: skip
-
-
-def checked_data(x: object) -> Tensor:
-    """Data as they are carried: in float32 at least, with gradients to be had.
-
-    Raises:
-        ArgumentError: unless it is a finite floating-point tensor of shape ``(B, *D)``.
-    """
-    allowed = "a floating-point tensor of shape (B, *D): samples, then the shape of one"
-    if not isinstance(x, Tensor):
-        raise ArgumentError("x", type(x).__name__, allowed, "torch.as_tensor(x) makes one.")
-    if x.ndim < 2 or not x.numel() or not x.is_floating_point():
-        raise ArgumentError("x", f"{tuple(x.shape)} {x.dtype}", allowed)
-    finite = x.detach().isfinite().flatten(1).all(1)
-    if not bool(finite.all()):
-        row = int((~finite).nonzero()[0])
-        raise ArgumentError("x", f"a tensor whose row {row} is not finite", "finite")
-    return in_float32(x.clone() if x.is_inference() else x)
 
 
 @dataclass(frozen=True)
@@ -175,15 +149,11 @@ class _Terms:
         return value
 
 
-def _check_parts(reverse: object, divergence: object, noise: object, chunk: object) -> None:
-    if not isinstance(reverse, ReverseSDE):
-        raise PairingError(f"reverse = {reverse!r}: must be a ReverseSDE.")
+def _check_parts(divergence: object, chunk: object) -> None:
     if not isinstance(divergence, Trace):
         raise PairingError(
             f"divergence = {divergence!r}: must be Exact(), Hutchinson(probes) or Hutch(probes)."
         )
-    if noise is not None and not isinstance(noise, NoiseSource):
-        raise PairingError(f"noise = {noise!r}: must be a NoiseSource, as SharedNoise(seed).")
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ArgumentError("chunk", chunk, "a whole number of products, at least 1")
 

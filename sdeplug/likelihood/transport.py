@@ -7,29 +7,37 @@ from itertools import pairwise
 from torch import Tensor
 
 from sdeplug.compose import OnGrid, stepped
-from sdeplug.errors import ArgumentError, PairingError, brief
+from sdeplug.errors import PairingError, brief
 from sdeplug.grid import checked_times
 from sdeplug.registry import solver
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import ForwardSDE, LinearSDE
 from sdeplug.solvers import Advance, FlowIntegrator, Integrator
-from sdeplug.values import number
 
 _FLOWS = "solver('adaptive/row-tsit5') is one, and OnGrid(solver('ode/rk4'), LogSNR(25)) another"
 
 
-def flow_solver(by: Integrator, forward: ForwardSDE, t: float) -> Integrator:
+DEFAULT = "adaptive/row-tsit5"
+"""Name of the solver that follows the flow when nobody names one."""
+
+TOLERANCE = 1e-6
+"""Its tolerance."""
+
+
+def flow_solver(by: Integrator | None, forward: ForwardSDE, t: float) -> Integrator:
     """The solver as it runs between t and T: one of single steps gets a grid.
 
     Args:
-        by: a flow integrator, or one on a grid.
+        by: a flow integrator, or one on a grid; None: the one that is named above.
         forward: the forward SDE.
         t: the time next to the data.
 
     Raises:
         PairingError: for a solver that follows no flow, or needs another kind of forward SDE.
     """
+    if by is None:
+        by = solver(DEFAULT, rtol=TOLERANCE, atol=TOLERANCE)
     inner = by
     while isinstance(inner, OnGrid):
         inner = inner.integrator
@@ -43,18 +51,6 @@ def flow_solver(by: Integrator, forward: ForwardSDE, t: float) -> Integrator:
     if not isinstance(forward, needs):
         raise PairingError(f"by = {by!r} needs a {needs.__name__}, not {forward!r}.")
     return stepped(by, forward, t)
-
-
-def named_solver(name: str, tolerance: float) -> Integrator:
-    """An adaptive flow integrator of the registry, at one tolerance for all.
-
-    Args:
-        name: its name.
-        tolerance: ``rtol`` and ``atol``.
-    """
-    found = solver(name, rtol=tolerance, atol=tolerance)
-    assert isinstance(found, Integrator)
-    return found
 
 
 def carried(by: Integrator, reverse: ReverseSDE, y: Tensor, t: float, s: float, run: Run) -> Tensor:
@@ -94,23 +90,6 @@ def stretch(forward: ForwardSDE) -> float:
     if not isinstance(forward, LinearSDE):
         return 1.0
     return forward.at(forward.T).sigma / forward.at(last_seen(forward)).sigma
-
-
-def checked_time(t: object, forward: ForwardSDE, default: float) -> float:
-    """The time of the data; the default when it is not given.
-
-    Raises:
-        ArgumentError: unless it is a time at which there is noise, before T.
-    """
-    found = default if t is None else number(t)
-    if found is None or not 0.0 <= found < forward.T:
-        raise ArgumentError("t", t, f"a time with 0 <= t < T = {forward.T}")
-    if isinstance(forward, LinearSDE) and not forward.at(found).sigma > 0.0:
-        raise ArgumentError(
-            "t", t, "a time at which sigma is not 0",
-            f"There is no score there; t = {max(forward.eps, 1e-5):g} is close to it.",
-        )  # fmt: skip
-    return float(found)
 
 
 def _begun(by: Integrator, reverse: ReverseSDE, run: Run) -> Advance:

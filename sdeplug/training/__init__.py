@@ -2,6 +2,8 @@
 
 from sdeplug.score import Exact as Exact
 from sdeplug.score import Trace as Trace
+from sdeplug.training.chain import Chain as Chain
+from sdeplug.training.chain import chain_of as chain_of
 from sdeplug.training.decoders import Continuous as Continuous
 from sdeplug.training.decoders import Decoder as Decoder
 from sdeplug.training.decoders import Discretised as Discretised
@@ -10,6 +12,8 @@ from sdeplug.training.denoising import FlowMatchingLoss as FlowMatchingLoss
 from sdeplug.training.denoising import SimpleLoss as SimpleLoss
 from sdeplug.training.denoising import SMLDLoss as SMLDLoss
 from sdeplug.training.dequantised import Dequantised as Dequantised
+from sdeplug.training.divergence import prior_divergence as prior_divergence
+from sdeplug.training.divergence import step_nats as step_nats
 from sdeplug.training.evidence import EvidenceLoss as EvidenceLoss
 from sdeplug.training.fitting import Trained as Trained
 from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss

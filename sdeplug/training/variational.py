@@ -21,7 +21,7 @@ from sdeplug.sde import LinearSDE
 from sdeplug.training.chain import Chain, chain_of
 from sdeplug.training.decoders import Continuous, Decoder
 from sdeplug.training.denoising import DenoisingLoss
-from sdeplug.training.divergence import divergence, prior_divergence
+from sdeplug.training.divergence import prior_divergence, step_nats
 from sdeplug.training.loss import Loss, Network, Noised, checked_sde, like, noised, two_halves
 from sdeplug.training.steps import ChainTimes, EvenSteps, MeasuredSteps, Steps
 from sdeplug.training.times import Drawn, Times
@@ -103,9 +103,8 @@ class VariationalLoss(Loss):
         moved = like(chain.pull[number] * score, error) * error
         lower, upper = (like(each[number], error) for each in (chain.lower, chain.upper))
         log_variance = torch.lerp(lower.expand_as(place), upper.expand_as(place), place)
-        last = like(number == 0, error) > 0.5
-        decoded = self.decoder.nats(state.x0, moved, log_variance)
-        return self._total(torch.where(last, decoded, divergence(moved, lower, log_variance)))
+        nats = step_nats(chain, number, state.x0, moved, log_variance, self.decoder)
+        return self._total(nats)
 
     def _prior(self, x0: Tensor) -> Tensor:
         """The divergence of x_T given x0 from the prior, in nats: ``(B,)``."""
