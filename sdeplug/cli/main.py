@@ -15,6 +15,7 @@ from sdeplug.cli.compare import compare
 from sdeplug.cli.condition import condition
 from sdeplug.cli.demo import demo
 from sdeplug.cli.doctor import doctor
+from sdeplug.cli.likelihood import likelihood
 from sdeplug.cli.list import list_, solvers
 from sdeplug.cli.new import new
 from sdeplug.cli.sample import sample
@@ -35,7 +36,19 @@ def commands() -> None:
     """
 
 
-for each in (list_, solvers, train, sample, condition, check, compare, new, doctor, demo):
+for each in (
+    list_,
+    solvers,
+    train,
+    sample,
+    likelihood,
+    condition,
+    check,
+    compare,
+    new,
+    doctor,
+    demo,
+):
     commands.add_command(each)
 
 

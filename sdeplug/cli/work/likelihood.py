@@ -1,0 +1,223 @@
+"""The ``likelihood`` command: data from a file, a number for each row, a file of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import click
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdeplug.cli.work.bar import Bar
+from sdeplug.cli.work.data.units import Units
+from sdeplug.cli.work.files import write
+from sdeplug.cli.work.place import Place
+from sdeplug.errors import ArgumentError
+from sdeplug.likelihood import (
+    Exact,
+    Hutchinson,
+    Likelihood,
+    bits_per_dim,
+    dequantised,
+    log_likelihood,
+)
+from sdeplug.networks import load
+from sdeplug.noise import PerSampleNoise
+from sdeplug.registry import named, target
+from sdeplug.reverse import ReverseSDE
+from sdeplug.score import Trace
+from sdeplug.solvers import Integrator
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the flags say of the run."""
+
+    solver: str | None = None
+    probes: int | None = None
+    levels: int | None = None
+    t: float | None = None
+    batch: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ArgumentError("batch", self.batch, "at least 1")
+
+    @property
+    def trace(self) -> Trace:
+        """How the divergence is found."""
+        return Exact() if self.probes is None else Hutchinson(self.probes)
+
+    @property
+    def by(self) -> Integrator | None:
+        """The solver; None: the one of :func:`log_likelihood`."""
+        return None if self.solver is None else named("solvers", self.solver)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to look at and where to put what is found.
+
+    Attributes:
+        data: a .npy or .npz file.
+        source: folder of a model, or the names of a target and an SDE.
+        settings: what the other flags say.
+        place: device and dtype.
+        out: path without ending.
+    """
+
+    data: Path
+    source: Path | tuple[str, str]
+    settings: Settings
+    place: Place
+    out: Path
+
+
+@dataclass(frozen=True)
+class _Source:
+    reverse: ReverseSDE
+    shape: tuple[int, ...] | None = None
+    data_range: tuple[float, float] = (-1.0, 1.0)
+    units: Units | None = None
+
+    @property
+    def stretch(self) -> float:
+        """Log-density of data less that of what the network sees, in nats."""
+        if self.units is None:
+            return 0.0
+        scale = np.log(np.broadcast_to(np.array(self.units.scale), self.units.shape[-1:]))
+        return -float(scale.sum()) * math.prod(self.units.shape[:-1])
+
+
+def run(request: Request) -> None:
+    """Find the log-density of each row, write OUT.npz, and say the mean and what it cost.
+
+    Raises:
+        SdeplugError: for anything that does not fit, before anything is computed; for a row whose
+            log-density is not finite.
+    """
+    source = _source(request)
+    x = _data(request.data, source.shape)
+    settings = request.settings
+    _check_levels(x, settings.levels, source)
+    by, trace = settings.by, settings.trace
+    found: list[Likelihood] = []
+    with Bar("likelihood") as bar:
+        bar.show(0, len(x))
+        for start in range(0, len(x), settings.batch):
+            rows = x[start : start + settings.batch]
+            noise = PerSampleNoise(settings.seed, range(start, start + len(rows)))
+            state = _state(rows, source, request, noise)
+            found.append(
+                log_likelihood(
+                    source.reverse, state, by, divergence=trace, t=settings.t, noise=noise
+                )
+            )
+            bar.show(start + len(rows), len(x))
+    _finish(found, source, request)
+
+
+def _source(request: Request) -> _Source:
+    if isinstance(request.source, Path):
+        try:
+            model = load(request.source)
+        except ArgumentError as error:
+            where = str(request.source)
+            raise ArgumentError("folder", where, error.allowed, error.hint) from error
+        if isinstance(model.network, torch.nn.Module):
+            model.network.to(request.place.device, request.place.torch_dtype)
+        units, limits = Units.load(request.source), model.data_range or (-1.0, 1.0)
+        if units is not None and request.settings.levels is not None:
+            raise ArgumentError(
+                "levels",
+                request.settings.levels,
+                "left out: the folder tells its units",
+            )
+        shape = None if units is None else units.shape
+        return _Source(ReverseSDE(model.sde, model.score), shape, limits, units)
+    aim, sde = target(request.source[0]), named("sdes", request.source[1])
+    return _Source(ReverseSDE(sde, aim.score(sde)), aim.shape)
+
+
+def _data(path: Path, shape: tuple[int, ...] | None) -> Tensor:
+    """The array of a file, one row for each sample."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        array = found["x"] if isinstance(found, np.lib.npyio.NpzFile) else found
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        allowed = "a .npy file of numbers, or a .npz file"
+        raise ArgumentError("data", str(path), allowed, f"{str(error).rstrip('.')}.") from error
+    except KeyError:
+        names = ", ".join(found.files) or "none"
+        raise ArgumentError(
+            "data", str(path), "a .npz file with the array x", f"It has {names}."
+        ) from None
+    wanted = "(rows, *shape)" if shape is None else f"(rows, {', '.join(map(str, shape))})"
+    fits = array.ndim > 1 and len(array) and (shape is None or array.shape[1:] == shape)
+    if not fits or array.dtype.kind not in "fiu":
+        given = f"{path}: shape {array.shape}, {array.dtype}"
+        raise ArgumentError("data", given, f"numbers of shape {wanted}")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _check_levels(x: Tensor, levels: int | None, source: _Source) -> None:
+    if levels is not None:
+        try:
+            dequantised(x, levels=levels)
+        except ArgumentError as error:
+            name = "data" if error.argument == "images" else error.argument
+            raise ArgumentError(name, error.value, error.allowed, error.hint) from error
+    elif not x.is_floating_point() and source.units is None:
+        raise ArgumentError(
+            "data", str(x.dtype), "floating-point numbers, or whole ones with --levels",
+            "Images of 0 to 255 have --levels 256.",
+        )  # fmt: skip
+
+
+def _state(x: Tensor, source: _Source, request: Request, noise: PerSampleNoise) -> Tensor:
+    place, levels = request.place, request.settings.levels
+    if source.units is not None:
+        x = source.units.inward(x.numpy())
+    if levels is not None:
+        x = dequantised(
+            x, noise, levels=levels, data_range=source.data_range, dtype=place.torch_dtype
+        )
+    return x.to(place.device, place.torch_dtype)
+
+
+def _finish(found: list[Likelihood], source: _Source, request: Request) -> None:
+    """Write what was found, and say the mean."""
+    levels = request.settings.levels
+    arrays: dict[str, Any] = {
+        name: torch.cat([getattr(each, name) for each in found]).cpu().numpy()
+        for name in ("log_prob", "prior", "flow")
+    }
+    if source.units is not None:
+        arrays["rescaling"] = np.full_like(arrays["flow"], source.stretch)
+        arrays["log_prob"] = arrays["log_prob"] + arrays["rescaling"]
+    if found[0].std_error is not None:
+        errors = [each.std_error for each in found if each.std_error is not None]
+        arrays["std_error"] = torch.cat(errors).cpu().numpy()
+    if levels is not None:
+        bits = [bits_per_dim(each, levels=levels, data_range=source.data_range) for each in found]
+        arrays["bits_per_dim"] = torch.cat([each.total for each in bits]).cpu().numpy()
+    arrays |= {"t": found[0].t, "nfe": sum(each.nfe for each in found)}
+    path = request.out.with_name(request.out.name + ".npz")
+    write(path, lambda place: np.savez(place, **arrays))
+    click.echo(_told(arrays, sum(each.seconds for each in found)))
+
+
+def _told(arrays: dict[str, Any], seconds: float) -> str:
+    values = arrays["log_prob"]
+    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    told = f"{len(values)} rows at t = {arrays['t']:g}: mean log p = {values.mean():.4f} nats"
+    told += f" (standard error {error:.2g})" if len(values) > 1 else ""
+    if "bits_per_dim" in arrays:
+        told += f", {arrays['bits_per_dim'].mean():.4f} bits per dimension"
+    return f"{told}; {arrays['nfe']} score evaluations, {seconds:.2f} s"

@@ -1,0 +1,105 @@
+"""``sdeplug likelihood``: a number for each row of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sdeplug import VPSDE, FromScore, LogSNR, OnGrid, ReverseSDE, solver
+from sdeplug.cli.work.data.units import Units
+from sdeplug.likelihood import log_likelihood
+from sdeplug.networks import ResidualMLP, save
+from sdeplug.targets import eight_gaussians
+
+X = np.random.default_rng(0).normal(size=(5, 2))
+QUICK = ("--solver", "torchdiffeq/fixed-rk4:steps=20")
+
+
+@pytest.fixture
+def data(tmp_path):
+    np.savez(tmp_path / "data.npz", x=X)
+    np.save(tmp_path / "levels.npy", np.arange(10).reshape(5, 2))
+    np.save(tmp_path / "flat.npy", np.zeros(3))
+    np.savez(tmp_path / "other.npz", y=X)
+
+
+def test_it_writes_what_the_library_says_whatever_the_batch(sdeplug, data):
+    status, out, _ = sdeplug("likelihood", "data.npz", "--batch", 2, "--dtype", "float64")
+    assert status == 0
+    assert "5 rows at t = 0.001: mean log p =" in out
+    reverse = ReverseSDE(VPSDE(), eight_gaussians().score(VPSDE()))
+    wanted = log_likelihood(reverse, torch.from_numpy(X))
+    with np.load("likelihood.npz") as found:
+        assert np.allclose(found["log_prob"], wanted.log_prob)
+        assert np.allclose(found["log_prob"], found["prior"] + found["flow"])
+        assert "std_error" not in found
+
+
+def test_probes_do_not_depend_on_the_batch(sdeplug, data):
+    for batch in (2, 5):
+        words = ("--probes", 3, "--batch", batch, "--dtype", "float64", "--out", f"by{batch}")
+        assert sdeplug("likelihood", "data.npz", *QUICK, *words)[0] == 0
+    with np.load("by2.npz") as few, np.load("by5.npz") as all_:
+        assert np.allclose(few["log_prob"], all_["log_prob"])
+        assert np.allclose(few["std_error"], all_["std_error"])
+        assert (few["std_error"] > 0.0).all()
+
+
+def test_levels_give_bits(sdeplug, data):
+    status, out, _ = sdeplug("likelihood", "levels.npy", "--levels", 10, *QUICK)
+    assert status == 0
+    assert "bits per dimension" in out
+    with np.load("likelihood.npz") as found:
+        wanted = np.log2(10 / 2) - found["log_prob"] / (2 * np.log(2))
+        assert np.allclose(found["bits_per_dim"], wanted, rtol=1e-5)
+
+
+def test_a_model_is_a_folder(sdeplug, data):
+    network = ResidualMLP(2, width=8)
+    save("model", network, VPSDE(), FromScore)
+    words = ("--model", "model", "--dtype", "float64", *QUICK)
+    assert sdeplug("likelihood", "data.npz", *words)[0] == 0
+    reverse = ReverseSDE(VPSDE(), FromScore(network.double(), VPSDE()))
+    wanted = log_likelihood(reverse, torch.from_numpy(X), OnGrid(solver("ode/rk4"), LogSNR(60)))
+    with np.load("likelihood.npz") as found:
+        assert np.allclose(found["log_prob"], wanted.log_prob, atol=0.3)
+
+
+def test_a_trained_folder_knows_the_units_of_its_data(sdeplug, data):
+    """Data 3 x + 1 are as likely as x, less log 3 in each dimension."""
+    save("model", ResidualMLP(2, width=8), VPSDE(), FromScore)
+    words = ("--model", "model", "--dtype", "float64", *QUICK)
+    sdeplug("likelihood", "data.npz", *words, "--out", "plain")
+    Units((2,), (1.0, 1.0), (3.0, 2.0)).save(Path("model"))
+    np.save("wide.npy", np.array((3.0, 2.0)) * X + 1.0)
+    assert sdeplug("likelihood", "wide.npy", *words)[0] == 0
+    with np.load("plain.npz") as plain, np.load("likelihood.npz") as found:
+        assert np.allclose(found["log_prob"], plain["log_prob"] - np.log(6.0), atol=1e-4)
+        assert np.allclose(found["rescaling"], -np.log(6.0))
+    assert "left out: the folder" in sdeplug("likelihood", "wide.npy", *words, "--levels", 4)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nowhere.npy",), "DATA = 'nowhere.npy': must be a .npy file"),
+        (("flat.npy",), "DATA = 'flat.npy: shape (3,), float64'"),
+        (("other.npz",), "with the array x. It has y."),
+        (("levels.npy",), "--levels 256"),
+        (("data.npz", "--levels", "4"), "DATA = 'numbers from"),
+        (("data.npz", "--solver", "song/ancestral"), "it draws noise"),
+        (("data.npz", "--time", "2"), "--time = 2.0"),
+        (("data.npz", "--batch", "0"), "--batch = 0"),
+        (("data.npz", "--probes", "0"), "--probes = 0"),
+        (("data.npz", "--model", "nowhere"), "--model = 'nowhere'"),
+        (("data.npz", "--model", "m", "--sde", "vp"), "--sde = 'vp': must be left out"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(sdeplug, data, words, message):
+    status, out, err = sdeplug("likelihood", *words)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
