@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import pytest
 import torch
 from scipy import stats
 
 from sdeplug import (
+    EDMSDE,
     VESDE,
     VPSDE,
     ArgumentError,
     Bound,
     FromScore,
-    LinearSDE,
     LogSNR,
     NonFiniteError,
     OnGrid,
@@ -126,22 +125,34 @@ def test_with_the_prior_it_is_the_density_of_the_sampler(any_sde, t):
     assert not found.log_prob.requires_grad
 
 
-@dataclass(frozen=True)
-class Beyond(LinearSDE):
-    """A schedule that goes on where no data can be seen: sigma / alpha = 1e7 at T."""
-
-    def log_alpha(self, t):
-        return -math.log(1e7) * t
-
-    def sigma(self, t):
-        return torch.expm1(2.0 * self.log_alpha(t)).neg().sqrt()
-
-
 def test_beyond_the_horizon_the_flow_is_a_scale():
-    known = Known(Beyond(), 0.9)
-    assert known.sde.horizon < 0.8
+    known = Known(EDMSDE(T=1e7))
+    assert known.sde.horizon < 2e5
     found = log_likelihood(known.reverse, numbers(3, 2))
-    assert torch.allclose(found.log_prob, known.log_prob(numbers(3, 2), found.t), atol=1e-5)
+    assert torch.allclose(found.log_prob, known.log_prob(numbers(3, 2), found.t), atol=1e-4)
+
+
+class Backward(torch.autograd.Function):
+    """Minus x; it counts how often its derivative is asked for."""
+
+    asked = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        return -x
+
+    @staticmethod
+    def backward(ctx, grad):
+        Backward.asked += 1
+        return -grad
+
+
+def test_a_product_is_one_pass_back_and_the_look_at_the_network_one_more():
+    reverse = ReverseSDE(VPSDE(), lambda x, t: Backward.apply(x))
+    Backward.asked = 0
+    found = log_likelihood(reverse, numbers(3, 2), COARSE, divergence=Hutchinson(1))
+    assert found.products == found.nfe == 48
+    assert Backward.asked == found.products + 1
 
 
 @pytest.mark.parametrize(
