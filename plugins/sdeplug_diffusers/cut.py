@@ -39,12 +39,16 @@ class Ask(NamedTuple):
         stage: number of the evaluation in the step, from 0.
         stages: evaluations of the step.
         time: time at which the network is asked.
+        of_output: factor of what it says in the score.
+        of_x: factor of the state in the score.
     """
 
     step: int
     stage: int
     stages: int
     time: float
+    of_output: float = 1.0
+    of_x: float = 0.0
 
 
 def asks(by: Integrator, sde: LinearSDE, nodes: Sequence[float]) -> list[Ask]:
@@ -64,6 +68,18 @@ def asks(by: Integrator, sde: LinearSDE, nodes: Sequence[float]) -> list[Ask]:
         times = [t] if once else _times(by, sde, (t, s), sure=number > 0)
         found += [Ask(number, k, len(times), time) for k, time in enumerate(times)]
     return [*found, Ask(len(nodes) - 1, 0, 1, nodes[-1])]
+
+
+def in_units(found: list[Ask], predicts: type[Parametrisation], sde: LinearSDE) -> list[Ask]:
+    """The evaluations with the factors that make a score of what the network says."""
+    times = torch.tensor([ask.time for ask in found], dtype=torch.float64, device="cpu")
+    units = predicts.units(sde, times)
+    of_x = torch.zeros_like(times) if units.of_x is None else units.of_x
+    factors = zip(units.of_output.expand_as(times).tolist(), of_x.tolist(), strict=True)
+    return [
+        ask._replace(of_output=one, of_x=other)
+        for ask, (one, other) in zip(found, factors, strict=True)
+    ]
 
 
 def _times(by: Integrator, sde: LinearSDE, span: tuple[float, float], sure: bool) -> list[float]:
@@ -128,19 +144,12 @@ class _Replayed(Drawing):
         return self.drawn[self.turn - 1].to(like.device, like.dtype)
 
 
-def _units(predicts: type[Parametrisation], sde: LinearSDE, time: float) -> tuple[float, float]:
-    """Factors of the network's output and of the state in the score at one time."""
-    units = predicts.units(sde, torch.tensor([time], dtype=torch.float64, device="cpu"))
-    return float(units.of_output), 0.0 if units.of_x is None else float(units.of_x)
-
-
 class Course:
     """One run of a solver, called once for each evaluation.
 
     Args:
         by: a solver of single steps.
         sde: the forward SDE.
-        predicts: the parametrisation of the network.
         stochasticity: of the reverse SDE.
         nodes: the times.
     """
@@ -149,23 +158,20 @@ class Course:
         self,
         by: Integrator,
         sde: LinearSDE,
-        predicts: type[Parametrisation],
         stochasticity: float,
         nodes: Sequence[float],
     ) -> None:
         self.by, self.nodes, self.stochasticity = by, nodes, stochasticity
-        self.predicts = predicts
         self.said, self.noise = _Said(), _Replayed()
         self.reverse = ReverseSDE(sde, self.said, stochasticity)
         self.run = Run(self.noise)
         self.advance = by.begin(self.reverse, self.run)
         self.start: Tensor | None = None
-        self._factors: dict[float, tuple[float, float]] = {}
 
     def copied(self) -> Course:
         """A run of its own at the same place, in the middle of a step too; its memory is new."""
         sde = self.reverse.linear
-        twin = Course(self.by, sde, self.predicts, self.stochasticity, self.nodes)
+        twin = Course(self.by, sde, self.stochasticity, self.nodes)
         twin.start, twin.said.scores = self.start, list(self.said.scores)
         twin.noise.drawn = list(self.noise.drawn)
         return twin
@@ -182,11 +188,8 @@ class Course:
         self.noise.generator, self.noise.turn, self.said.turn = generator, 0, 0
         if ask.stage == 0 or self.start is None:
             self.start, self.said.scores, self.noise.drawn = x, [], []
-        if ask.time not in self._factors:
-            self._factors[ask.time] = _units(self.predicts, self.reverse.linear, ask.time)
-        of_output, of_x = self._factors[ask.time]
-        score = of_output * output
-        self.said.scores.append(score.add_(x, alpha=of_x) if of_x else score)
+        score = ask.of_output * output
+        self.said.scores.append(score.add_(x, alpha=ask.of_x) if ask.of_x else score)
         t = self.nodes[ask.step]
         if ask.step == len(self.nodes) - 1:
             return Denoise().integrate(self.reverse, self.start, t, 0.0, self.run)

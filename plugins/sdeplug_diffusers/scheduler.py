@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, Integrator, LinearSDE
-from sdeplug_diffusers.cut import Ask, Course, asks
+from sdeplug_diffusers.cut import Ask, Course, asks, in_units
 from sdeplug_diffusers.handed import Generators, Handed, timed, wide
 from sdeplug_diffusers.needed import (
     ConfigMixin,
@@ -209,7 +209,8 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     def _set(self, nodes: Sequence[float], device: str | torch.device | None) -> None:
         schedule = self.schedule
         schedule.sde.prepare(nodes)
-        self._nodes, self._asks = nodes, asks(self._by, schedule.sde, nodes)
+        found = asks(self._by, schedule.sde, nodes)
+        self._nodes, self._asks = nodes, in_units(found, schedule.predicts, schedule.sde)
         self.num_inference_steps = len(nodes)
         self.timesteps = schedule.labels([ask.time for ask in self._asks]).to(device or "cpu")
         self.sigmas = schedule.sigmas([ask.time for ask in self._asks])
@@ -244,8 +245,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         only = self._by.claims.level
         level = level if only is None or eta is not None else only
         if self._course is None or self._course.stochasticity != level:
-            predicts, sde = self.schedule.predicts, self.schedule.sde
-            self._course = Course(self._by, sde, predicts, level, self._nodes)
+            self._course = Course(self._by, self.schedule.sde, level, self._nodes)
         return self._course
 
     def _wide(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Write a new plugin: a whole distribution of three small files, ready to install and test."""
+"""Write a new plugin: a whole distribution of four small files, ready to install and test."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _FILES = {
     "pyproject.toml": "pyproject.toml.txt",
     "$package.py": "module.py.txt",
     "test_$package.py": "test_module.py.txt",
+    "README.md": "README.md.txt",
 }
 
 

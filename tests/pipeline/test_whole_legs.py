@@ -25,6 +25,7 @@ from sdeplug import (
     Uniform,
     solver,
 )
+from sdeplug.cli.work.aim import Exact
 from sdeplug.cli.work.sample import Parts
 from sdeplug.pipeline import last_time
 from sdeplug.registry import registry
@@ -32,7 +33,7 @@ from sdeplug.sde import BUILTIN_SDES
 from sdeplug.targets import eight_gaussians
 
 SDE = VPSDE()
-DATA = eight_gaussians()
+DATA, AIM = eight_gaussians(), Exact("core/eight-gaussians")
 REVERSE = ReverseSDE(SDE, DATA.score(SDE))
 STEP = solver("ode/heun")
 PC = Corrected(STEP, solver("song/langevin"))
@@ -95,7 +96,7 @@ def test_samples_of_a_bare_step_are_samples():
 
 def test_the_command_line_and_the_library_give_the_same_grid():
     for name in ("ode/heun", "row-tsit5", "torchdiffeq/explicit-adams"):
-        parts = Parts(solver=name).pipeline(DATA)
+        parts = Parts(solver=name).pipeline(AIM)
         library = Pipeline(REVERSE, (Leg(SDE.eps, solver(name)), Leg(0.0, Denoise())))
         assert parts.legs == library.legs
 
@@ -142,8 +143,8 @@ def test_eps_may_be_zero(cls, by):
 
 
 def test_the_command_line_takes_eps_zero():
-    assert [leg.to for leg in Parts(sde="ve:eps=0").pipeline(DATA).legs] == [0.0]
+    assert [leg.to for leg in Parts(sde="ve:eps=0").pipeline(AIM).legs] == [0.0]
     to = last_time(VPSDE(eps=0.0))
-    assert [leg.to for leg in Parts(sde="vp:eps=0").pipeline(DATA).legs] == [to, 0.0]
-    assert [leg.to for leg in Parts(sde="vp:eps=0", denoise=False).pipeline(DATA).legs] == [to]
-    assert [leg.to for leg in Parts(sde="vp").pipeline(DATA).legs] == [SDE.eps, 0.0]
+    assert [leg.to for leg in Parts(sde="vp:eps=0").pipeline(AIM).legs] == [to, 0.0]
+    assert [leg.to for leg in Parts(sde="vp:eps=0", denoise=False).pipeline(AIM).legs] == [to]
+    assert [leg.to for leg in Parts(sde="vp").pipeline(AIM).legs] == [SDE.eps, 0.0]

@@ -24,12 +24,13 @@ def test_the_example_in_the_documentation_is_what_is_written(tmp_path):
 
 
 def test_the_names_follow_from_the_name(tmp_path):
-    project, module, test = write_plugin("my-sampler", tmp_path)
+    project, module, test, readme = write_plugin("my-sampler", tmp_path)
     assert module.name == "sdeplug_my_sampler.py"
     assert test.name == "test_sdeplug_my_sampler.py"
     assert 'name = "sdeplug-my-sampler"' in project.read_text()
     assert 'my-sampler = "sdeplug_my_sampler"' in project.read_text()
-    assert not any("$" in path.read_text() for path in (project, module, test))
+    assert not any("$" in path.read_text() for path in (project, module, test, readme))
+    assert 'solver="my-sampler/exponential-midpoint"' in readme.read_text()
 
 
 @pytest.mark.parametrize("name", ["", "My", "a_b", "-a", "a-", "a--b", "a b", "../a", "a\n", None])
