@@ -27,7 +27,8 @@ import posteriors  # noqa: E402
 import solver_table  # noqa: E402
 
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in blocks.pages()}
-WITH_CODE = [name for name, page in PAGES.items() if "```python" in page.read_text()]
+RUN = ("```python", f"```{blocks.SHELL}")
+WITH_CODE = [name for name, page in PAGES.items() if any(each in page.read_text() for each in RUN)]
 COMMANDS = {
     " ".join(each): (page, each) for page in PAGES.values() for each in blocks.commands(page)
 }
