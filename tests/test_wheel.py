@@ -20,6 +20,8 @@ PARTS = (
     "sdeplug/cli/work/templates/demo.html",
     "sdeplug_song/langevin.py",
     "sdeplug_ode/adams.py",
+    "sdeplug/registry/templates/README.md.txt",
+    "sdeplug_diffusers/scheduler.py",
     "sdeplug_foreign/from_azula.py",
     "sdeplug_pytest.py",
 )
@@ -64,7 +66,7 @@ def test_the_wheel_holds_core_and_plugins_and_nothing_else(wheel):
     tops = {name.split("/")[0] for name in names}
     assert tops == {
         "sdeplug", "sdeplug_song", "sdeplug_ode", "sdeplug_exponential", "sdeplug_foreign",
-        "sdeplug_adaptive", "sdeplug_torchdiffeq", "sdeplug_torchsde",
+        "sdeplug_adaptive", "sdeplug_diffusers", "sdeplug_torchdiffeq", "sdeplug_torchsde",
         "sdeplug_pytest.py", "sdeplug-0.1.0.dist-info",
     }  # fmt: skip
 
