@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,26 +73,21 @@ def run_python(*arguments: str, folder: Path, path: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param("example", marks=pytest.mark.thorough), "my-sampler"]
-)
-def installed(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
     """(name, folder of the sources, folder where they were installed)"""
     pytest.importorskip("hatchling")
-    folder = tmp_path_factory.mktemp(request.param)
+    name = "my-sampler"
+    folder = tmp_path_factory.mktemp(name)
     source, target = folder / "source", folder / "site"
-    if request.param == "example":
-        # A copy: building leaves files behind.
-        shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        write_plugin(request.param, source)
+    write_plugin(name, source)
     offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     run_python(
         *["-m", "pip", "install", *offline, "--target", str(target), str(source)],
         folder=folder,
         path=folder,
     )
-    return request.param, source, target
+    return name, source, target
 
 
 @pytest.mark.slow

@@ -140,7 +140,10 @@ def _factor(
         factors = (along / sizes)[sizes > 0.0]
         if not len(factors):
             return 0.0
-        low, middle, high = factors.quantile(factors.new_tensor((0.25, 0.5, 0.75))).tolist()
+        moves = factors[factors != 0.0]
+        if 2 * len(moves) < len(factors):
+            return -1.0
+        low, middle, high = moves.quantile(factors.new_tensor((0.25, 0.5, 0.75))).tolist()
         # A move of large steps that ends where it began is as large as the roundings on its way.
         return None if high - low > _OFF_BY_DECISIONS else middle - 1.0
     size = float((wide * wide).sum())
