@@ -187,10 +187,10 @@ def test_report_prints_what_every_check_said():
     assert "all promises kept" in str(report)
 
 
-def test_new_writes_three_files_and_never_overwrites(sdeplug, tmp_path):
+def test_new_writes_four_files_and_never_overwrites(sdeplug, tmp_path):
     status, out, _ = sdeplug("new", "swirl")
     assert status == 0
-    assert len(list((tmp_path / "sdeplug-swirl").iterdir())) == 3
+    assert len(list((tmp_path / "sdeplug-swirl").iterdir())) == 4
     assert "pip install" in out
     assert sdeplug("new", "swirl")[0] == 2
 
