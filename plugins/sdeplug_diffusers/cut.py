@@ -189,6 +189,7 @@ class Course:
         if ask.stage == 0 or self.start is None:
             self.start, self.said.scores, self.noise.drawn = x, [], []
         score = ask.of_output * output
+        del self.said.scores[ask.stage :]  # of a call that failed
         self.said.scores.append(score.add_(x, alpha=ask.of_x) if ask.of_x else score)
         t = self.nodes[ask.step]
         if ask.step == len(self.nodes) - 1:

@@ -82,7 +82,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._step_index: int | None = None
         self._begin_index: int | None = None
         self._course: Course | None = None
-        self._held: tuple[Tensor, Tensor] | None = None
+        self._held: tuple[Tensor, Tensor, int] | None = None
         self.sigmas: Tensor | None = None
 
     @property
@@ -171,7 +171,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._step_index = (self._step_index or 0) + 1
         narrow = moved.to(sample.dtype)
         returned = narrow.view_as(narrow) if narrow is moved else narrow
-        self._held = returned, moved
+        self._held = returned, moved, _version(returned)
         return SchedulerOutput(prev_sample=returned) if return_dict else (returned,)
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
@@ -240,10 +240,11 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     def _begun(self, eta: float | None) -> Course:
         """The run, begun where this is its first step."""
-        fixed = self.config.stochasticity
-        level = fixed if fixed is not None else 1.0 if eta is None else float(eta)
         only = self._by.claims.level
-        level = level if only is None or eta is not None else only
+        said = (self.config.stochasticity, eta, only, 1.0)
+        level = float(next(each for each in said if each is not None))
+        if only is not None and level != only:
+            raise ArgumentError("eta", level, f"{only:g} for {self._by!r}", "It has no other.")
         if self._course is None or self._course.stochasticity != level:
             self._course = Course(self._by, self.schedule.sde, level, self._nodes)
         return self._course
@@ -255,11 +256,16 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """The state as the solver knows it: what it returned, or that changed to the sample."""
         if self._held is None:
             return self._wide(sample)
-        returned, state = self._held
-        if sample is returned:
+        returned, state, version = self._held
+        if sample is returned and _version(sample) == version:
             return state
         changed = self._wide(sample)
         if changed.requires_grad or state.requires_grad or changed.shape != state.shape:
             return changed
         state.data = changed  # the tensor that a multistep solver knows; what was returned stays
         return state
+
+
+def _version(x: Tensor) -> int:
+    """How often a tensor has been written to; 0 where torch does not count."""
+    return 0 if x.is_inference() else x._version

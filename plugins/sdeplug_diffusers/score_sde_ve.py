@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdeplug import ReverseSDE, solver
+from sdeplug import ArgumentError, ReverseSDE, solver
 from sdeplug_diffusers.corrected import corrected
 from sdeplug_diffusers.handed import Generators, Given, drawn, evenly, in_rows, timed, wide
 from sdeplug_diffusers.ladder import Ladder
@@ -249,6 +249,10 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         return bool(self.config.repaired or self.config[what])
 
     def _tabulate(self, count: int, sigma_min: float, sigma_max: float) -> None:
+        if not 0.0 < sigma_min < sigma_max:
+            raise ArgumentError(
+                "sigma_min", sigma_min, f"above 0 and below sigma_max = {sigma_max}"
+            )
         if count == 1 and self._repairs("single_step"):
             self.discrete_sigmas = _table([sigma_max])
         else:
@@ -263,7 +267,14 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """The level of each row, on the CPU."""
         timed(self.timesteps)
         times = timestep.to("cpu") if isinstance(timestep, Tensor) else timestep
-        return self._level_of(times * torch.ones(batch, dtype=torch.float32, device="cpu"))
+        levels = self._level_of(times * torch.ones(batch, dtype=torch.float32, device="cpu"))
+        last = len(self.discrete_sigmas) - 1
+        if not bool(((levels >= 0) & (levels <= last)).all()):
+            raise ArgumentError(
+                "timestep", timestep, f"that of a level from 0 to {last}",
+                "set_sigmas() makes as many levels as there are timesteps.",
+            )  # fmt: skip
+        return levels
 
     def _level_of(self, times: Tensor) -> Tensor:
         return (times * (len(timed(self.timesteps)) - 1)).long()

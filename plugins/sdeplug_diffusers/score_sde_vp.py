@@ -183,6 +183,8 @@ class ScoreSdeVpScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """The time of each row, float64, shape ``(B,)``."""
         timed(self.timesteps)
         times = torch.as_tensor(t, dtype=torch.float64, device="cpu").flatten()
+        if not bool(((times > 0.0) & (times <= 1.0)).all()):
+            raise ArgumentError("t", t, "in (0, 1]", "At 0 there is no noise to predict.")
         return times.expand(batch) if len(times) == 1 else times
 
     def _repairs(self, what: str) -> bool:

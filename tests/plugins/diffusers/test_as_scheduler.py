@@ -238,6 +238,36 @@ def test_a_changed_state_keeps_the_memory_and_what_was_returned():
         assert torch.equal(kept, before)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_state_written_to_is_taken_as_it_is(dtype):
+    """What is written into the returned tensor counts, in half precision too."""
+    scheduler = as_scheduler("exponential/ddim")
+    results = []
+    for inside in (True, False):
+        scheduler.set_timesteps(4)
+        x = start().to(dtype)
+        for t in scheduler.timesteps:
+            x = scheduler.step(network(x.float(), t).to(dtype), t, x).prev_sample
+            x = x.mul_(0.5) if inside else 0.5 * x
+        results.append(x)
+    close(*results, rtol=0.0, atol=0.0)
+
+
+def test_a_call_that_failed_can_be_made_again():
+    scheduler = as_scheduler("ode/heun")
+    results = []
+    for fails in (False, True):
+        scheduler.set_timesteps(4)
+        x = start()
+        for t in scheduler.timesteps:
+            if fails:
+                with pytest.raises(sp.ScoreModelError):
+                    scheduler.step(network(x, t)[:, :1], t, x)
+            x = scheduler.step(network(x, t), t, x).prev_sample
+        results.append(x)
+    close(*results, rtol=0.0, atol=0.0)
+
+
 @pytest.mark.parametrize("name", ["ode/heun", "song/ancestral"])
 def test_a_copy_goes_on_from_any_call(name):
     scheduler = as_scheduler(name)

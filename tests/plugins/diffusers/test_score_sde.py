@@ -342,6 +342,14 @@ def test_bad_input():
     vp.set_timesteps(100)
     with pytest.raises(sp.ArgumentError, match="one time for the batch"):
         vp.step_correct(score, torch.tensor([0.1, 0.2]), x)
+    with pytest.raises(sp.ArgumentError, match="sigma_min"):
+        ScoreSdeVeScheduler(sigma_min=-1.0)
+    for t in (-0.5, 1.5):
+        with pytest.raises(sp.ArgumentError, match="timestep"):
+            scheduler.step_pred(score, t, x)
+    for t in (0.0, 1.5):
+        with pytest.raises(sp.ArgumentError, match=r"in \(0, 1\]"):
+            vp.step_pred(score, x, t)
     scheduler.discrete_sigmas = torch.tensor([1.0, 0.5])
     with pytest.raises(sp.ArgumentError, match="rising"):
         scheduler.step_pred(score, 0.0, x)
