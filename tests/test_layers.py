@@ -23,7 +23,7 @@ FLOORS = [
     pipeline training networks
     likelihood conditioning
     testing
-    compare
+    compare tuning
     cli
     __main__
 """.strip().splitlines()
