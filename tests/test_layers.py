@@ -23,7 +23,8 @@ FLOORS = [
     pipeline training networks
     likelihood conditioning
     testing
-    compare tuning
+    compare
+    tuning
     cli
     __main__
 """.strip().splitlines()
