@@ -1,6 +1,7 @@
 """Everything that has a name:
 hook specifications, discovery, loading, names, plain data, the scaffold of a plugin."""
 
+from .building import grid as grid
 from .building import metric as metric
 from .building import sde as sde
 from .building import solver as solver

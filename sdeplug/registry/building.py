@@ -1,10 +1,11 @@
-"""Building by name: solvers, forward SDEs, metrics and targets, ours or a plugin's."""
+"""Building by name: solvers, forward SDEs, metrics, grids and targets, ours or a plugin's."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from sdeplug.errors import PluginError
+from sdeplug.grid import TimeGrid
 from sdeplug.metrics import Metric
 from sdeplug.options import build
 from sdeplug.registry.catalogue import registry
@@ -42,6 +43,12 @@ def metric(name: str, /, **options: object) -> Metric:
     """Build a metric by name; raises as :func:`solver`."""
     entry = registry().find("metrics", name)
     return cast(Metric, build(entry.obj, options, entry.name))
+
+
+def grid(name: str, /, **options: object) -> TimeGrid:
+    """Build a time grid by name, "karras" or another; raises as :func:`solver`."""
+    entry = registry().find("grids", name)
+    return cast(TimeGrid, build(entry.obj, options, entry.name))
 
 
 def target(name: str, /) -> Target:

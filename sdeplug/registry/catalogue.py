@@ -1,7 +1,8 @@
-"""Everything that has a name: solvers, forward SDEs, targets, metrics and methods for scores.
+"""Everything that has a name: solvers, forward SDEs, targets, metrics, scores and grids.
 
-A full name is ``plugin/name``; the name alone works while only one plugin offers it.  Importing
-this module loads no plugin, a full name loads its own plugin, and a listing loads them all.
+A full name is ``plugin/name``; the name alone works while only one plugin offers it, and a
+name of the core always means that of the core, so that no plugin changes what is meant by it.
+Importing this module loads no plugin, a full name loads its own, and a listing loads them all.
 A plugin that does not work is left out with a warning; asking for it raises its real cause.
 """
 
@@ -71,6 +72,10 @@ class Registry:
         """All score models made of score models, by full name; loads every plugin."""
         return self._listing("scores")
 
+    def grids(self) -> Mapping[str, Entry]:
+        """All time grids by full name; loads every plugin."""
+        return self._listing("grids")
+
     def plugins(self) -> Mapping[str, Origin]:
         """The plugins that were found, by name; loads none."""
         return MappingProxyType(dict(self._sources))
@@ -88,7 +93,7 @@ class Registry:
         """Look a name up.
 
         Args:
-            kind: "solvers", "sdes", "targets", "metrics" or "scores".
+            kind: "solvers", "sdes", "targets", "metrics", "scores" or "grids".
             name: full name, or short name if only one plugin offers it.
 
         Raises:
@@ -197,6 +202,10 @@ class Registry:
         self._unknown(kind, name)
 
     def _short(self, kind: Kind, name: str) -> Entry:
+        core = self._sources.get(CORE)
+        own = {} if core is None else self._load(core).entries[kind]
+        if f"{CORE}/{name}" in own:
+            return own[f"{CORE}/{name}"]
         entries = self._entries(kind)
         found = [entry for entry in entries.values() if entry.short == name]
         if len(found) == 1:

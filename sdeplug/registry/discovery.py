@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning
 
-Kind = Literal["solvers", "sdes", "targets", "metrics", "scores"]
+Kind = Literal["solvers", "sdes", "targets", "metrics", "scores", "grids"]
 """What a plugin can offer; ``sdeplug_`` before it is the name of the hook."""
 
 GROUP = "sdeplug"

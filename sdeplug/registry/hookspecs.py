@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 import pluggy
 
+from sdeplug.grid import TimeGrid
 from sdeplug.metrics import Metric
 from sdeplug.score import ScoreModel
 from sdeplug.sde import ForwardSDE
@@ -53,6 +54,15 @@ def sdeplug_targets() -> Mapping[str, Callable[[], Target]]:
 @hookspec
 def sdeplug_metrics() -> Mapping[str, type[Metric]]:
     """Metrics for the comparison: frozen dataclasses that derive from ``Metric``."""
+    return {}
+
+
+@hookspec
+def sdeplug_grids() -> Mapping[str, type[TimeGrid]]:
+    """Time grids: frozen dataclasses that derive from ``TimeGrid``.
+
+    One with an option ``steps``, a whole number, can be used wherever a number of steps is given.
+    """
     return {}
 
 

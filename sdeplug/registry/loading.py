@@ -15,6 +15,7 @@ from typing import Any
 import pluggy
 
 from sdeplug.errors import ArgumentError, argument_type
+from sdeplug.grid import GRIDS, TimeGrid
 from sdeplug.metrics import Metric
 from sdeplug.registry import hookspecs
 from sdeplug.registry.discovery import (
@@ -31,13 +32,14 @@ from sdeplug.sde import NAMED_SDES, ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Target
 
-KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics", "scores")
+KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics", "scores", "grids")
 NAME = "lower-case letters, digits and hyphens, not a hyphen first"
 
 _BASES: dict[Kind, tuple[type, ...]] = {
     "solvers": (Integrator, Corrector),
     "sdes": (ForwardSDE,),
     "metrics": (Metric,),
+    "grids": (TimeGrid,),
 }
 # A plugin that calls sys.exit() must not end its host; an interrupt is the user's own.
 _CAUGHT = (Exception, SystemExit)
@@ -59,6 +61,10 @@ class _Core:
         from sdeplug.metrics import BUILTIN
 
         return BUILTIN
+
+    @hookspecs.hookimpl
+    def sdeplug_grids(self) -> Mapping[str, type[TimeGrid]]:
+        return GRIDS
 
 
 def core() -> Source:

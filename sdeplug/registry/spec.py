@@ -21,7 +21,7 @@ import tomli_w
 
 from sdeplug.compose import COMBINATORS
 from sdeplug.errors import ArgumentError, PairingError
-from sdeplug.grid import GRIDS
+from sdeplug.grid import GRIDS, TimeGrid
 from sdeplug.metrics import Metric
 from sdeplug.options import Configured, build, members, options_of
 from sdeplug.registry.catalogue import registry
@@ -42,6 +42,7 @@ _FAMILIES: Mapping[type[Configured], Kind] = {
     Corrector: "solvers",
     ForwardSDE: "sdes",
     Metric: "metrics",
+    TimeGrid: "grids",
 }
 _CORE: Mapping[str, type[Configured]] = {**GRIDS, **COMBINATORS}
 

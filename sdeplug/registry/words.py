@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from sdeplug.errors import ArgumentError, UnknownNameError
-from sdeplug.grid import GRIDS, TimeGrid
+from sdeplug.errors import ArgumentError
+from sdeplug.grid import TimeGrid
 from sdeplug.options import build, options_of, parse_options
 from sdeplug.registry.catalogue import registry
-from sdeplug.registry.discovery import Kind, near_names
+from sdeplug.registry.discovery import Kind
 from sdeplug.registry.remembered import Names, remember
 
 C = TypeVar("C")
 
 
 def all_names() -> Names:
-    """Full names by kind, those of the grids too; loads every plugin, and is remembered."""
+    """Full names by kind; loads every plugin, and is remembered."""
     known = registry()
     listings = {
         "solvers": known.solvers(),
@@ -24,7 +24,7 @@ def all_names() -> Names:
         "targets": known.targets(),
         "metrics": known.metrics(),
         "scores": known.scores(),
-        "grids": GRIDS,
+        "grids": known.grids(),
     }
     names = {kind: tuple(listing) for kind, listing in listings.items()}
     remember(names)
@@ -54,15 +54,13 @@ def named_grid(text: str, steps: int | None) -> TimeGrid:
         steps: its number of steps; None: as the text says, or 100.
 
     Raises:
-        UnknownNameError: for a name that no grid has.
+        UnknownNameError: for a name that no plugin offers.
         ArgumentError: for an option that is not allowed, or steps that are given twice or to a
             grid that has points of its own.
     """
     name, texts = split(text)
-    if name not in GRIDS:
-        near = near_names(name, GRIDS, "grids")
-        raise UnknownNameError(f"no grid is called {name!r}. {near}")
-    cls, given = GRIDS[name], {}
+    cls: type[TimeGrid] = registry().find("grids", name).obj
+    given: dict[str, Any] = {}
     if all(each.name != "steps" for each in options_of(cls)):
         if steps is not None:
             raise ArgumentError("steps", steps, f"left out: {name} has points of its own")

@@ -99,7 +99,7 @@ def test_what_is_remembered_is_what_is_there(cache):
     names = all_names()
     assert recall() == {kind: list(each) for kind, each in names.items()}
     assert names["solvers"] == tuple(registry().solvers())
-    assert names["grids"][0] == "uniform"
+    assert names["grids"] == tuple(registry().grids())
 
 
 def test_names_are_forgotten_when_something_else_is_installed(cache, monkeypatch):

@@ -218,7 +218,7 @@ def test_every_kind_has_a_list(sdeplug, kind):
         (["sample", "--target", "nine-gaussian"], "'core/eight-gaussians'"),
         (["sample", "--sde", "cosin"], "'core/cosine'"),
         (["sample", "--sde", "qq"], "core/cosine"),
-        (["sample", "--solver", "ode/heun", "--grid", "karas"], "'karras'"),
+        (["sample", "--solver", "ode/heun", "--grid", "karas"], "'core/karras'"),
         (["compare", "--metric", "frechett"], "'core/frechet'"),
         (["check", "hune"], "heun'"),
     ],

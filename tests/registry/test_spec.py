@@ -166,7 +166,7 @@ def test_short_names_and_left_out_keys_do():
     [
         ({"name": "no/such"}, Integrator, UnknownNameError, "no/such"),
         ({"name": "song/euler-maruyam"}, Integrator, UnknownNameError, "Did you mean"),
-        ({"name": "unifrom", "steps": 3}, TimeGrid, ArgumentError, "one of uniform, quadratic"),
+        ({"name": "unifrom", "steps": 3}, TimeGrid, UnknownNameError, "mean 'core/uniform'"),
         ({"name": "langevin"}, Integrator, PairingError, r"must be of type Integrator.*Corrected"),
         ({"name": "ode/heun"}, Corrector, PairingError, "must be of type Corrector"),
         ({"name": "uniform", "steps": 3}, Integrator, PairingError, "'uniform' is Uniform"),

@@ -16,9 +16,8 @@ from sdeplug.cli.words import KINDS
 from sdeplug.cli.work.tables import failures_table, table
 from sdeplug.cli.work.terminal import console
 from sdeplug.errors import UnknownNameError
-from sdeplug.grid import GRIDS
 from sdeplug.options import Option, options_of
-from sdeplug.registry import all_names, did_you_mean, installed_version, registry
+from sdeplug.registry import all_names, did_you_mean, registry
 from sdeplug.solvers import Claims, Corrector, FlowIntegrator
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -101,15 +100,14 @@ def _items(kinds: tuple[str, ...]) -> list[Item]:
         "targets": known.targets,
         "metrics": known.metrics,
         "scores": known.scores,
+        "grids": known.grids,
     }
-    core = f"sdeplug {installed_version('sdeplug')}".strip()
-    grids = [Item("grids", name, cls, core) for name, cls in GRIDS.items()]
-    plugins = [
+    return [
         Item(kind, name, entry.obj, entry.provenance)
         for kind, listing in listings.items()
+        if kind in kinds
         for name, entry in listing().items()
     ]
-    return [each for each in (*plugins, *grids) if each.kind in kinds]
 
 
 def _with_word(items: list[Item], word: str) -> list[Item]:
