@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from sdeplug import FromNoise, LevelLabel, TabulatedSDE, networks
-from sdeplug.metrics import bures_wasserstein
+from sdeplug.metrics import frechet as frechet
+from sdeplug.metrics import moments as moments
 from sdeplug.networks import Model
 
 
@@ -102,15 +103,3 @@ def digits(folder: Path) -> tuple[Tensor, Tensor]:
     pixels = np.frombuffer(gzip.decompress(content), np.uint8, offset=16)
     images = torch.tensor(pixels.reshape(-1, 1, 28, 28) / 255.0 - 0.5, dtype=torch.float32)
     return images[1000:], images[:1000]
-
-
-def frechet(some: Tensor, law: tuple[Tensor, Tensor]) -> float:
-    """Fréchet distance of features, float, to a mean and a covariance of others in float64."""
-    some = some.double()
-    return float(bures_wasserstein(some.mean(0), some.T.cov(), law)) ** 2
-
-
-def moments(some: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of features, in float64."""
-    some = some.double()
-    return some.mean(0), some.T.cov()

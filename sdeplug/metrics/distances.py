@@ -73,6 +73,24 @@ def bures_wasserstein(mean: Tensor, covariance: Tensor, other: tuple[Tensor, Ten
     return float(squared.clamp(min=0.0).sqrt())
 
 
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean ``(F,)`` and covariance ``(F, F)`` of rows ``(n, F)``, in float64."""
+    wide = features.double()
+    return wide.mean(0), wide.T.cov()
+
+
+def frechet(features: Tensor, law: tuple[Tensor, Tensor]) -> float:
+    """Fréchet distance of features to a law: the square of W2 between Gaussians.
+
+    Heusel et al., arXiv 1706.08500.
+
+    Args:
+        features: of samples, shape ``(n, F)``, any floating dtype.
+        law: mean and covariance of the features that they should have, as :func:`moments` gives.
+    """
+    return bures_wasserstein(*moments(features), law) ** 2
+
+
 def unit_vectors(noise: NoiseSource, count: int, dimension: int) -> Tensor:
     """Uniform directions: float64, shape ``(count, dimension)``."""
     axes = noise.normal(torch.empty(count, dimension, dtype=torch.float64, device="cpu"))

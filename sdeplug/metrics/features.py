@@ -24,7 +24,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from sdeplug.metrics.distances import bures_wasserstein
+from sdeplug.metrics.distances import frechet
 from sdeplug.metrics.metric import Metric, Truth, is_image
 from sdeplug.options import option
 from sdeplug.targets import Empirical, Target
@@ -51,8 +51,7 @@ class FrechetDistance(Metric):
         flat = x.flatten(1).double().cpu() @ axes
         mean, covariance = truth.moments()
         exact = (mean @ axes, axes.T @ covariance @ axes)
-        distance = bures_wasserstein(flat.mean(0), flat.T.cov(), exact)
-        return float(distance) ** 2
+        return frechet(flat, exact)
 
 
 @dataclass(frozen=True)

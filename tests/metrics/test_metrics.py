@@ -24,6 +24,7 @@ from sdeplug.metrics import (
     Coverage,
     Density,
     EnergyDistance,
+    FeatureFrechet,
     FrechetDistance,
     ModeMoments,
     ModeWeights,
@@ -391,3 +392,48 @@ def test_a_metric_is_built_by_name_with_options():
     with pytest.raises(ArgumentError, match="at least 1"):
         metric("core/sliced-w2", directions=0)
     assert PluginWarning  # a metric that does not work is left out like any other entry
+
+
+# Features of one's own
+
+
+def corners(x):
+    """Two features of an image of 2 by 3."""
+    return torch.stack((x[:, 0, 0, 0], 2.0 * x[:, 0, 1, 2]), dim=1)
+
+
+def test_frechet_distance_of_given_features_is_that_of_their_moments():
+    data = targets.Empirical(normal(700, 1, 2, 3, seed=3) + 1.0)
+    truth = replace(IMAGES, target=data, t=0.0)
+    x = 2.0 * normal(900, 1, 2, 3, seed=4)
+    one, other = (corners(each).double() for each in (x, data.means))
+    wanted = bures_wasserstein(one.mean(0), one.T.cov(), (other.mean(0), other.T.cov())) ** 2
+    metric = FeatureFrechet(corners, "corners")
+    assert metric.measure(x, truth) == pytest.approx(wanted, rel=1e-5)
+    assert metric.measure(data.means, truth) == pytest.approx(0.0, abs=1e-9)
+    assert metric.measure(x, replace(truth, seed=7)) == metric.measure(x, truth)
+    assert repr(metric) == "FeatureFrechet(corners)"
+
+
+def test_features_of_laws_and_of_late_times_are_those_of_exact_draws():
+    metric = FeatureFrechet(corners)
+    x = IMAGES.draws(5000, "mine")
+    assert metric.measure(x, IMAGES) < 0.1
+    data = targets.Empirical(torch.zeros(3, 1, 2, 3))
+    late = Truth(data, VP, VP.T)
+    assert metric.measure(late.draws(5000, "mine"), late) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (lambda x: x, "latten"),
+        (lambda x: x.flatten(1)[:3], "(5, F)"),
+        (lambda x: x.flatten(1).numpy(), "ndarray"),
+        (lambda x: x.flatten(1) / 0.0, "not finite"),
+    ],
+)
+def test_features_of_another_shape_are_refused(features, words):
+    with pytest.raises(ArgumentError, match="features") as caught:
+        FeatureFrechet(features).measure(IMAGES.draws(5), IMAGES)
+    assert words in str(caught.value)

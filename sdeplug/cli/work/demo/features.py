@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sdeplug.cli.work.small import Part
-from sdeplug.metrics import bures_wasserstein
+from sdeplug.metrics import frechet, moments
 from sdeplug.noise import SharedNoise
 
 COUNT = 32
@@ -52,8 +52,7 @@ class Features:
 
     def frechet(self, x: Tensor, y: Tensor) -> float:
         """Fréchet distance of the features of two sets of digits (arXiv 1706.08500)."""
-        mean, covariance = _moments(self.of(x))
-        return bures_wasserstein(mean, covariance, _moments(self.of(y))) ** 2
+        return frechet(self.of(x), moments(self.of(y)))
 
     def _train(self, learned: Part, noise: SharedNoise) -> None:
         assert learned.labels is not None
@@ -68,7 +67,3 @@ class Features:
             optimiser.zero_grad()
             nn.functional.cross_entropy(said, learned.labels[rows]).backward()
             optimiser.step()
-
-
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    return features.mean(0), torch.cov(features.T)
