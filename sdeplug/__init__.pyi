@@ -56,6 +56,7 @@ from .reverse import ReverseSDE as ReverseSDE
 from .run import Event as Event
 from .run import Observer as Observer
 from .run import Run as Run
+from .score import AnalyticFirst as AnalyticFirst
 from .score import Bound as Bound
 from .score import Checkpointed as Checkpointed
 from .score import Chunked as Chunked

@@ -55,6 +55,7 @@ WRAPPED = {
     "Bound": lambda: sp.Bound(NETWORK, input=torch.zeros(300)),
     "Chunked": lambda: sp.Chunked(NETWORK, 4),
     "Checkpointed": lambda: sp.Checkpointed(NETWORK),
+    "AnalyticFirst": lambda: sp.AnalyticFirst(NETWORK, VP, torch.zeros(300), 1.0),
 }
 
 

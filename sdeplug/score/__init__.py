@@ -1,5 +1,6 @@
 """Score models: the protocol, other parametrisations, labels, dtypes, counting, derivatives."""
 
+from sdeplug.score.analytic import AnalyticFirst as AnalyticFirst
 from sdeplug.score.bound import Bound as Bound
 from sdeplug.score.checked import checked as checked
 from sdeplug.score.checkpointed import Checkpointed as Checkpointed
@@ -16,6 +17,7 @@ from sdeplug.score.labels import LogSNRLabel as LogSNRLabel
 from sdeplug.score.labels import SigmaLabel as SigmaLabel
 from sdeplug.score.labels import TimeLabel as TimeLabel
 from sdeplug.score.model import ScoreModel as ScoreModel
+from sdeplug.score.model import asked_rows as asked_rows
 from sdeplug.score.model import error_of as error_of
 from sdeplug.score.model import for_rows as for_rows
 from sdeplug.score.model import sde_of as sde_of

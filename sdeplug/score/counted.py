@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ScoreModelError, SdeplugError, brief_fields
-from sdeplug.score.model import ScoreModel, for_rows
+from sdeplug.score.model import ScoreModel, asked_rows, for_rows
 from sdeplug.score.wrapper import Wrapper
 
 
@@ -16,11 +16,12 @@ from sdeplug.score.wrapper import Wrapper
 class Counted(Wrapper):
     """A score model that counts: the only place where score evaluations are counted.
 
-    It keeps count of one run; each run of a pipeline has one of its own.
+    It keeps count of one run; each run of a pipeline has one of its own.  What the model answers
+    without its network, as :class:`AnalyticFirst` does, costs nothing.
 
     Attributes:
         score_model: the model to count.
-        nfe: calls so far.
+        nfe: calls so far, but those in which no row needed a network.
         rows: rows evaluated so far, over all calls.
     """
 
@@ -41,7 +42,10 @@ class Counted(Wrapper):
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The score, counted: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
-        return self.through(self._model, x, t)
+        asked = asked_rows(self._model, t)
+        if asked is not None and bool(asked.any()):
+            self._add(~asked, -1)  # a call counts for all rows
+        return self._evaluated(self._model, (x, t), asked)
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         """The score by way of the model, counted.
@@ -49,8 +53,15 @@ class Counted(Wrapper):
         Raises:
             ScoreModelError: if the model fails for a part of the batch.
         """
-        self.nfe += 1
-        self.rows += len(x)
+        return self._evaluated(model, (x, t), asked_rows(model, t))
+
+    def _evaluated(
+        self, model: ScoreModel, arguments: tuple[Tensor, Tensor], asked: Tensor | None
+    ) -> Tensor:
+        x, t = arguments
+        needed = len(x) if asked is None else int(asked.sum())
+        self.nfe += needed > 0
+        self.rows += needed
         if self._selected is None:
             return model(x, t)
         try:
@@ -76,9 +87,7 @@ class Counted(Wrapper):
         if self._selected is None:
             self._whole += calls
         elif calls:
-            if self._parts is None:
-                self._parts = torch.zeros(batch, dtype=torch.int64, device=self._selected.device)
-            self._parts[self._selected] += calls
+            self._add(torch.ones_like(self._selected, dtype=torch.bool), calls)
         self._selected, self._batch = rows, batch
         self._model = self.score_model if rows is None else for_rows(self.score_model, rows)
 
@@ -87,3 +96,16 @@ class Counted(Wrapper):
         self.select(None, batch)
         whole = torch.full((batch,), self._whole, dtype=torch.int64, device="cpu")
         return whole if self._parts is None else whole + self._parts.cpu()
+
+    def _add(self, these: Tensor, calls: int) -> None:
+        """Count calls for some rows alone, besides those that count for the whole batch.
+
+        Args:
+            these: bool, one for each row that is selected.
+            calls: how many.
+        """
+        selected = self._selected
+        if self._parts is None:
+            size = len(these) if selected is None else self._batch
+            self._parts = torch.zeros(size, dtype=torch.int64, device=these.device)
+        self._parts[these if selected is None else selected[these]] += calls

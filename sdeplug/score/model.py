@@ -1,12 +1,14 @@
 """What a score model is: any callable (x, t) -> grad_x log p_t(x), and what it may tell of itself.
 
-A plain function is enough.  Three more members are read where a model has them:
+A plain function is enough.  Four more members are read where a model has them:
 
 - ``sde``: the forward SDE whose score it is.  It must be that of the reverse SDE.
 - ``error``: relative error of the noise that it predicts; 0.0: exact.  Absent or None: unknown,
   as with a network.  Whoever chooses a method for a score reads it.
 - ``for_rows(rows)``: the model for some rows of its batch, their numbers int64, shape ``(R,)``.
   A model that holds something for each row has it, so that rows can leave the batch.
+- ``asked(t)``: for which rows of a batch at times t, shape ``(B,)``, its network is asked: bool,
+  shape ``(B,)``.  A model that knows some answers without it has it; evaluations are counted so.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ class ScoreModel(Protocol):
 
     A model may also have the attributes ``sde``, a :class:`ForwardSDE` that is checked against
     that of the reverse SDE, and ``error``, the relative error of the noise that it predicts, 0.0
-    where it is exact; and the method ``for_rows(rows)``, which gives the model for some rows of
-    its batch, as :class:`Bound` has.
+    where it is exact; and the methods ``for_rows(rows)``, which gives the model for some rows of
+    its batch, as :class:`Bound` has, and ``asked(t)``, which tells for which rows its network is
+    asked, as :class:`AnalyticFirst` has.
     """
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
@@ -54,3 +57,17 @@ def for_rows(model: ScoreModel, rows: Tensor) -> ScoreModel:
     """
     picked = getattr(model, "for_rows", None)
     return model if picked is None else cast(ScoreModel, picked(rows))
+
+
+def asked_rows(model: object, t: Tensor) -> Tensor | None:
+    """For which rows a network is asked, where the model says so; None: for all of them.
+
+    Args:
+        model: score model.
+        t: times of the rows, shape ``(B,)``.
+
+    Returns:
+        bool, shape ``(B,)``, where t is.
+    """
+    asked = getattr(model, "asked", None)
+    return None if asked is None else cast("Tensor | None", asked(t))

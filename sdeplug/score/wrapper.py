@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
-from sdeplug.score.model import ScoreModel, error_of, for_rows, sde_of
+from sdeplug.score.model import ScoreModel, asked_rows, error_of, for_rows, sde_of
 from sdeplug.sde import ForwardSDE
 
 
 class Wrapper(ABC):
-    """A score model around a score model: its SDE, its error and its rows are those inside.
+    """A score model around a score model: its SDE, error, rows and cost are those inside.
 
     A wrapper says by :meth:`through` what it does, and may keep count in itself: the wrapper of
     some rows is the same one, around the model of these rows.
@@ -40,6 +40,10 @@ class Wrapper(ABC):
         """Relative error of the noise that it predicts, where the model inside says so."""
         return error_of(self.score_model)
 
+    def asked(self, t: Tensor) -> Tensor | None:
+        """For which rows at times t a network is asked, where the model inside says so."""
+        return asked_rows(self.score_model, t)
+
     def for_rows(self, rows: Tensor) -> ScoreModel:
         """The same wrapper around the model for some rows: int64, shape ``(R,)``."""
         return _Part(self, for_rows(self.score_model, rows))
@@ -50,6 +54,9 @@ class _Part(Wrapper):
 
     def __init__(self, whole: Wrapper, score_model: ScoreModel) -> None:
         self.whole, self.score_model = whole, score_model
+
+    def asked(self, t: Tensor) -> Tensor | None:
+        return self.whole.asked(t)
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         return self.whole.through(model, x, t)
