@@ -67,6 +67,9 @@ class Recipe:
         eta: the library's measure of noise for a stochasticity l; None: it has one amount only,
             that of l = 1.
         form: how the state is kept, for libraries that have several ways.
+        further: score evaluations at the start, beyond those of its steps.
+        fewest: the least number of steps.
+        module: where the target is; "": where the others are.
     """
 
     target: str
@@ -76,7 +79,10 @@ class Recipe:
     stochastic: bool = False
     idle: bool = False
     eta: Callable[[float], float] | None = None
-    form: str = ""
+    form: type[Any] = object
+    further: int = 0
+    fewest: int = 1
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,10 @@ class Borrowed(Integrator):
         super().__post_init__()
         one_of("sampler", self.sampler, self.recipes)
         one_of("spacing", self.spacing, SPACINGS)
+        if self.steps < self.recipe.fewest:
+            raise ArgumentError(
+                "steps", self.steps, f"at least {self.recipe.fewest} for {self.sampler}"
+            )
 
     @property
     def claims(self) -> Claims:
@@ -167,7 +177,7 @@ class Borrowed(Integrator):
             order=recipe.order,
             stochastic=recipe.stochastic,
             affine=self.exact,
-            evaluations=recipe.evaluations * self.steps,
+            evaluations=recipe.evaluations * self.steps + recipe.further,
             needs=LinearSDE,
             steps="steps",
             level=1.0 if recipe.stochastic and recipe.eta is None else None,
@@ -189,7 +199,7 @@ class Borrowed(Integrator):
         """
         level = self._level(reverse, t)
         linear = reverse.linear
-        times = tuple(SPACINGS[self.spacing](self.steps).times(t, s, linear))
+        times = tuple(self._times(t, s, linear))
         linear.prepare(times)
         ratios = tuple(linear.at(time).sigma / linear.at(time).alpha for time in times)
         noise = run.noise if level else Silence()
@@ -200,6 +210,10 @@ class Borrowed(Integrator):
             carry = self._prepared(passage)
             with replaced if draws else nullcontext():
                 return carry(x.to(working(x.dtype))).to(x.dtype)
+
+    def _times(self, t: float, s: float, sde: LinearSDE) -> Sequence[float]:
+        """Where steps end, t and s included."""
+        return SPACINGS[self.spacing](self.steps).times(t, s, sde)
 
     @abstractmethod
     def _prepared(self, passage: Passage) -> Callable[[Tensor], Tensor]:
@@ -273,7 +287,9 @@ def imported(module: str, what: str, extra: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(what, (error.name or module).partition(".")[0], extra) from error
+        missing = (error.name or module).partition(".")[0]
+        own = missing == module.partition(".")[0]
+        raise MissingExtraError(what, missing, extra if own else "") from error
 
 
 def numbers(values: Sequence[float], dtype: torch.dtype = torch.float64) -> Tensor:

@@ -1,35 +1,52 @@
 r"""Schedulers of diffusers, whose own formulas run on the noise ratios of any grid.
 
-A scheduler holds tables of its training schedule.  After it is built they are replaced by the
-exact values at the nodes of the grid, in float64: ``sigmas`` are :math:`q = \sigma/\alpha`, and
-``alphas_cumprod`` are :math:`1 / (1 + q^2)`.  So there are no discrete training times, and the
-last step ends at s like any other.  Most schedulers keep the state of the variance-preserving
-SDE of the same q, :math:`x / (\alpha \sqrt{1 + q^2})`; those of Karras et al. keep
-:math:`x / \alpha`.  Some of them round the state to float32 in each step.
+Most schedulers keep the state of the variance-preserving SDE of the same q,
+:math:`x / (\alpha \sqrt{1 + q^2})`; those of Karras et al. keep :math:`x / \alpha`.  Some of them
+round the state to float32 in each step.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from sdeplug import option
-from sdeplug_foreign.borrowed import Borrowed, Passage, Recipe, imported, numbers, same
+from sdeplug import LinearSDE, option
+from sdeplug_foreign.borrowed import Borrowed, Passage, Recipe, imported, same
+from sdeplug_foreign.chains import Chain, Multistep, RungeKutta
+from sdeplug_foreign.forms import (
+    EDM,
+    Angular,
+    Exploding,
+    Noise,
+    Preserving,
+    Straight,
+    StraightTwice,
+    Twice,
+)
+from sdeplug_foreign.song import SongVE, SongVP
+from sdeplug_foreign.staged import Ancestral, EDMTree, HalfWay, Tree
 
 # The last step, which ends above q = 0, is one like the others.
 _FULL = {"lower_order_final": False}
 _LAST = {"final_sigmas_type": "sigma_min"}
 _BOTH = {**_FULL, **_LAST}
+_FREE = {"clip_sample": False}
+
+# Where those are that diffusers does not always show.
+_SCHEDULERS = "diffusers.schedulers"
+_TREE = f"{_SCHEDULERS}.scheduling_dpmsolver_sde"
+_SONG_VP = f"{_SCHEDULERS}.deprecated.scheduling_sde_vp"
 
 _NOISY = {"algorithm_type": "sde-dpmsolver++"}
 
 
-def _of(target: str, order: int, more: Mapping[str, Any], form: str = "") -> Recipe:
+def _of(
+    target: str, order: int, more: Mapping[str, Any], form: type[Preserving] = Preserving
+) -> Recipe:
     """A scheduler with an option for its order."""
     return Recipe(target, order, {"solver_order": order, **more}, form=form)
 
@@ -42,34 +59,54 @@ def _noisy(order: int) -> Recipe:
 def _sa(order: int) -> Recipe:
     """The SA-Solver, with predictor and corrector of one order."""
     orders = {"predictor_order": order, "corrector_order": order}
-    return Recipe("SASolverScheduler", order, {**orders, **_FULL}, stochastic=True, eta=same)
+    more = {**orders, **_FULL}
+    return Recipe("SASolverScheduler", order, more, stochastic=True, eta=same, form=Preserving)
+
+
+def _staged(target: str, form: type[Preserving], noisy: bool = False) -> Recipe:
+    """A method with two stages."""
+    return Recipe(target, 2, evaluations=2, stochastic=noisy, form=form)
 
 
 DIFFUSERS: Mapping[str, Recipe] = MappingProxyType(
     {
-        "ddim": Recipe(
-            "DDIMScheduler", 1, {"clip_sample": False}, stochastic=True, eta=same, form="chain"
-        ),
-        "ddpm": Recipe("DDPMScheduler", 1, {"clip_sample": False}, stochastic=True, form="chain"),
+        "ddim": Recipe("DDIMScheduler", 1, _FREE, stochastic=True, eta=same, form=Chain),
+        "ddpm": Recipe("DDPMScheduler", 1, _FREE, stochastic=True, form=Chain),
+        "plms": Recipe("PNDMScheduler", 2, {"skip_prk_steps": True}, form=Multistep, further=1),
+        "pndm": Recipe("PNDMScheduler", 2, form=RungeKutta, further=9, fewest=3),
+        "ipndm": Recipe("IPNDMScheduler", 4, form=Angular),
         "dpm-multistep-2": _of("DPMSolverMultistepScheduler", 2, _BOTH),
         "dpm-multistep-3": _of("DPMSolverMultistepScheduler", 3, _BOTH),
         "dpm-multistep-2-sde": _noisy(2),
         "dpm-multistep-3-sde": _noisy(3),
         "dpm-singlestep-2": _of("DPMSolverSinglestepScheduler", 2, _LAST),
         "dpm-singlestep-3": _of("DPMSolverSinglestepScheduler", 3, _LAST),
+        "dpm-sde": replace(_staged("DPMSolverSDEScheduler", Tree, noisy=True), module=_TREE),
         "unipc-2": _of("UniPCMultistepScheduler", 2, _BOTH),
         "unipc-3": _of("UniPCMultistepScheduler", 3, _BOTH),
         "deis-2": _of("DEISMultistepScheduler", 2, _FULL),
         "deis-3": _of("DEISMultistepScheduler", 3, _FULL),
         "sa-solver-2": _sa(2),
         "sa-solver-3": _sa(3),
-        "edm-dpm-multistep-2": _of("EDMDPMSolverMultistepScheduler", 2, _BOTH, "edm"),
-        "edm-dpm-multistep-3": _of("EDMDPMSolverMultistepScheduler", 3, _BOTH, "edm"),
-        "euler": Recipe("EulerDiscreteScheduler", 1, form="exploding"),
-        "heun": Recipe("HeunDiscreteScheduler", 2, evaluations=2, form="twice"),
-        "lms": Recipe("LMSDiscreteScheduler", 4, form="exploding"),
+        "edm-dpm-multistep-2": _of("EDMDPMSolverMultistepScheduler", 2, _BOTH, EDM),
+        "edm-dpm-multistep-3": _of("EDMDPMSolverMultistepScheduler", 3, _BOTH, EDM),
+        "cosine-dpm-multistep-2": replace(
+            _of("CosineDPMSolverMultistepScheduler", 2, _BOTH, EDMTree), stochastic=True
+        ),
+        "edm-euler": Recipe("EDMEulerScheduler", 1, form=EDM),
+        "euler": Recipe("EulerDiscreteScheduler", 1, form=Exploding),
+        "heun": _staged("HeunDiscreteScheduler", Twice),
+        "lms": Recipe("LMSDiscreteScheduler", 4, form=Exploding),
         "euler-ancestral": Recipe(
-            "EulerAncestralDiscreteScheduler", 1, stochastic=True, form="noise"
+            "EulerAncestralDiscreteScheduler", 1, stochastic=True, form=Noise
+        ),
+        "kdpm2": _staged("KDPM2DiscreteScheduler", HalfWay),
+        "kdpm2-ancestral": _staged("KDPM2AncestralDiscreteScheduler", Ancestral, noisy=True),
+        "flow-match-euler": Recipe("FlowMatchEulerDiscreteScheduler", 1, form=Straight),
+        "flow-match-heun": _staged("FlowMatchHeunDiscreteScheduler", StraightTwice),
+        "score-sde-ve": Recipe("ScoreSdeVeScheduler", 1, stochastic=True, form=SongVE),
+        "score-sde-vp": Recipe(
+            "ScoreSdeVpScheduler", 1, stochastic=True, form=SongVP, module=_SONG_VP
         ),
     }
 )
@@ -87,9 +124,14 @@ class DiffusersSampler(Borrowed):
 
     sampler: str = option("dpm-multistep-2", help="which scheduler: " + ", ".join(DIFFUSERS))
 
+    def _times(self, t: float, s: float, sde: LinearSDE) -> Sequence[float]:
+        own: Sequence[float] | None = self.recipe.form.times(t, s, sde, self.steps)
+        return super()._times(t, s, sde) if own is None else own
+
     def _prepared(self, passage: Passage) -> Callable[[Tensor], Tensor]:
-        module = imported("diffusers", "foreign/diffusers", "diffusers")
-        form = FORMS[self.recipe.form](passage)
+        module = imported(self.recipe.module or "diffusers", "foreign/diffusers", "diffusers")
+        target = getattr(module, self.recipe.target)
+        form: Preserving = self.recipe.form(passage)
         arguments = {**form.arguments(), **self.recipe.arguments}
         more: dict[str, Any] = {}
         if self.sampler.startswith("sa-solver"):
@@ -99,136 +141,17 @@ class DiffusersSampler(Borrowed):
             arguments["lower_order_final"] = self.steps % arguments["solver_order"] != 0
         if self.sampler == "ddim":
             more["eta"] = passage.level
-        scheduler = getattr(module, self.recipe.target)(**arguments)
-        form.set_up(scheduler)
+        scheduler = target(**arguments)
 
         def carry(x: Tensor) -> Tensor:
-            state = form.factor(0) * x
+            form.set_up(scheduler, x)
+            state = form.factor(form.node(0)) * x
             for call, label in enumerate(form.labels(scheduler)):
-                node = form.node(call)
-                scheduler.scale_model_input(state, label)
-                clean = passage.denoised(state / form.factor(node), passage.times[node])
-                output = form.output(scheduler, clean, state, node)
-                state = scheduler.step(output, label, state, **more).prev_sample
-            return state.to(x.dtype) / form.factor(-1)
+                place = form.place(call)
+                form.ask(scheduler, label, state)
+                clean = passage.denoised(state / form.factor(place), place.time)
+                output = form.output(scheduler, clean, state, place)
+                state = form.step(scheduler, output, label, state, **more)
+            return state.to(x.dtype) / form.factor(form.node(-1))
 
         return carry
-
-
-class Preserving:
-    """The state is kept as that of the variance-preserving SDE; tables are ``sigmas``."""
-
-    def __init__(self, passage: Passage) -> None:
-        self.passage = passage
-        self.steps = len(passage.times) - 1
-
-    @property
-    def training_steps(self) -> int:
-        """How many training times a scheduler is built with, before its tables are replaced."""
-        return max(1000, 2 * self.steps)
-
-    def arguments(self) -> dict[str, Any]:
-        """What the scheduler is built with."""
-        return {"num_train_timesteps": self.training_steps, "prediction_type": "sample"}
-
-    def set_up(self, scheduler: Any) -> None:
-        """Put the tables of the grid in."""
-        scheduler.set_timesteps(self.steps)
-        scheduler.sigmas = numbers(self.passage.ratios)
-        scheduler.timesteps = numbers(range(self.steps))
-        scheduler.set_begin_index(0)
-
-    def labels(self, scheduler: Any) -> Any:
-        """What stands for the time in each call of ``step``."""
-        return scheduler.timesteps
-
-    def node(self, call: int) -> int:
-        """The node of the grid at which a call wants the model."""
-        return call
-
-    def factor(self, node: int) -> float:
-        """State over x at a node."""
-        time, ratio = self.passage.times[node], self.passage.ratios[node]
-        return 1.0 / (self.passage.alpha(time) * math.sqrt(1.0 + ratio**2))
-
-    def output(self, scheduler: Any, clean: Tensor, state: Tensor, node: int) -> Tensor:
-        """The model output that says that the data are ``clean``."""
-        return clean
-
-
-class Chain(Preserving):
-    """A Markov chain: its table is ``alphas_cumprod``, one entry for each node, from below."""
-
-    @property
-    def training_steps(self) -> int:
-        """One for each node."""
-        return self.steps + 1
-
-    def set_up(self, scheduler: Any) -> None:
-        """Put the table of the grid in."""
-        scheduler.alphas_cumprod = numbers([1 / (1 + q**2) for q in self.passage.ratios[::-1]])
-        scheduler.set_timesteps(self.steps + 1)
-
-    def labels(self, scheduler: Any) -> Any:
-        """The entries of the table, from above; the lowest is where it ends."""
-        return scheduler.timesteps[:-1]
-
-
-class Exploding(Preserving):
-    """The state is kept as x / alpha."""
-
-    def factor(self, node: int) -> float:
-        """State over x at a node."""
-        return 1.0 / self.passage.alpha(self.passage.times[node])
-
-
-class Noise(Exploding):
-    """Likewise, for a scheduler that understands predicted noise only."""
-
-    def arguments(self) -> dict[str, Any]:
-        """What the scheduler is built with."""
-        return {"num_train_timesteps": self.training_steps, "prediction_type": "epsilon"}
-
-    def output(self, scheduler: Any, clean: Tensor, state: Tensor, node: int) -> Tensor:
-        """The noise that is left when the data are ``clean``."""
-        return (state - clean) / self.passage.ratios[node]
-
-
-class Twice(Exploding):
-    """Two calls for each step: at its start, and where the first one leads."""
-
-    def set_up(self, scheduler: Any) -> None:
-        """Put the tables of the grid in, inner nodes twice."""
-        super().set_up(scheduler)
-        first, *rest = self.passage.ratios
-        scheduler.sigmas = numbers([first, *(q for q in rest for _ in range(2))])
-        scheduler.timesteps = numbers(range(2 * self.steps))
-
-    def node(self, call: int) -> int:
-        """The node of the grid at which a call wants the model."""
-        return (call + 1) // 2
-
-
-class EDM(Exploding):
-    """The state is kept as x / alpha; the model output is that of an EDM network."""
-
-    def arguments(self) -> dict[str, Any]:
-        """What the scheduler is built with."""
-        return {"num_train_timesteps": self.training_steps}
-
-    def output(self, scheduler: Any, clean: Tensor, state: Tensor, node: int) -> Tensor:
-        """The raw network output; Karras et al., arXiv 2206.00364, equation 7, solved for F."""
-        sigma, data = self.passage.ratios[node], float(scheduler.config.sigma_data)
-        total = sigma**2 + data**2
-        return (clean - data**2 / total * state) * (math.sqrt(total) / (sigma * data))
-
-
-FORMS: Mapping[str, Callable[[Passage], Preserving]] = {
-    "": Preserving,
-    "chain": Chain,
-    "exploding": Exploding,
-    "noise": Noise,
-    "twice": Twice,
-    "edm": EDM,
-}
-"""How a scheduler keeps its state and its tables."""

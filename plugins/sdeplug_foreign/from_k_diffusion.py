@@ -10,7 +10,6 @@ Karras et al., arXiv 2206.00364 (``heun``, ``euler``); Lu et al., arXiv 2206.009
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from torch import Tensor
 
 from sdeplug import MissingExtraError, option
 from sdeplug_foreign.borrowed import Borrowed, Passage, Recipe, same, squared
+from sdeplug_foreign.increments import increments
 
 _PRIVATE = "_sdeplug_k_diffusion"
 
@@ -77,42 +77,11 @@ class KDiffusionSampler(Borrowed):
             more = dict(self.recipe.arguments)
             if self.recipe.eta is not None:
                 eta = self.recipe.eta(passage.level)
-                more |= {"eta": eta, "noise_sampler": _increments(passage, x)}
+                more |= {"eta": eta, "noise_sampler": increments(passage, x)}
             out: Tensor = function(model, y, sigmas, disable=True, **more)
             return passage.alpha(passage.times[-1]) * out
 
         return carry
-
-
-def _increments(passage: Passage, like: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
-    """Increments of one Brownian path between two noise ratios, scaled to variance 1.
-
-    A ratio that comes back through a logarithm is the one that it was before.
-    """
-    high, low = passage.ratios[0], passage.ratios[-1]
-    path = passage.noise.brownian(like, high, low)
-    asked = [low, high]
-
-    def known(sigma: Tensor) -> float:
-        ratio = min(max(float(sigma), low), high)
-        for each in asked:
-            if abs(each - ratio) <= passage.rounding * each:
-                return each
-        asked[3:] = []  # the ends of the last step are enough
-        asked.insert(1, ratio)
-        return ratio
-
-    def between(sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        start, end = known(sigma), known(sigma_next)
-        if start == end:
-            return torch.zeros_like(like)
-        with passage.replaced.asleep():
-            increment: Tensor = path.increment(end, start)
-        path.forget(start)  # samplers only go down
-        scale: float = math.sqrt(start - end)
-        return increment / scale
-
-    return between
 
 
 def sampling() -> ModuleType:

@@ -22,6 +22,7 @@ SLOWER = {
     ("diffusers", "dpm-multistep-3-sde"): 1,
     ("diffusers", "edm-dpm-multistep-3"): 2,
     ("diffusers", "sa-solver-3"): 2,
+    ("diffusers", "ipndm"): 2,
     ("k-diffusion", "dpmpp_3m_sde"): 2,
     ("azula", "reab-2"): 1,
     ("azula", "reab-3"): 1,
@@ -58,7 +59,8 @@ def test_verdicts_are_those_that_are_known(library, sampler):
 @pytest.mark.parametrize(
     ("library", "sampler"),
     [("azula", "euler"), ("azula", "xeab-2"), ("azula", "reab-2"),
-     ("diffusers", "dpm-multistep-2"), ("k-diffusion", "lms-3")],
+     ("diffusers", "dpm-multistep-2"), ("diffusers", "pndm"), ("diffusers", "score-sde-ve"),
+     ("k-diffusion", "lms-3")],
 )  # fmt: skip
 def test_a_row_is_what_is_measured(library, sampler):
     if find_spec(MODULES[library]) is None:

@@ -24,7 +24,7 @@ from sdeplug.testing import (
 )
 from sdeplug_foreign import AzulaSampler, DiffusersSampler, KDiffusionSampler
 from sdeplug_foreign.borrowed import SPACINGS, Passage
-from sdeplug_foreign.from_diffusers import FORMS
+from sdeplug_foreign.forms import Exploding, Straight
 from sdeplug_foreign.from_k_diffusion import append_dims
 from sdeplug_foreign.noise import Replaced
 
@@ -44,7 +44,8 @@ SECOND = {
     "xeab-3", "dpmpp_2m", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde", "dpmpp_2m_sde",
     "dpmpp_3m_sde", "dpm-multistep-2", "dpm-multistep-3", "dpm-multistep-2-sde",
     "dpm-singlestep-2", "dpm-singlestep-3", "unipc-2", "unipc-3", "deis-2", "deis-3",
-    "sa-solver-2", "sa-solver-3", "edm-dpm-multistep-2", "edm-dpm-multistep-3",
+    "sa-solver-2", "sa-solver-3", "edm-dpm-multistep-2", "edm-dpm-multistep-3", "plms", "pndm",
+    "ipndm", "dpm-sde", "cosine-dpm-multistep-2", "kdpm2", "kdpm2-ancestral", "flow-match-heun",
 }  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def test_claims_follow_the_sampler(library):
         assert claims.order == recipe.order
         numbered = "-" in sampler and sampler[-1].isdigit()
         assert not numbered or claims.order == int(sampler[-1])
-        assert claims.evaluations == 32 * recipe.evaluations
+        assert claims.evaluations == 32 * recipe.evaluations + recipe.further
         assert claims.level == (1.0 if recipe.stochastic and recipe.eta is None else None)
         assert claims.needs is sp.LinearSDE
         assert not cls(sampler).needs_grid
@@ -166,17 +167,33 @@ def test_times_of_noise_ratios(sde):
     assert way.time_of(0.5 * way.ratios[-1]) == way.times[-1]
 
 
+FORMS = dict.fromkeys(recipe.form for recipe in DiffusersSampler.recipes.values())
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE(), sp.SubVPSDE()])
 def test_a_state_is_scaled_as_a_scheduler_keeps_it(form, sde):
     """Mean and noise of the scaled state are (alpha', sigma') of the schedule it is kept as."""
     way = passage(sde)
-    made = FORMS[form](way)
-    for node, time in enumerate(way.times):
-        marginal, ratio = sde.at(time), way.ratios[node]
-        kept = (marginal.alpha * made.factor(node), marginal.sigma * made.factor(node))
-        scale = 1.0 / math.sqrt(1.0 + ratio**2) if form in ("", "chain") else 1.0
+    made = form(way)
+    for number, time in enumerate(way.times):
+        marginal, ratio = sde.at(time), way.ratios[number]
+        factor = made.factor(made.node(number))
+        if issubclass(form, Straight):
+            scale = 1.0 / (1.0 + ratio)
+        else:
+            scale = 1.0 if issubclass(form, Exploding) else 1.0 / math.sqrt(1.0 + ratio**2)
+        kept = (marginal.alpha * factor, marginal.sigma * factor)
         assert kept == pytest.approx((scale, scale * ratio))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_evaluation_is_at_one_place(form):
+    """The time that the model is asked for is that of the noise ratio that it is told."""
+    made = form(passage(VPSDE()))
+    for place in map(made.place, range(7)):
+        found = VPSDE().at(place.time)
+        assert found.sigma / found.alpha == pytest.approx(place.ratio)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (3, 1)])
@@ -334,11 +351,48 @@ def test_members_of_our_family_that_others_have_too(sampler, ours, sde):
     close(one, other, rtol=rounding, atol=rounding)
 
 
+NARROW = VPSDE(beta_min=0.5, beta_max=10.0)
+
+
+def straight():
+    return pytest.importorskip("sdeplug_diffusers").StraightSDE(T=0.999)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "ours", "sde", "grid"),
+    [("score-sde-ve", "song/reverse-diffusion", VESDE(), sp.LogSNR(9)),
+     ("score-sde-vp", "song/euler-maruyama", VPSDE(), sp.Uniform(9)),
+     ("score-sde-vp", "song/euler-maruyama", NARROW, sp.Uniform(9)),
+     ("cosine-dpm-multistep-2", "exponential/dpmpp-2m-sde", VPSDE(), sp.LogSNR(9)),
+     ("flow-match-euler", "ode/euler", straight, sp.LogSNR(9)),
+     ("flow-match-heun", "ode/heun", straight, sp.LogSNR(9)),
+     ("edm-euler", "exponential/ddim", VESDE(), sp.LogSNR(9))],
+)  # fmt: skip
+def test_schedulers_that_are_solvers_of_ours(sampler, ours, sde, grid):
+    """Whole runs on one grid, with the same noise."""
+    needed("diffusers")
+    sde = sde() if sde is straight else sde
+    reverse, x = ReverseSDE(sde, GaussianScore(sde)), sde.prior_std * normal(4, 3)
+    one, other = (
+        each.integrate(reverse, x, sde.T, sde.eps, Run(PerSampleNoise(0, range(4))))
+        for each in (built("diffusers", sampler, steps=9), sp.OnGrid(sp.solver(ours), grid))
+    )
+    rounding = 1e-12 if DiffusersSampler.recipes[sampler].stochastic else 1e-6  # as above
+    close(one, other, rtol=rounding, atol=rounding)
+
+
+def test_a_scheduler_says_what_it_lacks():
+    with pytest.raises(sp.ArgumentError, match="at least 3 for pndm"):
+        DiffusersSampler("pndm", steps=2)
+
+
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE(), sp.EDMSDE(), sp.SubVPSDE()])
 @pytest.mark.parametrize(
     ("one", "other"),
     [(("diffusers", "dpm-multistep-2"), ("k-diffusion", "dpmpp_2m")),
      (("diffusers", "edm-dpm-multistep-2"), ("k-diffusion", "dpmpp_2m")),
+     (("diffusers", "kdpm2"), ("k-diffusion", "dpm_2")),
+     (("diffusers", "edm-euler"), ("azula", "euler")),
      (("diffusers", "heun"), ("azula", "heun")), (("k-diffusion", "heun"), ("azula", "heun")),
      (("diffusers", "euler"), ("azula", "euler"))],
 )  # fmt: skip
