@@ -36,7 +36,8 @@ LIBRARIES: tuple[type[Borrowed], ...] = (KDiffusionSampler, AzulaSampler, Diffus
 TWINS = {
     "diffusers": (
         "ddim", "ddpm", "dpm-multistep-2", "dpm-multistep-2-sde", "deis-2", "deis-3", "euler",
-        "edm-dpm-multistep-2", "edm-dpm-multistep-3", "heun", "lms", "euler-ancestral",
+        "edm-dpm-multistep-2", "edm-dpm-multistep-3", "heun", "lms", "euler-ancestral", "kdpm2",
+        "kdpm2-ancestral", "dpm-sde", "cosine-dpm-multistep-2", "edm-euler",
     ),
     "azula": ("ddpm", "ddim", "euler", "heun"),
 }  # fmt: skip
@@ -125,7 +126,8 @@ def theirs() -> Iterator[Entrant]:
 
 
 def _steps(by: Borrowed, cost: int, nfe: int) -> Integrator:
-    return replace(by, steps=max(1, nfe // cost))
+    start = by.recipe
+    return replace(by, steps=max(start.fewest, (nfe - start.further) // cost))
 
 
 def spent(by: Integrator) -> int:
