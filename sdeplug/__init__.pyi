@@ -21,11 +21,17 @@ from .errors import SolverError as SolverError
 from .errors import StepError as StepError
 from .errors import TrainingError as TrainingError
 from .errors import UnknownNameError as UnknownNameError
+from .grid import AlignYourSteps as AlignYourSteps
 from .grid import At as At
+from .grid import Beta as Beta
+from .grid import BongTangent as BongTangent
 from .grid import Focus as Focus
 from .grid import Karras as Karras
+from .grid import KLOptimal as KLOptimal
+from .grid import LinearQuadratic as LinearQuadratic
 from .grid import LogSNR as LogSNR
 from .grid import Quadratic as Quadratic
+from .grid import Shifted as Shifted
 from .grid import TimeGrid as TimeGrid
 from .grid import Uniform as Uniform
 from .metrics import Metric as Metric

@@ -189,7 +189,7 @@ def test_grids_in_the_noise_level_need_a_linear_sde(grid):
 
 
 def test_grids_are_values_with_names():
-    assert set(GRIDS.values()) == {*STEPPED, At}
+    assert {*STEPPED, At} <= set(GRIDS.values())
     for grid in (Uniform(3), LogSNR(3, 0.5), At((0.5, 0.1))):
         assert pickle.loads(pickle.dumps(grid)) == grid
         assert hash(pickle.loads(pickle.dumps(grid))) == hash(grid)

@@ -31,7 +31,7 @@ FLOORS = [
 ]  # bottom to top; a folder is one room
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 TIERS = "choices makers strategies findings memory claimed drawn bench".split()
-TIERS += "contract exact weak strong law doors mutants posterior".split()
+TIERS += "contract exact weak strong law doors mutants posterior grids".split()
 MAY_IMPORT_PLUGGY = {"registry"}
 MAY_TAKE_KEYWORDS = {("registry", name) for name in ("solver", "sde", "metric", "grid")}
 MAY_TAKE_KEYWORDS |= {  # they are the network's: Bound, and what passes them on

@@ -50,6 +50,7 @@ from sdeplug.testing.findings import (
     Unproven,
     Verdict,
 )
+from sdeplug.testing.grids import check_grid
 from sdeplug.testing.law import (
     Cell,
     CellVerdict,
@@ -97,6 +98,7 @@ __all__ = [
     "Unproven",
     "Verdict",
     "affinity",
+    "check_grid",
     "check_pipeline",
     "check_posterior",
     "check_solver",

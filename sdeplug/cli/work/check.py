@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from sdeplug.cli.work.bar import Bar
 from sdeplug.cli.work.files import demand_picture, write, write_text
 from sdeplug.cli.work.tables import report_table
 from sdeplug.cli.work.terminal import console
-from sdeplug.registry import named
-from sdeplug.testing import Report, Result, Verdict, check_solver
+from sdeplug.errors import ArgumentError
+from sdeplug.grid import TimeGrid
+from sdeplug.registry import named, named_grid
+from sdeplug.testing import Report, Result, Verdict, check_grid, check_solver
 from sdeplug.testing.doors import selected
 
 _STATUS = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.UNPROVEN: 3}  # 2 is wrong input
@@ -31,6 +33,7 @@ class Request:
         json: where to write the report, if anywhere.
         picture: where to draw it, if anywhere.
         sdes: further forward SDEs to check it on, named likewise.
+        grid: it is the name of a time grid.
     """
 
     solver: str
@@ -38,6 +41,7 @@ class Request:
     json: Path | None = None
     picture: Path | None = None
     sdes: tuple[str, ...] = ()
+    grid: bool = False
 
 
 def run(request: Request) -> int:
@@ -50,12 +54,15 @@ def run(request: Request) -> int:
         SdeplugError: for a name or option that is not allowed, a path that cannot be written,
             or an extra that is missing.
     """
-    solver = named("solvers", request.solver)
     sdes = tuple(named("sdes", name) for name in request.sdes)
-    if request.picture is not None:
-        demand_picture("picture", request.picture)
-    with _no_folder_left():
-        report = _checked(solver, request.fast, sdes)
+    if request.grid:
+        report = _checked_grid(request, sdes)
+    else:
+        solver = named("solvers", request.solver)
+        if request.picture is not None:
+            demand_picture("picture", request.picture)
+        with _no_folder_left():
+            report = _checked(solver, request.fast, sdes)
     console().print(report_table(report))
     if request.json is not None:
         write_text(request.json, report.to_json())
@@ -65,6 +72,18 @@ def run(request: Request) -> int:
         figure = report.picture()
         write(request.picture, lambda path: save(figure, path))
     return _STATUS[report.verdict]
+
+
+def _checked_grid(request: Request, sdes: Sequence[Any]) -> Report:
+    """The report on a grid; it takes a second and has nothing to draw."""
+    if request.picture is not None:
+        raise ArgumentError("picture", str(request.picture), "left out for a grid")
+
+    def made(steps: int) -> TimeGrid:
+        return named_grid(request.solver, steps)
+
+    made(1)
+    return replace(check_grid(made, sdes), solver=request.solver)
 
 
 def _checked(solver: Any, fast: bool, sdes: Sequence[Any]) -> Report:
