@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,17 @@ MODULES = {
 }
 
 
+NAMES = {file: name for name, file in MODULES.items()}
+
+
 def name_of(file: Path) -> str:
-    return next(name for name, each in MODULES.items() if each == file)
+    return NAMES[file]
+
+
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """Everything that is written in a file, parsed once for all tests."""
+    return tuple(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
 
 
 def room_of(file: Path) -> str:
@@ -60,10 +70,11 @@ def room_of(file: Path) -> str:
     return file.relative_to(CORE).with_suffix("").parts[0]
 
 
+@cache
 def imports(file: Path) -> set[str]:
     """Everything that a file imports, wherever in it and for whatever, as full dotted names."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             found |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -72,6 +83,7 @@ def imports(file: Path) -> set[str]:
     return found
 
 
+@cache
 def modules_used(file: Path) -> set[str]:
     """The files of this repository that a file imports, by their dotted names."""
     used = set()
@@ -177,7 +189,7 @@ def test_a_plugin_imports_only_the_front_door_and_itself(file):
 def test_the_core_takes_no_loose_keywords(file):
     functions = [
         node
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in nodes(file)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
     ]
     loose = {(room_of(file), getattr(f, "name", "")) for f in functions if f.args.kwarg}
@@ -201,7 +213,7 @@ def test_a_new_tensor_says_of_which_dtype_it_is_and_where(file):
     """Or it would depend on torch.set_default_dtype and torch.set_default_device."""
     made = [
         node
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in nodes(file)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
