@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import torch
@@ -25,6 +25,7 @@ from sdeplug.testing.law.words import farthest
 ALPHA = 1e-3
 """False-alarm rate of one stage; two independent stages have its square."""
 
+_PLAIN = 1e-15  # a p-value so small that a second stage would say nothing new
 _AGAIN = 4  # times as many rows in the second stage
 _MOST = 65_536  # that are worth it: at least as many as in the first
 _PIECE = 4096  # rows in one call of a solver, few enough to stay in the cache
@@ -108,21 +109,28 @@ class Cell:
     def verdict(self, seed: int, first: Tensor | None = None) -> CellVerdict:
         """Up to three stages, each with fresh noise and only if all before it reject.
 
-        The second has four times the rows, or 65,536.  The third, where there is one, has a finer
-        grid and the rows of the first.  The cell fails if all reject: at most :data:`ALPHA`
-        squared of all seeds, for a law within tau.
+        The second has four times the rows, or 65,536; it is left out after a first that leaves no
+        doubt.  The third, where there is one, has a finer grid and the rows of the first.  The
+        cell fails if all reject: at most :data:`ALPHA` squared of all seeds, for a law within tau.
 
         Args:
             seed: which experiment.
             first: the samples of the first stage, ``samples(3 * seed)``, where they are at hand.
         """
-        verdict = CellVerdict.of(self.pvalues(3 * seed, x=first))
-        if not verdict.passed:
+        verdict = self._stage(3 * seed, 1, x=first)
+        if _PLAIN <= verdict.pvalue < ALPHA:
             rows = max(self.specimen.rows, min(_AGAIN * self.specimen.rows, _MOST))
-            verdict = CellVerdict.of(self.pvalues(3 * seed + 1, rows), 2)
+            verdict = self._stage(3 * seed + 1, 2, rows)
         if not verdict.passed and self.finer is not None:
-            verdict = CellVerdict.of(self.finer.pvalues(3 * seed + 2), 3)
+            verdict = self.finer._stage(3 * seed + 2, 3)
         return verdict
+
+    def _stage(
+        self, seed: int, number: int, rows: int | None = None, x: Tensor | None = None
+    ) -> CellVerdict:
+        """The verdict of one experiment, with its samples."""
+        x = self.samples(seed, rows) if x is None else x
+        return replace(CellVerdict.of(self.pvalues(seed, x=x), number), samples=x)
 
     def farthest(self, seed: int, x: Tensor | None = None) -> str:
         """In words, what the samples of an experiment are off by; arguments as for pvalues()."""
@@ -146,12 +154,14 @@ class CellVerdict:
     Attributes:
         statistic: the one with the smallest p-value.
         pvalue: that p-value times the number of statistics (Bonferroni), at most 1.
-        stages: how many stages it took.
+        stages: the last stage that it took.
+        samples: those of that stage, shape ``(rows, *shape)``; not compared.
     """
 
     statistic: str
     pvalue: float
     stages: int = 1
+    samples: Tensor | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, pvalues: Mapping[str, float], stages: int = 1) -> CellVerdict:

@@ -77,8 +77,9 @@ def check_law_by_sampling(solver: Solver, seed: int = 0) -> Finding:
 def _rejected(cell: Cell, verdict: CellVerdict, seed: int) -> str:
     """Why a cell fails: what is off, how surely, and what would have been let pass."""
     last = cell.finer if verdict.stages == 3 and cell.finer is not None else cell
+    off = last.farthest(seed, verdict.samples)
     return (
-        f"{last.specimen.name} on {last.sde!r}, {last.label}: {last.farthest(3 * seed)}. The "
+        f"{last.specimen.name} on {last.sde!r}, {last.label}: {off}. The "
         f"statistic '{verdict.statistic}' has p = {verdict.pvalue:.1e} in stage "
         f"{verdict.stages}, with errors up to {last.tau:.2%} let pass"
     )

