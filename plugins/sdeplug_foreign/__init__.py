@@ -1,5 +1,7 @@
 """Samplers of other libraries on the same score: ``diffusers``, ``k-diffusion`` and ``azula``.
 
+The other way round, :func:`as_k_diffusion` makes any integrator a function of k-diffusion.
+
 Each is imported when it is used.  diffusers and azula are optional extras of the same name;
 k-diffusion is installed without what it depends on, since its samplers need none of it.
 """
@@ -9,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sdeplug import Integrator, hookimpl
+from sdeplug_foreign.as_k_diffusion import as_k_diffusion
 from sdeplug_foreign.from_azula import AzulaSampler
 from sdeplug_foreign.from_diffusers import DiffusersSampler
 from sdeplug_foreign.from_k_diffusion import KDiffusionSampler
 
-__all__ = ["AzulaSampler", "DiffusersSampler", "KDiffusionSampler"]
+__all__ = ["AzulaSampler", "DiffusersSampler", "KDiffusionSampler", "as_k_diffusion"]
 
 
 @hookimpl
