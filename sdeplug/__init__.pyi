@@ -5,6 +5,7 @@ from . import likelihood as likelihood
 from . import networks as networks
 from . import targets as targets
 from . import training as training
+from . import tuning as tuning
 from .compose import Corrected as Corrected
 from .compose import Denoise as Denoise
 from .compose import OnGrid as OnGrid

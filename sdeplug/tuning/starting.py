@@ -1,0 +1,65 @@
+"""Where runs on a network start from, checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.noise import SharedNoise, checked_seed
+from sdeplug.pipeline import checked_shape, checked_start
+from sdeplug.reverse import ReverseSDE
+from sdeplug.sde import in_float32
+from sdeplug.values import number
+
+
+def checked_reverse(reverse: object) -> ReverseSDE:
+    """A reverse SDE whose forward SDE is linear.
+
+    Raises:
+        PairingError: for anything else.
+    """
+    if not isinstance(reverse, ReverseSDE):
+        raise PairingError(
+            f"reverse = {reverse!r}: must be a ReverseSDE, such as ReverseSDE(sde, score_model)."
+        )
+    reverse.linear  # noqa: B018  raises for one that is not
+    return reverse
+
+
+def checked_count(name: str, value: object, least: int = 1) -> int:
+    """A whole number.
+
+    Raises:
+        ArgumentError: for anything else, or a smaller one than ``least``.
+    """
+    found = number(value)
+    if found is None or found != int(found) or found < least:
+        raise ArgumentError(name, value, f"a whole number of at least {least}")
+    return int(found)
+
+
+def started(
+    reverse: ReverseSDE, shape: Sequence[int] | None, x: Tensor | None, seed: int, to: float
+) -> tuple[Tensor, float]:
+    """States to start from and their time: T, or the horizon of the SDE if that comes first.
+
+    Args:
+        reverse: the reverse SDE; its forward SDE is linear.
+        shape: shape ``(B, *D)`` of a draw from the prior, in float32 on the CPU.
+        x: states at T, instead of a draw.
+        seed: of the draw.
+        to: the time that the run goes to.
+
+    Raises:
+        ArgumentError: for what is no shape, state or seed, or a time that no run goes to.
+    """
+    sde = reverse.linear
+    size = checked_shape(shape, x)
+    if to != 0.0 and not sde.eps <= to < sde.T:
+        raise ArgumentError("to", to, f"0, or in [eps, T) = [{sde.eps}, {sde.T})")
+    if x is None:
+        x = sde.prior(size, SharedNoise(checked_seed("seed", seed)), torch.float32, "cpu")
+    return sde.from_horizon(in_float32(checked_start(x, size)), sde.T, to)
