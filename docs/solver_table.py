@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import tableau_table
 import torch
 
 import sdeplug as sp
@@ -229,6 +230,8 @@ def parts() -> Mapping[str, Callable[[], str]]:
     made: dict[str, Callable[[], str]] = {"table": table}
     for plugin in FAMILIES:
         made[f"family-{plugin}"] = partial(relatives, plugin)
+    made["tableaux"] = tableau_table.tableaux
+    made["errors-tableaux"] = partial(tableau_table.errors, error, _percent)
     for short in ("srk", "sde-heun"):
         made[f"errors-{short}"] = partial(errors, sp.solver(f"torchsde/{short}"), (1.0, 0.0))
     for entry in bundled().values():
@@ -236,7 +239,7 @@ def parts() -> Mapping[str, Callable[[], str]]:
         # What brings its own grid is not measured by the steps of another.
         claims = entry.obj().claims
         gridded = kind(entry) != "corrector" and claims.order is not None and claims.steps is None
-        if gridded and entry.short != "adams-bashforth":
+        if gridded and entry.short not in ("adams-bashforth", "exp-rk"):  # by order, by tableau
             levels = (1.0, 0.0) if entry.obj().claims.stochastic else (1.0,)
             made[f"errors-{entry.short}"] = partial(errors, entry.obj(), levels)
     for order in (2, 3, 4):

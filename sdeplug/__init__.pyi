@@ -98,3 +98,4 @@ from .solvers import Corrector as Corrector
 from .solvers import Field as Field
 from .solvers import FlowIntegrator as FlowIntegrator
 from .solvers import Integrator as Integrator
+from .values import OneOf as OneOf

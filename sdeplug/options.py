@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sdeplug.errors import ArgumentError
-from sdeplug.values import listed, plain
+from sdeplug.values import is_one_of, listed, plain
 
 C = TypeVar("C")
 
@@ -94,7 +94,8 @@ class Option:
             ("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt),
         )  # fmt: skip
         bounds = [f"{word} {bound:g}" for word, bound in limits if bound is not None]
-        return f"of type {self.type_name}" + (f", {' and '.join(bounds)}" if bounds else "")
+        kind = self.type_name if is_one_of(self.type) else f"of type {self.type_name}"
+        return kind + (f", {' and '.join(bounds)}" if bounds else "")
 
     def checked(self, value: object) -> object:
         """The value as the type has it: numbers of numpy and torch as Python's, lists as tuples.
@@ -226,6 +227,8 @@ def _taken(value: object, annotation: Any) -> object:
         elif typing.get_origin(member) is tuple and isinstance(listed(value), (list, tuple)):
             item = typing.get_args(member)[0]
             value = tuple(_taken(each, item) for each in listed(value))  # type: ignore[attr-defined]
+        elif is_one_of(member) and isinstance(value, str):
+            value = member.named(value) or value
     return value
 
 
@@ -264,6 +267,8 @@ def _type_name(annotation: Any) -> str:
             names.append("function")
         elif typing.get_origin(member) is tuple:
             names.append(f"tuple of {_type_name(typing.get_args(member)[0])}")
+        elif is_one_of(member):
+            names.append(f"one of {', '.join(map(str, member))}")
         else:
             names.append(getattr(member, "__name__", str(member)))
     return " or ".join(names)
@@ -286,6 +291,8 @@ def _parse_one(text: str, annotation: Any) -> Any:
         return text.lower() == "true"
     if annotation in (int, float, str):
         return annotation(text)
+    if is_one_of(annotation) and annotation.named(text):
+        return annotation.named(text)
     if typing.get_origin(annotation) is tuple:
         item = typing.get_args(annotation)[0]
         return tuple(_parse(part.strip(), item) for part in text.split(","))

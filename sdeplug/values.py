@@ -2,8 +2,38 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import numpy as np
 from torch import Tensor
+
+
+class OneOf(Enum):
+    """One of a few things that have names: the type of an option that picks one.
+
+    It is written as its name in lower case, with hyphens: on a command line, in plain data, and in
+    code, where that text stands for it.
+    """
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
+        # By name, where Python 3.10 would look for an equal value among copies.
+        return getattr, (type(self), self.name)
+
+    @classmethod
+    def named(cls, text: str) -> OneOf | None:
+        """The one of a name, with hyphens or underscores; None where there is none."""
+        return cls.__members__.get(text.upper().replace("-", "_"))
+
+
+def is_one_of(annotation: object) -> bool:
+    """Whether a type is a kind of :class:`OneOf`."""
+    return isinstance(annotation, type) and issubclass(annotation, OneOf)
 
 
 def plain(value: object) -> object:

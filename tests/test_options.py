@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, replace
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from sdeplug.errors import ArgumentError
 from sdeplug.options import Configured, build, option, options_of, parse_options
+from sdeplug.values import OneOf
 
 FLOATS = st.floats(allow_nan=False)
 
@@ -238,3 +241,37 @@ def test_a_bound_may_lie_outside():
     assert Numbers(share=0.999)
     with pytest.raises(ArgumentError, match=r"share = 1\.0: must be .*below 1"):
         Numbers(share=1.0)
+
+
+class Colour(OneOf):
+    RED = object()
+    DARK_BLUE = object()
+
+
+@dataclass(frozen=True)
+class Painted(Configured):
+    colour: Colour = option(Colour.RED, help="which")
+    other: Colour | None = option(None, help="another, or none")
+
+
+@pytest.mark.parametrize("given", [Colour.DARK_BLUE, "dark-blue", "DARK_BLUE"])
+def test_one_of_a_few_is_given_by_name(given):
+    made = Painted(given, other=given)
+    assert made.colour is made.other is Colour.DARK_BLUE
+    assert repr(made) == "Painted(colour='dark-blue', other='dark-blue')"
+    assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
+    assert str(made.colour) == "dark-blue"
+
+
+def test_one_of_a_few_is_read_from_text():
+    texts = {"colour": "dark-blue", "other": "none"}
+    assert parse_options(Painted, texts) == {"colour": Colour.DARK_BLUE, "other": None}
+
+
+@pytest.mark.parametrize("wrong", ["green", "", 1, None, object()])
+def test_what_is_none_of_them_is_refused_with_all_of_them(wrong):
+    with pytest.raises(ArgumentError, match=r"must be one of red, dark-blue.*default is 'red'"):
+        Painted(wrong)
+    if isinstance(wrong, str):
+        with pytest.raises(ArgumentError, match="must be one of red, dark-blue"):
+            parse_options(Painted, {"colour": wrong})

@@ -3,8 +3,9 @@
 Multistep, one evaluation a step: ``adams``, and under the names of its special cases ``ddim``,
 ``deis``, ``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``sa-solver``, ``sde-dpm``, ``unipc``; and
 ``er-sde`` along sigma.
-Runge-Kutta: ``exp-midpoint``, ``exp-heun``, ``exp-rk3``.  With a grid of their own: ``edm-heun``,
-``restart``, and ``auto``, which picks the best for a budget.
+Runge-Kutta: ``exp-rk`` by tableau, and three by name: ``exp-midpoint``, ``exp-heun``, ``exp-rk3``.
+With a grid of their own: ``edm-heun``, ``restart``, and ``auto``, which picks the best for a
+budget.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sdeplug_exponential.adams import (
 from sdeplug_exponential.auto import POLICY, Auto, Choice
 from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
 from sdeplug_exponential.karras import EDMHeun, Restart
-from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK3
+from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK, ExpRK3, Method
 
 __all__ = [
     "DDIM",
@@ -44,7 +45,9 @@ __all__ = [
     "ERStochasticity",
     "ExpHeun",
     "ExpMidpoint",
+    "ExpRK",
     "ExpRK3",
+    "Method",
     "Restart",
     "SASolver",
     "UniPC",
@@ -66,6 +69,7 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "er-sde": ERSDE,
         "exp-heun": ExpHeun,
         "exp-midpoint": ExpMidpoint,
+        "exp-rk": ExpRK,
         "exp-rk3": ExpRK3,
         "restart": Restart,
         "sa-solver": SASolver,

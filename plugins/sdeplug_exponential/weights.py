@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from math import ceil, exp, prod
+from math import ceil, exp, factorial, prod
 
 _COUNT = 16  # nodes: exact to rounding for polynomials of degree 4 times exp(-z (1 - v)), z <= 8
 _PANEL = 8.0
@@ -57,6 +57,19 @@ def taylor_slope(z: float) -> float:
 def decayed(z: float) -> float:
     """The whole weight of D: 1 - exp(-z), as the sum that the weights are parts of."""
     return sum(weight for _, weight in kernel(z))
+
+
+def phi(k: int, z: float) -> float:
+    r"""The phi-function :math:`\varphi_k(-z)` of exponential integrators, for z at least 0.
+
+    .. math:: \varphi_0(-z) = e^{-z}, \qquad
+              \varphi_k(-z) = \int_0^1 e^{-z (1 - v)} \frac{v^{k - 1}}{(k - 1)!}\,dv.
+
+    Hochbruck & Ostermann, Acta Numerica 2010, equation 2.10.
+    """
+    if k == 0:
+        return exp(-z)
+    return sum(w * exp(-z * (1.0 - v)) * v ** (k - 1) for v, w in nodes(z)) / factorial(k - 1)
 
 
 def kernel(z: float) -> Measure:

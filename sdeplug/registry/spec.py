@@ -28,6 +28,7 @@ from sdeplug.registry.catalogue import registry
 from sdeplug.registry.discovery import Kind
 from sdeplug.sde import ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
+from sdeplug.values import OneOf
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,6 +70,8 @@ def to_spec(value: object) -> Any:
         return {"name": _name_of(type(value)), **changed}
     if isinstance(value, tuple):
         return [to_spec(each) for each in value]
+    if isinstance(value, OneOf):
+        return str(value)
     if isinstance(value, (bool, int, float, str)):
         return value
     raise ArgumentError(

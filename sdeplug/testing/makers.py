@@ -19,6 +19,7 @@ from sdeplug.registry import registry
 from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.choices import Choose, Maker, Rejected
+from sdeplug.values import is_one_of
 
 C = TypeVar("C", bound=Configured)
 
@@ -118,6 +119,8 @@ def _of_type(annotation: Any, option: Option) -> Maker[Any] | None:
     if typing.get_origin(annotation) is tuple:
         item = _of_type(typing.get_args(annotation)[0], option)
         return None if item is None else partial(_several, item)
+    if is_one_of(annotation):
+        return lambda choose: choose(tuple(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Configured):
         return _nested(annotation)
     return None  # text and functions: no value but the default is known to be allowed

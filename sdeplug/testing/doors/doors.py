@@ -21,6 +21,7 @@ from sdeplug.testing.doors.report import Report
 from sdeplug.testing.doors.running import finding_of, result_of, run_or_skip
 from sdeplug.testing.exact import OnOwnSDEs
 from sdeplug.testing.findings import Finding, Result
+from sdeplug.values import OneOf
 
 if TYPE_CHECKING:
     import pytest
@@ -175,7 +176,7 @@ def _parameters(
 
 def _label(value: object) -> str:
     """A short name for a test: the class, and the options that are not at their defaults."""
-    if isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (bool, int, float, str, OneOf)):
         return str(value)
     name = type(value).__name__
     if not isinstance(value, Configured):

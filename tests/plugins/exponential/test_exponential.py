@@ -141,6 +141,27 @@ def test_2m_sde_is_the_published_update_for_the_same_noise(level):
     close(levels.ours(DPMpp2MSDE()), dpm_2m(levels, level**2), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, 0.5])
+def test_with_two_values_it_is_res_multistep_and_2m_sde_heun(level):
+    """RES with the value of the step before as a stage at c < 0 (arXiv 2308.02157, equation 5.3 of
+    Hochbruck & Ostermann 2005); with noise what k-diffusion calls dpmpp_2m_sde with ``heun``."""
+    levels, zeta = Levels(level=level), level**2
+    x, old = levels.x, None
+    for n in range(len(levels.times) - 1):
+        h = levels.lam[n + 1] - levels.lam[n]
+        z, data = (1.0 + zeta) * h, levels.model(x, n)
+        whole = -math.expm1(-z)
+        grown = whole * data
+        if old is not None:
+            c = (levels.lam[n - 1] - levels.lam[n]) / h
+            grown = grown + (1.0 - whole / z) / c * (old - data)
+        ratio = levels.sigma[n + 1] / levels.sigma[n] * math.exp(-zeta * h)
+        spread = math.sqrt(-math.expm1(-2.0 * zeta * h))
+        x = ratio * x + levels.alpha[n + 1] * grown + levels.sigma[n + 1] * spread * levels.noise[n]
+        old = data
+    close(levels.ours(Adams(2, 0)), x, rtol=1e-11, atol=1e-11)
+
+
 def unipc(levels: Levels, order: int):
     """UniPC with B(h) = exp(h) - 1 as published (arXiv 2302.04867, algorithms 1 and 2).
 
