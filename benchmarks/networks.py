@@ -1,0 +1,248 @@
+"""Where every sampler stands on a network: ours and those of other libraries.
+
+python benchmarks/networks.py --data FOLDER [--out FOLDER] [--only WORD ...] [--quick]
+
+The folder is that of benchmarks/mnist.py.  Every run spends exactly its budget or less, the final
+denoising counted.  Two errors: the distance to the converged flow from the same noise, where
+nothing is drawn on the way, and the Frechet distance of a classifier's features to digits that the
+network has not seen.  The grid of each sampler is the one that was best in a short run from other
+noise, for each error by itself.  What is finished is kept in FOLDER/cells.jsonl: a run that is
+broken off goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import mnist
+import torch
+from rivals import Sampler, ours, theirs
+from torch import Tensor
+
+from sdeplug import (
+    Chunked,
+    Karras,
+    NonFiniteError,
+    OnGrid,
+    ReverseSDE,
+    SharedNoise,
+    sample,
+    solver,
+)
+from sdeplug.metrics import FeatureFrechet, frechet, moments
+
+BUDGETS = (6, 10, 25, 5, 8, 16, 4, 50)
+"""The ones that say most first."""
+
+FEW, FLOW, PILOT = 10, 64, 128
+"""Budgets up to here get three seeds; rows of an error to the flow; rows of a pilot run."""
+
+HELD_OUT = 100
+"""Seed of the noise that grids are chosen by; those of the tables are 0, 1, 2."""
+
+SHAPE, CHUNK = (1, 28, 28), 50
+Key = tuple[str, str, int, int]
+"""Sampler, grid, budget, seed."""
+
+
+@dataclass
+class Cells:
+    """Finished runs, a line of a file for each.
+
+    Attributes:
+        path: the file.
+    """
+
+    path: Path
+    found: dict[Key, dict[str, float | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            for line in self.path.read_text().splitlines():
+                key, values = json.loads(line)
+                self.found[tuple(key)] = values
+
+    def put(self, key: Key, values: dict[str, float | None]) -> None:
+        """Keep one."""
+        self.found[key] = values
+        with self.path.open("a") as file:
+            file.write(json.dumps([key, values]) + "\n")
+
+
+@dataclass
+class Bench:
+    """The network, the digits, and the runs.
+
+    Attributes:
+        data: the folder of benchmarks/mnist.py.
+        cells: finished runs.
+        count: samples of a run that a distance is measured from.
+    """
+
+    data: Path
+    cells: Cells
+    count: int = 500
+
+    def __post_init__(self) -> None:
+        model = mnist.network(self.data)
+        self.sde, self.score = model.sde, Chunked(model.score, CHUNK)
+        self.features = FeatureFrechet(mnist.features(self.data), "digit classifier")
+        self.digits = mnist.digits(self.data)[0]
+
+    @cached_property
+    def law(self) -> tuple[Tensor, Tensor]:
+        """Moments of the features of digits that the network has not seen."""
+        return moments(self.features.of(self.digits))
+
+    @cached_property
+    def analytic(self) -> object:
+        """The score whose first evaluation is that of a Gaussian with the moments of the data."""
+        from sdeplug import AnalyticFirst
+
+        mean, std = self.digits.mean(0), float(self.digits.std())
+        return AnalyticFirst(self.score, self.sde, mean, std)
+
+    def start(self, seed: int) -> Tensor:
+        """The same noise for every sampler."""
+        return self.sde.prior((self.count, *SHAPE), SharedNoise(seed))
+
+    def ends(self, by: Sampler, grid: str, nfe: int, seed: int, rows: int) -> Tensor | None:
+        """Samples; None where they are not finite, or the budget has no step for it."""
+        reverse = ReverseSDE(
+            self.sde, self.analytic if by.analytic else self.score, by.stochasticity
+        )
+        # One evaluation is the final denoising; one more where the first one is free.
+        leg = nfe - 1 + by.analytic
+        try:
+            made = by.made(grid, leg)
+        except ValueError:
+            return None
+        try:
+            out = sample(reverse, by=made, x=self.start(seed)[:rows], noise=SharedNoise(seed + 7))
+        except NonFiniteError:
+            return None
+        if out.nfe > nfe:
+            raise RuntimeError(f"{by.name}, {grid}: {out.nfe} evaluations, {nfe} are the budget")
+        return out.x
+
+    def flow(self, seed: int) -> Tensor:
+        """The converged probability flow from the first rows of the noise, kept in a file."""
+        return self._converged(seed, 160)
+
+    def _converged(self, seed: int, steps: int) -> Tensor:
+        path = self.cells.path.with_name(f"flow-{seed}-{steps}.pt")
+        if not path.exists():
+            by = OnGrid(solver("exponential/adams", predictor=4, corrector=4), Karras(steps))
+            x = self.start(seed)[:FLOW]
+            torch.save(sample(ReverseSDE(self.sde, self.score, 0.0), by=by, x=x).x, path)
+        return torch.load(path, weights_only=True)
+
+    def run(self, by: Sampler, grid: str, nfe: int, seed: int) -> dict[str, float | None]:
+        """Both errors; None for one that there is not."""
+        key = (by.name, grid, nfe, seed)
+        if key not in self.cells.found:
+            rows = PILOT if seed == HELD_OUT else self.count
+            x = self.ends(by, grid, nfe, seed, rows)
+            values: dict[str, float | None] = {"rmse": None, "frechet": None}
+            if x is not None:
+                values["frechet"] = frechet(self.features.of(x), self.law)
+                if by.stochasticity == 0.0 and seed in (0, HELD_OUT):
+                    values["rmse"] = rmse(x[:FLOW], self.flow(seed))
+            self.cells.put(key, values)
+        return self.cells.found[key]
+
+    def best(self, by: Sampler, nfe: int, error: str) -> str | None:
+        """The grid with the least error in the pilot runs."""
+        pilots = {grid: self.run(by, grid, nfe, HELD_OUT)[error] for grid in by.grids}
+        known = {grid: value for grid, value in pilots.items() if value is not None}
+        return min(known, key=lambda grid: known[grid]) if known else None
+
+
+def rmse(x: Tensor, y: Tensor) -> float:
+    return float((x - y).square().mean().sqrt())
+
+
+def seeds(nfe: int, quick: bool) -> range:
+    return range(3 if nfe <= FEW and not quick else 1)
+
+
+def work(bench: Bench, samplers: list[Sampler], quick: bool) -> Iterator[None]:
+    """All runs, first seeds before further ones; the table may be looked at after each."""
+    for rounds in (1, 3):
+        for nfe in BUDGETS:
+            for by in samplers:
+                for error in ("frechet", "rmse"):
+                    grid = bench.best(by, nfe, error)
+                    chosen = seeds(nfe, quick) if error == "frechet" else range(1)
+                    for seed in chosen[:rounds] if grid else ():
+                        bench.run(by, grid, nfe, seed)
+                yield
+
+
+def table(bench: Bench, samplers: list[Sampler], error: str) -> str:
+    """Rows of samplers, columns of budgets; what has not run yet is left blank."""
+    budgets = sorted(BUDGETS)
+    lines = [f"| sampler | {' | '.join(map(str, budgets))} |", "| --- " * (len(budgets) + 1) + "|"]
+    for by in samplers:
+        cells = [cell(bench, by, nfe, error) for nfe in budgets]
+        if any(cells):
+            library = f"{by.library}: " if by.library else ""
+            lines.append(f"| {library}{by.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cell(bench: Bench, by: Sampler, nfe: int, error: str) -> str:
+    """Mean, its standard error, and the grid."""
+    found = bench.cells.found
+    if any((by.name, grid, nfe, HELD_OUT) not in found for grid in by.grids):
+        return ""
+    grid = bench.best(by, nfe, error)
+    if grid is None:
+        return "-"
+    runs = [found.get((by.name, grid, nfe, seed), {}).get(error) for seed in range(3)]
+    values = [value for value in runs if value is not None]
+    if not values:
+        return ""
+    mean = statistics.fmean(values)
+    said = f"{mean:.0f}" if error == "frechet" else f"{mean:.3f}"
+    if len(values) > 1:
+        said += f" ± {statistics.stdev(values) / len(values) ** 0.5:.0f}"
+    return f"{said} {grid}" if grid in by.grids and len(by.grids) > 1 else said
+
+
+def report(bench: Bench, samplers: list[Sampler]) -> str:
+    titles = {"frechet": "Frechet distance", "rmse": "RMSE to the converged flow"}
+    parts = [f"{title}\n\n{table(bench, samplers, each)}\n" for each, title in titles.items()]
+    return "\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, default=Path("networks"), metavar="FOLDER")
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="in a sampler's name")
+    parser.add_argument("--quick", action="store_true", help="one seed")
+    parser.add_argument("--table", action="store_true", help="run nothing, show what is there")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    samplers = [
+        by for by in (*theirs(), *ours())
+        if not options.only or any(word in f"{by.library}: {by.name}" for word in options.only)
+    ]  # fmt: skip
+    bench = Bench(options.data, Cells(options.out / "cells.jsonl"))
+    path = options.out / "networks.md"
+    if not options.table:
+        for _ in work(bench, samplers, options.quick):
+            path.write_text(report(bench, samplers))
+    print(report(bench, samplers))
+
+
+if __name__ == "__main__":
+    main()
