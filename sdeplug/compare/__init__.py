@@ -8,7 +8,9 @@ from sdeplug.compare.comparison import Comparison
 from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.contenders import DEFAULT_SOLVERS, Contender
 from sdeplug.compare.entry import compare
+from sdeplug.compare.flow import Flow
 from sdeplug.compare.perturbed import PerturbedScore
+from sdeplug.compare.problem import OnData
 from sdeplug.compare.rows import Estimate, Row
 from sdeplug.compare.work import Work
 from sdeplug.sheet import Sheet
@@ -19,6 +21,8 @@ __all__ = [
     "Conditions",
     "Contender",
     "Estimate",
+    "Flow",
+    "OnData",
     "PerturbedScore",
     "Row",
     "Sheet",

@@ -94,7 +94,8 @@ class Cell:
         samples: how many.
         metrics: names and metrics.
         exact: whether the exact law is asked for.
-        keep: how many samples are kept for a picture.
+        keep: how many samples are kept for a picture, or for the distance to another run.
+        rows: how many of the starts run; None: all.
     """
 
     entrant: Entrant
@@ -105,13 +106,15 @@ class Cell:
     metrics: Named
     exact: bool = False
     keep: int = 0
+    rows: int | None = None
 
     def run(self) -> Outcome:
         """Run the sampler, and measure; a run that diverges is an outcome too."""
         torch.set_num_threads(1)
         pipeline, timed = self._prepared()
         sde = pipeline.reverse.linear
-        x = Truth(self.target, sde, sde.T, self.seed).draws(self.samples, "start").float()
+        x = Truth(self.target, sde, sde.T, self.seed).draws(self.samples, "start")
+        x = x[: self.rows].float()
         begin = time.perf_counter()
         try:
             out = pipeline.sample(x.shape, noise=stream(self.seed, "noise"), x=x)

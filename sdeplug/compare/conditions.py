@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from sdeplug.compare.flow import Flow
 from sdeplug.errors import ArgumentError
 from sdeplug.grid import LogSNR, TimeGrid
 from sdeplug.options import Configured, option
@@ -20,6 +21,7 @@ class Conditions(Configured):
         score_errors: relative sizes of a smooth error of the score (:class:`PerturbedScore`), one
             axis of the comparison for each; 0 is the exact score.  One number will do.
         stochasticity: of the reverse SDE, for solvers that bring none of their own.
+        flow: the converged flow, which runs without noise are held against; None: none.
 
     Raises:
         ArgumentError: for a value that is not allowed.
@@ -28,6 +30,7 @@ class Conditions(Configured):
     grid: TimeGrid = option(LogSNR(1), help="where fixed steps end; their number is replaced")
     score_errors: tuple[float, ...] = option((0.0, 0.1), help="sizes of the error", ge=0.0, le=10.0)
     stochasticity: float = option(1.0, help="of the reverse SDE", ge=0.0)
+    flow: Flow | None = option(None, help="the converged flow to hold runs against")
 
     def __post_init__(self) -> None:
         given: object = self.score_errors

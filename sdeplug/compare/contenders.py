@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from sdeplug.compare.conditions import checked_grid
-from sdeplug.errors import PairingError
+from sdeplug.compose import OnGrid
+from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.grid import TimeGrid
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import solver
@@ -39,7 +40,8 @@ class Contender:
     Attributes:
         by: an integrator, a function of a budget that gives one, or a pipeline.
         stochasticity: of the reverse SDE; None: that of the comparison.
-        grid: where fixed steps end; None: that of the comparison.
+        grid: where fixed steps end; of several the best is taken, by the metric that ranks, with
+            noise that the comparison does not use.  None: that of the comparison.
 
     Raises:
         PairingError: if ``by`` is none of these.
@@ -48,7 +50,7 @@ class Contender:
 
     by: Integrator | Factory | Pipeline
     stochasticity: float | None = None
-    grid: TimeGrid | None = None
+    grid: TimeGrid | Sequence[TimeGrid] | None = None
 
     def __post_init__(self) -> None:
         factory = callable(self.by) and not isinstance(self.by, type)
@@ -60,7 +62,24 @@ class Contender:
         if self.stochasticity is not None:
             checked_level(self.stochasticity)
         if self.grid is not None:
-            checked_grid(self.grid)
+            for each in self.grids:
+                checked_grid(each)
+
+    @property
+    def grids(self) -> tuple[TimeGrid, ...]:
+        """The grids of its own; none: that of the comparison."""
+        if self.grid is None:
+            return ()
+        if not isinstance(self.grid, (tuple, list)):
+            return (self.grid,)  # type: ignore[return-value]  # what is none is refused
+        if not self.grid:
+            raise ArgumentError("grid", self.grid, "at least one grid", "LogSNR(1) is one.")
+        return tuple(self.grid)
+
+    @property
+    def alone(self) -> tuple[Contender, ...]:
+        """The same with each of its grids alone."""
+        return tuple(replace(self, grid=each) for each in self.grids) or (self,)
 
 
 @dataclass(frozen=True)
@@ -83,6 +102,12 @@ class Entrant:
     def sampler(self) -> str:
         """What runs, for people."""
         return ", ".join(repr(leg.by) for leg in self.pipeline.legs)
+
+    @property
+    def grid(self) -> str:
+        """The grid of its first leg, for people; all of the leg where it has none."""
+        by = self.pipeline.legs[0].by
+        return repr(by.grid if isinstance(by, OnGrid) else by)
 
 
 def default_solvers() -> dict[str, Contender]:

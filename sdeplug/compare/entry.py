@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sdeplug.compare.comparison import Comparison
 from sdeplug.compare.conditions import Conditions
-from sdeplug.compare.contenders import Contender
+from sdeplug.compare.contenders import Contender, Entrant
+from sdeplug.compare.flow import Flow
+from sdeplug.compare.grids import candidates, settled
+from sdeplug.compare.notes import conventions, missed
 from sdeplug.compare.plan import Plan
-from sdeplug.compare.setting import Metrics, Setting, checked_target, metrics_of
+from sdeplug.compare.problem import OnData, Problem
+from sdeplug.compare.setting import Metrics, Setting, metrics_of
 from sdeplug.compare.versions import versions
 from sdeplug.compare.work import Work, run_all
 from sdeplug.errors import ArgumentError, argument_type
@@ -19,20 +23,21 @@ from sdeplug.solvers import Integrator
 from sdeplug.targets import Target
 
 _POINTS, _IMAGES = 20_000, 2_000  # samples in a run
+_ON_DATA = Conditions(score_errors=(0.0,), flow=Flow())
 
 Solver = Integrator | Callable[[int], Integrator] | Pipeline | Contender
 
 
 def compare(
     solvers: Mapping[str, Solver],
-    target: Target,
-    sde: LinearSDE,
+    target: Target | OnData,
+    sde: LinearSDE | None = None,
     *,
     nfe: Sequence[int] = (10, 20, 50, 100),
     seeds: int | Sequence[int] = 3,
     samples: int | None = None,
     metrics: Metrics = None,
-    conditions: Conditions = Conditions(),
+    conditions: Conditions | None = None,
     work: Work = Work(),
 ) -> Comparison:
     """Run solvers at equal budgets of score evaluations, and measure their samples.
@@ -47,43 +52,61 @@ def compare(
 
     Args:
         solvers: label to integrator, function of a budget, pipeline, or :class:`Contender`.
-        target: the data law, whose score is exact.
-        sde: the forward SDE.
+        target: the data law, whose score is exact; or :class:`OnData`, a network and data: then
+            runs end at 0 with the final denoising, which is counted.
+        sde: the forward SDE; left out with a network, which has its own.
         nfe: budgets of score evaluations, rising.
         seeds: how many repetitions, or the seed of each; all solvers get the same randomness.
         samples: how many in a run; None: 20,000, or 2,000 images.
         metrics: names, metrics, or metrics by name; the first one ranks.  None: those that suit
             the target.
-        conditions: the grid, the sizes of the error of the score, the stochasticity.
+        conditions: the grid, the sizes of the error of the score, the stochasticity, the
+            converged flow.  None: ``Conditions()``; with a network ``Conditions(score_errors=0.0,
+            flow=Flow())``: it has an error of its own.
         work: an executor, a folder to resume from, who is told of progress.
 
     Raises:
         SdeplugError: for anything that does not fit, before anything is run.
     """
-    checked_target(target)
+    problem = Problem.of(target, sde)
     if samples is None:
-        samples = _IMAGES if is_image(target) else _POINTS
-    suited = metrics_of(metrics, target)
-    setting = Setting(target, sde, tuple(nfe), _seeds(seeds), suited, samples, conditions)
+        samples = _IMAGES if is_image(problem.target) else _POINTS
+    if conditions is None:
+        conditions = _ON_DATA if problem.network else Conditions()
+    suited = metrics_of(metrics, problem.target)
+    setting = Setting(problem, tuple(nfe), _seeds(seeds), suited, samples, conditions)
     if not isinstance(solvers, Mapping) or not solvers:
         raise ArgumentError("solvers", solvers, "a mapping of at least one label to a solver")
     if not isinstance(work, Work):
         argument_type("work", work, "a Work", "Work(executor=pool) is one.")
-    contenders = {
-        label: each if isinstance(each, Contender) else Contender(each)
-        for label, each in solvers.items()
-    }
-    plan = Plan(setting, contenders)
+    found, notes = _entered(solvers, setting)
+    chosen = settled(found, setting, work)
+    plan = Plan(setting, chosen.entrants)
     outcomes = run_all(plan.jobs, work)
     rows = plan.rows(outcomes)
     return Comparison(
         rows=rows,
         settings=setting.to_spec(),
         versions=versions(),
-        command=_command(solvers, setting),
-        notes=plan.notes(rows),
+        command=_command(solvers, target, setting),
+        notes=(*conventions(setting), *notes, *chosen.notes, *plan.notes(rows)),
         picture=plan.floor_picture(outcomes),
     )
+
+
+def _entered(solvers: Mapping[str, Solver], setting: Setting) -> tuple[list[Entrant], list[str]]:
+    """All who may run, and notes of those that have no row at some budget."""
+    found, notes = [], []
+    for label, each in solvers.items():
+        contender = each if isinstance(each, Contender) else Contender(each)
+        own = candidates(label, contender, setting)
+        without = [b for b in setting.nfe if not any(e.budget in (b, None) for e in own)]
+        if without:
+            notes.append(missed(label, without))
+        found += own
+    if not found:
+        raise ArgumentError("nfe", setting.nfe, "enough for one step of one solver")
+    return found, notes
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
@@ -94,12 +117,12 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def _command(solvers: Mapping[str, Solver], setting: Setting) -> str:
+def _command(solvers: Mapping[str, Solver], target: Target | OnData, setting: Setting) -> str:
     """What repeats the comparison, as far as representations can say it."""
     entries = "".join(f"        {label!r}: {each!r},\n" for label, each in solvers.items())
     metrics = ", ".join(f"{name!r}: {each!r}" for name, each in setting.metrics)
     return (
-        f"compare(\n    {{\n{entries}    }},\n    {setting.target!r},\n    {setting.sde!r},\n"
+        f"compare(\n    {{\n{entries}    }},\n    {target!r},\n    {setting.sde!r},\n"
         f"    nfe={setting.nfe!r},\n    seeds={setting.seeds!r},\n"
         f"    samples={setting.samples!r},\n    metrics={{{metrics}}},\n"
         f"    conditions={setting.conditions!r},\n)"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from types import FunctionType
 
 import torch
 from torch import Tensor
@@ -25,7 +27,7 @@ def keys(cells: Sequence[Cell | Floor]) -> list[str]:
 
     The label of a solver is no part of it.  Targets and score models, which may be anything, are
     known by what they give: draws and scores at a few points.  The code of a solver is known by
-    the name of its class and by its options.
+    the name of its class and by its options, a function of yours by its own name.
     """
     versions = f"{installed_version('sdeplug')} {torch.__version__}"
     behaviour: dict[int, str] = {}  # by identity: the cells of an entrant share its pipeline
@@ -36,7 +38,7 @@ def keys(cells: Sequence[Cell | Floor]) -> list[str]:
             behaviour[id(what)] = _behaviour(cell)
         parts = [behaviour[id(what)], described(cell.metrics), repr((cell.samples, cell.keep))]
         if isinstance(cell, Cell):
-            parts.append(repr((cell.score_error, cell.seed, cell.exact)))
+            parts.append(repr((cell.score_error, cell.seed, cell.exact, cell.rows)))
         names.append(hashlib.sha256("\n".join((*parts, versions)).encode()).hexdigest()[:32])
     return names
 
@@ -60,9 +62,12 @@ def described(value: object) -> str:
         return f"{cls.__module__}.{cls.__qualname__}({', '.join(parts)})"
     if isinstance(value, (tuple, list)):
         return f"({', '.join(map(described, value))})"
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
     return repr(value)
 
 
+@lru_cache(maxsize=8)  # the covariance of images takes a while
 def _law(target: Target, sde: LinearSDE) -> str:
     draws = Truth(target, sde, 0.0).draws(_ROWS, "identity")
     return f"{target!r} {_digest(draws, target.mean, target.covariance)}"

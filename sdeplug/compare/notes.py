@@ -5,9 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sdeplug.compare.contenders import Entrant
+from sdeplug.compare.flow import NAME
 from sdeplug.compare.rows import Row, spent
+from sdeplug.compare.setting import Setting
 
 _SAME = 0.05  # evaluations: a smaller excess is not seen in the table
+
+
+def conventions(setting: Setting) -> list[str]:
+    """What is counted, and what the error to the flow is."""
+    found = []
+    if setting.problem.network:
+        found.append(
+            "a network's score: every run starts from data diffused to T and ends at 0; the final "
+            "denoising is one of its evaluations; no evaluation is analytic unless a solver says so"
+        )
+    flow = setting.conditions.flow
+    if flow is not None:
+        found.append(
+            f"{NAME}: root mean square distance of the first {min(flow.rows, setting.samples)} "
+            f"samples to the probability flow from the same starts in {flow.steps} steps, for runs "
+            "that draw nothing; beside exact draws stands what half of these steps change"
+        )
+    return found
 
 
 def missed(label: str, budgets: Sequence[int]) -> str:

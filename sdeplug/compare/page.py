@@ -45,7 +45,7 @@ def _verdicts(results: Results) -> list[tuple[str, int, str, str, str]]:
         for budget in results.settings["nfe"]:
             if spent and min(spent) <= budget:
                 row = results.best(budget, score_error=error)
-                score = "exact" if error == 0.0 else f"error {error:g}"
+                score = results.score(error)
                 found.append(
                     (score, budget, row.solver, str(row.values[name]), str(row.floor[name]))
                 )
@@ -54,5 +54,4 @@ def _verdicts(results: Results) -> list[tuple[str, int, str, str, str]]:
 
 def _for(results: Results, error: float) -> Sheet:
     sheet = trilemma(results, error)
-    score = "exact score" if error == 0.0 else f"score error {error:g}"
-    return Sheet(f"{sheet.title} ({score})", sheet.columns, sheet.rows)
+    return Sheet(f"{sheet.title} ({results.score(error)})", sheet.columns, sheet.rows)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle
+from math import prod
 from statistics import median
 
 from sdeplug.compare.cells import Cell, Floor, Outcome
-from sdeplug.compare.contenders import Contender, Entrant
-from sdeplug.compare.notes import missed, overspent
-from sdeplug.compare.planner import Planner
-from sdeplug.compare.rows import Estimate, Row
+from sdeplug.compare.contenders import Entrant
+from sdeplug.compare.notes import overspent
+from sdeplug.compare.reference import Held, references
+from sdeplug.compare.rows import Estimate, Row, decoded, encoded
 from sdeplug.compare.setting import Setting
-from sdeplug.errors import ArgumentError
 from sdeplug.metrics import Truth, is_image
 from sdeplug.sde import LinearSDE
-from sdeplug.targets import Gaussian
+from sdeplug.targets import Gaussian, Target
 
 _POINTS, _IMAGES = 400, 16  # kept for pictures
 
@@ -24,53 +26,41 @@ class Plan:
 
     Args:
         setting: the problem.
-        contenders: label to contender.
-
-    Raises:
-        SdeplugError: for a contender that does not fit the problem.
+        entrants: who runs, each on one grid.
     """
 
-    def __init__(self, setting: Setting, contenders: Mapping[str, Contender]) -> None:
+    def __init__(self, setting: Setting, entrants: Sequence[Entrant]) -> None:
         self.setting = setting
-        self.entrants: list[Entrant] = []
-        notes = []
-        for label, contender in contenders.items():
-            found = Planner(label, contender, setting).entrants()
-            without = [b for b in setting.nfe if not any(e.budget in (b, None) for e in found)]
-            if without:
-                notes.append(missed(label, without))
-            self.entrants += found
-        if not self.entrants:
-            raise ArgumentError("nfe", setting.nfe, "enough for one step of one solver")
-        self.missed = tuple(notes)
-        self.laws = list(dict.fromkeys(map(_end, self.entrants)))
-        self.jobs: list[Cell | Floor] = [*self._floors(), *self._cells()]
+        self.entrants = entrants
+        self.laws = list(dict.fromkeys(map(_end, entrants)))
+        floors, cells = self._floors(), self._cells()
+        self.edges = (len(floors), len(floors) + len(cells))
+        self.jobs: list[Cell | Floor] = [*floors, *cells, *self._references()]
 
     def rows(self, outcomes: Sequence[Outcome]) -> tuple[Row, ...]:
         """One row for each entrant and size of the error of the score."""
-        seeds = self.setting.seeds
-        count = len(self.laws) * len(seeds)
-        floors = {
-            law: _estimates(outcomes[n * len(seeds) : (n + 1) * len(seeds)])
-            for n, law in enumerate(self.laws)
+        s, count = self.setting, len(self.setting.seeds)
+        first, last = self.edges
+        floors, runs = outcomes[:first], outcomes[first:last]
+        if s.conditions.flow is not None:
+            held = Held(s, s.conditions.flow, outcomes[last:])
+            floors, runs = held.floors(floors), held.runs(runs, self.entrants)
+        laws = {
+            law: _estimates(floors[n * count : (n + 1) * count]) for n, law in enumerate(self.laws)
         }
-        rows, runs = [], list(outcomes[count:])
-        number = len(self.entrants) * len(self.setting.conditions.score_errors)
-        for n in range(number):
-            error, entrant = divmod(n, len(self.entrants))
-            rows.append(
-                _row(
-                    self.entrants[entrant],
-                    self.setting.conditions.score_errors[error],
-                    runs[n::number],
-                    floors[_end(self.entrants[entrant])],
-                )
+        sizes = s.conditions.score_errors
+        number = len(self.entrants) * len(sizes)
+        return tuple(
+            replace(
+                _row(entrant, sizes[n // len(self.entrants)], runs[n::number], laws[_end(entrant)]),
+                picture=_first(runs[n].picture, s.target),
             )
-        return tuple(rows)
+            for n, entrant in zip(range(number), cycle(self.entrants), strict=False)
+        )
 
     def notes(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """What a reader should know of the rows."""
-        return (*self.missed, *overspent(self.entrants, rows))
+        return tuple(overspent(self.entrants, rows))
 
     def floor_picture(self, outcomes: Sequence[Outcome]) -> str:
         """Exact draws, beside which samples are shown."""
@@ -97,10 +87,32 @@ class Plan:
             for entrant in self.entrants
         ]  # fmt: skip
 
+    def _references(self) -> list[Cell | Floor]:
+        """The converged flow, for each seed and size of the error of the score: and half of it."""
+        s, flow = self.setting, self.setting.conditions.flow
+        if flow is None:
+            return []
+        return [
+            Cell(each, s.target, error, seed, s.samples, (), keep=flow.rows, rows=flow.rows)
+            for seed in s.seeds
+            for error in s.conditions.score_errors
+            for each in references(flow, s.problem)
+        ]
+
     def _keep(self, seed: int) -> int:
-        if seed != self.setting.seeds[0]:
-            return 0
-        return _IMAGES if is_image(self.setting.target) else _POINTS
+        flow = self.setting.conditions.flow
+        for_flow = 0 if flow is None else min(flow.rows, self.setting.samples)
+        for_picture = _shown(self.setting.target) if seed == self.setting.seeds[0] else 0
+        return max(for_flow, for_picture)
+
+
+def _shown(target: Target) -> int:
+    return _IMAGES if is_image(target) else _POINTS
+
+
+def _first(picture: str, target: Target) -> str:
+    """What of the kept samples is shown: for the distance to the flow there may be more."""
+    return encoded(decoded(picture)[: _shown(target) * prod(target.shape)])
 
 
 def _row(
@@ -121,7 +133,6 @@ def _row(
         floor=floor,
         exact=runs[0].exact,
         failure=failure,
-        picture=runs[0].picture,
     )
 
 

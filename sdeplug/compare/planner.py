@@ -18,7 +18,7 @@ from sdeplug.errors import PairingError
 from sdeplug.grid import Uniform
 from sdeplug.metrics import Truth, stream
 from sdeplug.options import options_of
-from sdeplug.pipeline import Leg, Pipeline, last_time
+from sdeplug.pipeline import Pipeline
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel, Wrapper
 from sdeplug.sde import LinearSDE
@@ -39,7 +39,7 @@ class Planner:
 
     Attributes:
         label: its name.
-        contender: what it is.
+        contender: what it is, with one grid at most.
         setting: the problem and the budgets.
     """
 
@@ -59,14 +59,16 @@ class Planner:
             return [Entrant(self.label, None, by)]
         if not isinstance(by, Integrator):
             return [
-                self._entrant(budget, self._made(by, budget), _GIVEN) for budget in self.setting.nfe
+                self._entrant(budget, made, _GIVEN)
+                for budget in self.setting.nfe
+                if (made := self._made(by, self._left(budget))) is not None
             ]
         claims = by.claims
         ways: list[tuple[bool, Callable[[Integrator, int], Integrator | None]]] = [
             (claims.steps is not None, self._in_steps),
             (claims.order is not None, self._on_grid),
             (bool(_knobs(by)), self._within),
-            ("nfe" in _options(by), lambda by, budget: _changed(by, {"nfe": budget})),
+            ("nfe" in _options(by), self._counted),
             ("steps" in _options(by), self._in_option),
             (claims.evaluations is not None, self._on_grid),
         ]
@@ -95,12 +97,23 @@ class Planner:
     def _pipeline(self, by: Integrator) -> Pipeline:
         setting, level = self.setting, self.contender.stochasticity
         level = setting.conditions.stochasticity if level is None else level
-        reverse = ReverseSDE(setting.sde, setting.target.score(setting.sde), level)
+        reverse = ReverseSDE(setting.sde, setting.problem.score, level)
         # What a factory makes has the budget that it was asked for: one step stays one step.
         whole = OnGrid(by, Uniform(1)) if by.needs_grid else by
-        return Pipeline(reverse, (Leg(last_time(setting.sde), whole),))
+        return Pipeline(reverse, setting.problem.legs(whole))
 
-    def _made(self, factory: Factory, budget: int) -> Integrator:
+    def _left(self, budget: int) -> int:
+        """What of a budget the integrator has: the final denoising is paid first."""
+        return budget - self.setting.problem.extra
+
+    def _counted(self, by: Integrator, budget: int) -> Integrator | None:
+        """With its option ``nfe``; None if nothing is left."""
+        left = self._left(budget)
+        return _changed(by, {"nfe": left}) if left else None
+
+    def _made(self, factory: Factory, budget: int) -> Integrator | None:
+        if not budget:
+            return None
         made = factory(budget)
         if not isinstance(made, Integrator):
             raise PairingError(f"{self.label}({budget}) gave {made!r}: must be an Integrator.")
@@ -108,11 +121,11 @@ class Planner:
 
     def _on_grid(self, by: Integrator, budget: int) -> Integrator | None:
         """As many steps of the grid as the budget has; None if not even one."""
-        grid = self.contender.grid or self.setting.conditions.grid
+        grid, *_ = (*self.contender.grids, self.setting.conditions.grid)
         each = by.claims.evaluations
         if each is None:  # the first steps of a multistep method, for one, cost more
             return self._most(lambda steps: OnGrid(by, with_steps(grid, steps)), budget)
-        steps = budget // max(each, 1)
+        steps = self._left(budget) // max(each, 1)
         return OnGrid(by, with_steps(grid, steps)) if steps else None
 
     def _in_steps(self, by: Integrator, budget: int) -> Integrator | None:
@@ -150,7 +163,7 @@ class Planner:
             setting = self.setting
             rows = min(setting.samples, _PILOT_ROWS)
             known = self._spent_at[rung] = self._spent(
-                _tuned(by, rung), rows, setting.target.score(setting.sde)
+                _tuned(by, rung), rows, setting.problem.score
             )
         return known
 

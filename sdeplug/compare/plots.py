@@ -43,9 +43,8 @@ def plot(results: Results, metric: str) -> Figure:
         for panel, (words, cost) in zip(line, _COSTS, strict=True):
             _panel(panel, rows, metric, cost, results.metrics[metric])
             panel.set_xlabel(words, fontsize=9, color=INK)
-        what = "exact score" if score_error == 0.0 else f"score error {score_error:g}"
         line[0].set_ylabel(metric, fontsize=9, color=INK)
-        line[0].set_title(what, fontsize=10, color=INK, loc="left")
+        line[0].set_title(results.score(score_error), fontsize=10, color=INK, loc="left")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8

@@ -66,6 +66,12 @@ class Results:
             raise ArgumentError("score_error", score_error, f"one of {axes}")
         return [row for row in self.rows if row.score_error == wanted]
 
+    def score(self, score_error: float) -> str:
+        """What score an axis is for, in words."""
+        if score_error:
+            return f"score error {score_error:g}"
+        return "the network's score" if self.settings["score"] == "network" else "exact score"
+
     def metric(self, name: str | None = None) -> str:
         """The name of a metric, checked; None: the first.
 

@@ -85,8 +85,7 @@ class Row:
 
     def points(self, shape: Sequence[int]) -> Tensor:
         """Some of the samples: float32, shape ``(n, *shape)``."""
-        numbers = np.frombuffer(base64.b64decode(self.picture), dtype="<f4").copy()
-        return torch.from_numpy(numbers.astype(np.float32)).reshape(-1, *shape)
+        return decoded(self.picture).reshape(-1, *shape)
 
     def to_plain(self, times: bool = True) -> dict[str, Any]:
         """Plain data, with or without what differs from run to run."""
@@ -114,6 +113,12 @@ def spent(row: Row) -> str:
 def encoded(x: Tensor) -> str:
     """Samples as they are kept in a row."""
     return base64.b64encode(x.detach().cpu().numpy().astype("<f4").tobytes()).decode("ascii")
+
+
+def decoded(picture: str) -> Tensor:
+    """The numbers of samples that are kept in a row: float32, flat."""
+    numbers = np.frombuffer(base64.b64decode(picture), dtype="<f4").copy()
+    return torch.from_numpy(numbers.astype(np.float32))
 
 
 def pareto(

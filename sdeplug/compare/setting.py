@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdeplug.compare.conditions import Conditions
-from sdeplug.errors import ArgumentError, PairingError, PluginError, argument_type
+from sdeplug.compare.flow import NAME
+from sdeplug.compare.problem import Problem
+from sdeplug.errors import ArgumentError, PluginError, argument_type
 from sdeplug.metrics import BUILTIN, Metric
 from sdeplug.registry import metric, registry, to_spec
 from sdeplug.sde import LinearSDE
@@ -22,8 +24,7 @@ class Setting:
     """Everything but the solvers that decides the numbers of a comparison.
 
     Attributes:
-        target: the data law.
-        sde: the forward SDE.
+        problem: the law, the forward SDE, the score.
         nfe: budgets of score evaluations.
         seeds: one repetition for each.
         metrics: names and metrics; the first one ranks.
@@ -31,8 +32,7 @@ class Setting:
         conditions: grid, sizes of the error of the score, stochasticity.
     """
 
-    target: Target
-    sde: LinearSDE
+    problem: Problem
     nfe: tuple[int, ...]
     seeds: tuple[int, ...]
     metrics: tuple[tuple[str, Metric], ...]
@@ -40,9 +40,6 @@ class Setting:
     conditions: Conditions
 
     def __post_init__(self) -> None:
-        checked_target(self.target)
-        if not isinstance(self.sde, LinearSDE):
-            raise PairingError(f"sde = {self.sde!r}: must be a LinearSDE, such as VPSDE().")
         _rising("nfe", self.nfe, 1)
         _rising("seeds", sorted(self.seeds), 0)
         if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
@@ -50,27 +47,41 @@ class Setting:
         if not isinstance(self.conditions, Conditions):
             argument_type("conditions", self.conditions, "a Conditions", "Conditions() is one.")
 
+    @property
+    def target(self) -> Target:
+        """The law that samples should have at time 0."""
+        return self.problem.target
+
+    @property
+    def sde(self) -> LinearSDE:
+        """The forward SDE."""
+        return self.problem.sde
+
     def to_spec(self) -> dict[str, Any]:
         """Plain data, for the file and the page."""
         return {
             "target": repr(self.target),
+            "score": "network" if self.problem.network else "exact",
             "shape": list(self.target.shape),
             "sde": plain(self.sde),
             "nfe": list(self.nfe),
             "seeds": list(self.seeds),
-            "metrics": [
-                {
-                    "name": name,
-                    "settings": plain(each),
-                    "higher_is_better": each.higher_is_better,
-                }
-                for name, each in self.metrics
-            ],
+            "metrics": self._measures(),
             "grid": plain(self.conditions.grid),
             "samples": self.samples,
             "score_errors": list(self.conditions.score_errors),
             "stochasticity": self.conditions.stochasticity,
         }
+
+    def _measures(self) -> list[dict[str, Any]]:
+        """All that is measured, in the order of the columns."""
+        found = [
+            {"name": name, "settings": plain(each), "higher_is_better": each.higher_is_better}
+            for name, each in self.metrics
+        ]
+        flow = self.conditions.flow
+        own = {"name": NAME, "settings": plain(flow), "higher_is_better": False}
+        return found if flow is None else [*found, own]
 
 
 def metrics_of(given: Metrics, target: Target) -> tuple[tuple[str, Metric], ...]:
@@ -94,12 +105,6 @@ def metrics_of(given: Metrics, target: Target) -> tuple[tuple[str, Metric], ...]
             fit = ", ".join(name for name, cls in BUILTIN.items() if cls.suits(target))
             raise ArgumentError("metrics", name, f"one that suits {target!r}", f"Try {fit}.")
     return tuple(pairs)
-
-
-def checked_target(target: Target) -> None:
-    """Refuse what is no target."""
-    if not isinstance(target, Target):
-        argument_type("target", target, "a Target", "targets.eight_gaussians() is one.")
 
 
 def plain(value: object) -> Any:

@@ -69,7 +69,7 @@ def title(results: Results) -> str:
 def _values(row: Row, metrics: Sequence[str]) -> list[str]:
     if row.failure:
         return [row.failure, *["-"] * (len(metrics) - 1)]
-    return [str(row.values[name]) for name in metrics]
+    return [str(row.values.get(name, "-")) for name in metrics]
 
 
 def _percent(value: float | None) -> str:
