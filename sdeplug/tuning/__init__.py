@@ -1,4 +1,10 @@
 """Solvers and grids for your own network: what is wrong with it, and what suits it."""
 
+from sdeplug.tuning.advice import Advice as Advice
+from sdeplug.tuning.diagnosing import diagnose as diagnose
+from sdeplug.tuning.diagnosis import Diagnosis as Diagnosis
+from sdeplug.tuning.effort import Effort as Effort
 from sdeplug.tuning.gits import Search as Search
 from sdeplug.tuning.gits import gits as gits
+from sdeplug.tuning.laws import Laws as Laws
+from sdeplug.tuning.levels import Level as Level

@@ -1,0 +1,129 @@
+"""Data in two parts, and a first look at the network with them: what does not fit is said here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError, PairingError, ScoreModelError, SdeplugError, brief
+from sdeplug.metrics import stream
+from sdeplug.noise import NoiseSource
+from sdeplug.reverse import ReverseSDE
+from sdeplug.sde import in_float32
+from sdeplug.targets import Target
+
+Data = Tensor | np.ndarray | Target
+"""Rows of shape ``(n, *D)``, or a law whose score is exact."""
+
+LEAST = 32  # rows of data
+_KNOWN, _OTHER = 2000, 2048  # rows that are as good as more of them
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Data in two parts, shuffled.
+
+    Attributes:
+        known: rows that something is fitted to, float32 at least, shape ``(n, *D)``.
+        other: rows that it is measured with, likewise.
+        target: the law of both, where it is exact; else None.
+    """
+
+    known: Tensor
+    other: Tensor
+    target: Target | None = None
+
+
+def checked_reverse(reverse: object) -> ReverseSDE:
+    """The reverse SDE of a linear forward SDE.
+
+    Raises:
+        PairingError: if it is anything else.
+    """
+    if not isinstance(reverse, ReverseSDE):
+        raise PairingError(
+            f"reverse = {brief(reverse)}: must be a ReverseSDE. Of a model it is "
+            "ReverseSDE(model.sde, model.score)."
+        )
+    reverse.linear  # noqa: B018  another one is an error now
+    return reverse
+
+
+def in_two(data: object, seed: int) -> Held:
+    """Data in two parts.
+
+    Args:
+        data: rows of shape ``(n, *D)``, or a target, from which they are drawn.
+        seed: of the order, or of the draws.
+
+    Raises:
+        ArgumentError: for data that are none, or too few.
+    """
+    noise = stream(seed, "data")
+    if isinstance(data, Target):
+        drawn = data.sample(_KNOWN + _OTHER, noise=noise)
+        return Held(drawn[:_KNOWN], drawn[_KNOWN:], data)
+    x = _shuffled(_rows(data), noise)
+    half = len(x) // 2
+    return Held(x[half:][:_KNOWN], x[:half][:_OTHER])
+
+
+def first_look(reverse: ReverseSDE, x: Tensor) -> None:
+    """Ask the network once, in the middle of its time, about two rows of data.
+
+    Raises:
+        PairingError: if it cannot be asked: it wants labels, or data of another shape.
+        ScoreModelError: if what it says is no score.
+    """
+    t = 0.5 * (reverse.forward.eps + reverse.forward.T)
+    shape = tuple(x.shape[1:])
+    try:
+        with torch.no_grad():
+            score = reverse.score(x[:2], t)
+    except SdeplugError:
+        raise
+    except TypeError as cause:
+        raise PairingError(
+            f"score_model = {brief(reverse.score_model)}: it cannot be called as (x, t) "
+            f"({_line(cause)}). Labels and other inputs are bound: "
+            "FromNoise(Bound(network, labels=labels), sde)."
+        ) from cause
+    except (RuntimeError, ValueError, IndexError, KeyError) as cause:
+        raise PairingError(
+            f"data of shape {shape}: must be of the shape that the network was trained on, and it "
+            f"must take labels as it gets them. It failed: {_line(cause)}."
+        ) from cause
+    if not bool(score.isfinite().all()):
+        raise ScoreModelError(
+            f"the score model returned numbers that are not finite for data at t = {t:g}. Look at "
+            "the range of the data, and at what the network is told of the time."
+        )
+
+
+def _rows(data: object) -> Tensor:
+    x = torch.from_numpy(data) if isinstance(data, np.ndarray) else data
+    allowed = f"a floating-point tensor of shape (n, *D), {LEAST} rows at least, or a Target"
+    if not isinstance(x, Tensor):
+        raise ArgumentError(
+            "data", type(data).__name__, allowed, "torch.as_tensor(data) makes one."
+        )
+    if x.ndim < 2 or not x.is_floating_point() or len(x) < LEAST:
+        hint = "Images from 0 to 255 are data.float() / 127.5 - 1."
+        whole = not x.is_floating_point()
+        raise ArgumentError("data", f"{tuple(x.shape)} {x.dtype}", allowed, hint if whole else "")
+    if not bool(x.isfinite().all()):
+        row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
+        raise ArgumentError("data", f"a tensor whose row {row} is not finite", "finite")
+    return in_float32(x.detach())
+
+
+def _shuffled(x: Tensor, noise: NoiseSource) -> Tensor:
+    order = noise.normal(torch.empty(len(x), dtype=torch.float64, device="cpu")).argsort()
+    return x[order.to(x.device)]
+
+
+def _line(cause: Exception) -> str:
+    return str(cause).strip().partition("\n")[0].rstrip(".")
