@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sdeplug import VESDE, VPSDE, Focus, LogSNR, OnGrid
 from sdeplug_exponential import POLICY, Adams
-from sdeplug_exponential.auto import Noise
+from sdeplug_exponential.policy import Noise
 
 BUDGETS = (8, 16, 32, 64, 128)
 PLAIN = (Adams(2, 0, True), Adams(2, 2, True), Adams(2, 2), Adams(3, 3), Adams(4, 4))

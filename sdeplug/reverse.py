@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, brief, brief_fields
-from sdeplug.score import ScoreModel, check_pair, checked
+from sdeplug.score import ScoreModel, check_pair, checked, error_of
 from sdeplug.sde import ForwardSDE, LinearSDE, added, expand, fitted
 from sdeplug.values import number
 
@@ -174,6 +174,21 @@ class ReverseSDE:
             factor = expand(factor.reshape(-1).to(squared), squared)
         weights = fitted(expand(factor * squared, x), x)
         return self.forward.drift(x, times).to(x.dtype) - weights * self.score(x, t)
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the noise that the score model predicts, where it says so; 0: exact.
+
+        Raises:
+            ArgumentError: for an error that cannot be.
+        """
+        error = error_of(self.score_model)
+        if error is not None and not 0.0 <= error < math.inf:
+            raise ArgumentError(
+                "score_model.error", error, "a finite number of at least 0",
+                "0 says that the score is exact; None that nobody knows, as with a network.",
+            )  # fmt: skip
+        return error
 
     @property
     def linear(self) -> LinearSDE:

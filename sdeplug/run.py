@@ -51,6 +51,10 @@ def _uncounted() -> int:
     return 0
 
 
+def _unheard(said: str) -> None:
+    """Nobody listens."""
+
+
 def _unselected(rows: Tensor | None, batch: int) -> None:
     """Nobody counts."""
 
@@ -66,6 +70,7 @@ class Run:
         count: gives the score evaluations so far.
         select: hears which rows of a batch of which size the next score evaluations are for,
             from solvers that leave finished rows out; None for all.
+        note: hears what a solver has decided by itself, and why: it is kept with the samples.
         guard: sees each time and state before the observers do, without an event made for it.
     """
 
@@ -74,6 +79,7 @@ class Run:
     leg: int = 0
     count: Callable[[], int] = _uncounted
     select: Callable[[Tensor | None, int], None] = _unselected
+    note: Callable[[str], None] = _unheard
     guard: Callable[[float, Tensor], None] | None = None
 
     def home(self, x: Tensor) -> AbstractContextManager[object]:

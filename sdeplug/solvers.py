@@ -108,6 +108,20 @@ class Integrator(_Claiming):
 
         return advance
 
+    def settled(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Integrator:
+        """The solver with what it has to know of the score model or of the data; most know enough.
+
+        A pipeline asks for it before a leg and runs what it gets.  It may ask for scores at times
+        in [s, t], which count as those of the run do.
+
+        Args:
+            reverse: the reverse SDE of the leg.
+            x: state at t, shape ``(B, *D)``.
+            t: time at which the leg starts.
+            s: time at which it ends.
+        """
+        return self
+
     @property
     def needs_grid(self) -> bool:
         """Whether it takes a single step from t to s, so that a whole leg of it needs a grid.

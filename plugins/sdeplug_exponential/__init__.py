@@ -24,9 +24,10 @@ from sdeplug_exponential.adams import (
     SASolver,
     UniPC,
 )
-from sdeplug_exponential.auto import POLICY, Auto, Choice
+from sdeplug_exponential.auto import Auto, Choice
 from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
 from sdeplug_exponential.karras import EDMHeun, Restart
+from sdeplug_exponential.policy import POLICY
 from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK, ExpRK3, Method
 
 __all__ = [

@@ -1,22 +1,22 @@
 """``auto``: method, stochasticity and grid from a budget of score evaluations.
 
-The policy is :data:`POLICY`, a table; ``python benchmarks/frontier.py --policy`` is the measurement
-behind it.  With an exact score the probability flow wins at every budget, and many values with it.
-Few steps are best spent between the noise that hides the data and their details, and of few steps
-each sees so much of D that it is a polynomial in the noise rather than in its log.  With a wrong
-score noise forgets a part of the mistakes, most of it where the data are told apart, and the order
-hardly matters.
+The policy is a table (:mod:`sdeplug_exponential.policy`).  With an exact score the probability flow
+wins at every budget, and many values with it.  With one that may be wrong, as that of a network,
+noise forgets a part of the mistakes, and two values are all that can be trusted.  Few steps are
+best spent between the noise that hides the data and their details: so the first evaluation finds
+out how large the data are.  The first step does without one, since in much noise all that there
+is to see of the data is their mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf, log
 
 from torch import Tensor
 
 from sdeplug import (
+    AnalyticFirst,
     Claims,
     Focus,
     ForwardSDE,
@@ -26,105 +26,95 @@ from sdeplug import (
     PairingError,
     ReverseSDE,
     Run,
+    ScoreModel,
     option,
 )
 from sdeplug_exponential.adams import Adams
+from sdeplug_exponential.policy import Row, row_for
+from sdeplug_exponential.scale import Scale, found_scale, noise_ratio
+
+_UNSEEN = Scale(1.0, "as long as nobody has looked: a pipeline does, before the run")
+_HIDDEN = 10.0  # standard deviations of the data that noise has where it hides them
 
 
 @dataclass(frozen=True)
-class Noise:
-    """A stochasticity with two values: one above a noise ratio sigma / alpha and one below.
-
-    Attributes:
-        far: l above it.
-        near: l below it.
-        ratio: where it changes.
-    """
-
-    far: float
-    near: float
-    ratio: float
-
-    def level(self, sde: LinearSDE, scale: float) -> Callable[[float], float]:
-        """l as a function of time, for data of a standard deviation."""
-        edge = -2.0 * log(self.ratio * scale)
-        return lambda t: self.far if sde.at(t).log_snr < edge else self.near
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the policy, for data of standard deviation 1.
-
-    Attributes:
-        most: the largest budget that it is for.
-        wrong: whether it is for a score that is not exact.
-        solver: the method.
-        noise: l; None for the probability flow.
-        low: noise ratio below which steps are sparse.
-        high: noise ratio above which they are.
-    """
-
-    most: float
-    wrong: bool
-    solver: Adams
-    noise: Noise | None
-    low: float
-    high: float
-
-    def by(self, scale: float) -> Adams:
-        """The method for data of a standard deviation."""
-        return replace(self.solver, knee=self.solver.knee * scale)
-
-    def grid(self, steps: int, scale: float) -> Focus:
-        """Steps for a budget and data of a standard deviation."""
-        return Focus(steps, self.low * scale, self.high * scale)
-
-
-POLICY = (
-    Row(11, False, Adams(3, 3, knee=1.1), None, 0.0015, 60.0),
-    Row(inf, False, Adams(4, 4, knee=0.04), None, 0.005, 20.0),
-    Row(12, True, Adams(2, 2, knee=0.5), Noise(1.2, 0.5, 0.3), 0.0025, 19.0),
-    Row(inf, True, Adams(2, 2, knee=0.1), Noise(2.0, 1.0, 0.7), 0.002, 5.0),
-)
-"""The first line that fits is taken."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What :class:`Auto` picks.
+class Choice(Integrator):
+    """What :class:`Auto` picks: a whole leg.  Printed, it says why.
 
     Attributes:
         solver: the method.
         grid: its steps.
         stochasticity: l as a function of time, times that of the reverse SDE; None for the
             probability flow.
+        row: the line of the policy.
+        scale: the size of the data.
     """
 
-    solver: Integrator
+    solver: Adams
     grid: Focus
     stochasticity: Callable[[float], float] | None
+    row: Row
+    scale: Scale
+
+    @property
+    def claims(self) -> Claims:
+        """Those of the method on its grid."""
+        return replace(self.by.claims, stochastic=self.stochasticity is not None)
 
     @property
     def by(self) -> OnGrid:
         """The solver on its grid."""
         return OnGrid(self.solver, self.grid)
 
+    def __str__(self) -> str:
+        level = "0, the probability flow" if self.row.noise is None else str(self.row.noise)
+        steps, low, high = self.grid.steps, self.grid.low, self.grid.high
+        return (
+            f"auto: {self.solver}\n"
+            f"  on Focus(steps={steps}, low={low:.3g}, high={high:.3g})\n"
+            f"  stochasticity: {level}\n"
+            f"  standard deviation of the data: {self.scale.std:.3g}, {self.scale.origin}\n"
+            f"  why: {self.row.why}"
+        )
+
+    def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
+        """The solver on its grid, at the chosen part of the stochasticity."""
+        run.note(str(self))
+        x, t = reverse.linear.from_horizon(x, t, s)
+        if _is_free(reverse.linear, t, self.scale):
+            reverse = replace(reverse, score_model=_opened(reverse, self.scale))
+        part = self.stochasticity
+        # At stochasticity 0 nothing is drawn, whatever the policy says.
+        if part is None or reverse.stochasticity == 0.0:
+            reverse = replace(reverse, stochasticity=0.0)
+        else:
+            level = reverse.level
+            reverse = replace(reverse, stochasticity=lambda time: part(time) * level(time))
+        return self.by.integrate(reverse, x, t, s, run)
+
 
 @dataclass(frozen=True)
 class Auto(Integrator):
     """The best of this plugin for a budget: it brings method, stochasticity and grid.
 
-    ``Auto(32).choice(sde)`` says what it picks.  It is a whole leg: no grid is put around it.
+    ``Auto(32).choice(reverse)`` says what it picks.  It is a whole leg: no grid is put around it.
     """
 
     nfe: int = option(32, help="score evaluations of the leg", ge=1)
-    score_error: float = option(0.0, help="expected error of the noise that the model sees", ge=0.0)
-    data_std: float = option(1.0, help="standard deviation of the data", gt=0.0)
+    score_error: float | None = option(
+        None, help="error of the predicted noise; None: what the score says, or unknown", ge=0.0
+    )
+    data_std: float | None = option(
+        None, help="standard deviation of the data; None: found, or 1 with an exact score", gt=0.0
+    )
 
     @property
     def claims(self) -> Claims:
-        """Those of the method that it picks for so many evaluations, each of which is a step."""
-        row = self._row()
+        """Those of the method that it picks for so many evaluations, each of which is a step.
+
+        Where nobody says how wrong the score is, they are those for one that may be wrong.
+        """
+        row = row_for(self.nfe, self.score_error != 0.0)
         return Claims(
             order=row.solver.claims.order,
             steps="nfe",
@@ -133,31 +123,74 @@ class Auto(Integrator):
             needs=LinearSDE,
         )
 
-    def choice(self, sde: ForwardSDE) -> Choice:
-        """What is picked for a forward SDE: the same for every linear one.
+    def choice(self, of: ForwardSDE | ReverseSDE, like: Tensor | None = None) -> Choice:
+        """What is picked for a run down to eps; printed, it says why.
+
+        Args:
+            of: the reverse SDE, whose score may say how wrong it is; of a forward SDE alone the
+                score is taken for one that may be.
+            like: a state of the run, shape ``(B, *D)``, of which only the form is used: the size
+                of the data is found with it, as in the run, by one evaluation of the score.
 
         Raises:
             PairingError: unless the SDE is linear.
+            ArgumentError: if the score says of its error what cannot be.
         """
+        sde = of.forward if isinstance(of, ReverseSDE) else of
         if not isinstance(sde, LinearSDE):
             raise PairingError(f"sde = {sde!r}: must be a LinearSDE, such as VPSDE().")
-        row = self._row()
-        scale = self.data_std
-        level = row.noise.level(sde, scale) if row.noise else None
-        return Choice(row.by(scale), row.grid(self.nfe, scale), level)
+        if isinstance(of, ReverseSDE) and like is not None:
+            return self.settled(of, like, sde.T, sde.eps)
+        row = self._row(of if isinstance(of, ReverseSDE) else None)
+        return _choice(row, self.nfe, sde, self._known(row) or _UNSEEN)
+
+    def settled(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> Choice:
+        """What is picked for a leg.
+
+        The size of the data is found by the first evaluation of the budget, unless it is given or
+        the score is exact.
+        """
+        sde, row, steps = reverse.linear, self._row(reverse), self.nfe
+        scale = self._known(row)
+        if scale is None:
+            x, t = sde.from_horizon(x, t, s)
+            scale = found_scale(reverse, x, t, s)
+            steps -= 0 if _is_free(sde, t, scale) else scale.evaluations
+        return _choice(row, steps, sde, scale)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
-        """The chosen solver on its grid, at the chosen part of the stochasticity."""
-        choice = self.choice(reverse.forward)
-        part = choice.stochasticity
-        # At stochasticity 0 nothing is drawn, whatever the policy says.
-        if part is None or reverse.stochasticity == 0.0:
-            reverse = replace(reverse, stochasticity=0.0)
-        else:
-            level = reverse.level
-            reverse = replace(reverse, stochasticity=lambda time: part(time) * level(time))
-        return choice.by.integrate(reverse, x, t, s, run)
+        """The chosen solver on its grid; nobody looks for the size of the data here."""
+        return self.choice(reverse).integrate(reverse, x, t, s, run)
 
-    def _row(self) -> Row:
-        wrong = self.score_error > 0.0
-        return next(row for row in POLICY if self.nfe <= row.most and row.wrong == wrong)
+    def _row(self, reverse: ReverseSDE | None) -> Row:
+        error = self.score_error
+        if error is None and reverse is not None:
+            error = reverse.error
+        return row_for(self.nfe, error != 0.0)
+
+    def _known(self, row: Row) -> Scale | None:
+        """The size of the data, where nobody has to look for it."""
+        if self.data_std is not None:
+            return Scale(self.data_std, "as given")
+        if not row.wrong:
+            return Scale(1.0, "as long as no other is given, with an exact score")
+        return Scale(1.0, "assumed: one evaluation leaves none to look") if self.nfe == 1 else None
+
+
+def _choice(row: Row, steps: int, sde: LinearSDE, scale: Scale) -> Choice:
+    level = row.noise.level(sde, scale.std) if row.noise else None
+    return Choice(row.by(scale.std), row.grid(steps, scale.std), level, row, scale)
+
+
+def _is_free(sde: LinearSDE, t: float, scale: Scale) -> bool:
+    """Whether the first step needs no evaluation: at the top, in noise that hides the data."""
+    at_top = t >= min(sde.T, sde.horizon)
+    return scale.mean is not None and at_top and noise_ratio(sde, t) > _HIDDEN * scale.std
+
+
+def _opened(reverse: ReverseSDE, scale: Scale) -> ScoreModel:
+    """The score model, but for the first answer: that is of a Gaussian of that scale."""
+    assert scale.mean is not None
+    model = reverse.score_model
+    unasked = iter((AnalyticFirst(model, reverse.linear, scale.mean, scale.std),))
+    return lambda x, t: next(unasked, model)(x, t)

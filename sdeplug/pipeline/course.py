@@ -71,11 +71,13 @@ class Course:
         begin = time.perf_counter()
         self.guard = self._guard(x)
         self.guard.look(t, x)
+        notes: list[str] = []
         run = Run(
             self.noise,
             self.observers,
             count=lambda: self.counted.nfe,
             select=self.counted.select,
+            note=notes.append,
             guard=self.guard.pass_by,
         )
         run.report(t, x)
@@ -89,14 +91,16 @@ class Course:
         if x.is_cuda:
             torch.cuda.synchronize(x.device)
         seconds = time.perf_counter() - begin
-        return Samples(x, t, self.counted.nfe, seconds, self.counted.by_row(len(x)))
+        by_row = self.counted.by_row(len(x))
+        return Samples(x, t, self.counted.nfe, seconds, by_row, tuple(notes))
 
     def _advance(self, leg: Leg, x: Tensor, t: float, run: Run) -> Tensor:
         reverse = self.reverse
         if leg.stochasticity is not None:
             reverse = replace(reverse, stochasticity=leg.stochasticity)
         try:
-            moved = leg.by.integrate(reverse, x, t, leg.to, run)
+            by = leg.by.settled(reverse, x, t, leg.to)
+            moved = by.integrate(reverse, x, t, leg.to, run)
             _checked_state(moved, x, leg.by)
             self.guard.look(leg.to, moved)
         except RunError as error:

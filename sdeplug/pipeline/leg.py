@@ -61,6 +61,7 @@ class Samples:
         seconds: wall time.
         nfe_by_row: score evaluations of each sample, int64, shape ``(B,)``, on the CPU: fewer
             where a solver leaves out the rows that have arrived.
+        notes: what solvers decided by themselves, and why, in the order of the run.
     """
 
     x: Tensor
@@ -68,6 +69,7 @@ class Samples:
     nfe: int
     seconds: float
     nfe_by_row: Tensor
+    notes: tuple[str, ...] = ()
 
     @property
     def _line(self) -> str:

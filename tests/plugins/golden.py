@@ -44,6 +44,7 @@ OPTIONS = {  # besides the defaults
         {"snr": 0.3, "steps": 2},
         {"reference_steps": 100},
     ],
+    "exponential/auto": [{"score_error": 0.0}],
     "ode/adams-bashforth": [{"order": order} for order in (1, 3, 4)],
 }
 

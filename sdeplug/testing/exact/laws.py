@@ -133,7 +133,7 @@ def extrapolated_columns(counted: Callable[[int], int], steps: int) -> int:
         steps: those of the long grid.
     """
     few, more = map(counted, (_FEW, _MORE))
-    return few + (more - few) * (steps - _FEW) // (_MORE - _FEW)
+    return max(few + (more - few) * (steps - _FEW) // (_MORE - _FEW), 0)
 
 
 def _dry(sampler: Sampler, patterns: Tensor) -> Impulses:
