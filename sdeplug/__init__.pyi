@@ -98,5 +98,6 @@ from .solvers import Corrector as Corrector
 from .solvers import Field as Field
 from .solvers import FlowIntegrator as FlowIntegrator
 from .solvers import Integrator as Integrator
+from .tuning import calibrate as calibrate
 from .tuning import diagnose as diagnose
 from .values import OneOf as OneOf

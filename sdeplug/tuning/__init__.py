@@ -1,6 +1,9 @@
 """Solvers and grids for your own network: what is wrong with it, and what suits it."""
 
 from sdeplug.tuning.advice import Advice as Advice
+from sdeplug.tuning.calibrated import Calibrated as Calibrated
+from sdeplug.tuning.calibrating import Fitting as Fitting
+from sdeplug.tuning.calibrating import calibrate as calibrate
 from sdeplug.tuning.diagnosing import diagnose as diagnose
 from sdeplug.tuning.diagnosis import Diagnosis as Diagnosis
 from sdeplug.tuning.effort import Effort as Effort

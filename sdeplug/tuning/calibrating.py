@@ -1,0 +1,140 @@
+"""A solver for one network: theory on the best grid, corrected to meet a run of many steps.
+
+The idea is that of S4S (Frankel et al., arXiv 2502.17423) and LD3 (Tong et al., arXiv 2405.15506),
+whose coefficients, or times, are trained by gradients through all steps.  Here both are fitted
+together by least squares, and start from theory.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sdeplug.errors import ArgumentError
+from sdeplug.grid import Karras, LogSNR, Quadratic
+from sdeplug.options import Configured, option
+from sdeplug.reverse import ReverseSDE
+from sdeplug.score import AnalyticFirst, for_rows
+from sdeplug.tuning.calibrated import Calibrated
+from sdeplug.tuning.fingerprint import fingerprint
+from sdeplug.tuning.gits import cheapest, costs
+from sdeplug.tuning.refine import Pairs, best_refined
+from sdeplug.tuning.rule import Numbers, Rule
+from sdeplug.tuning.starting import checked_count, checked_reverse, started
+from sdeplug.tuning.teacher import Path, teacher
+from sdeplug.tuning.walk import ratio_at, times_at
+
+
+@dataclass(frozen=True)
+class Fitting(Configured):
+    """How a solver is fitted to a network."""
+
+    rounds: int = option(20, help="rounds of the fit at most", ge=0)
+    fine: int = option(80, help="steps of the run that is to be met", ge=2)
+    values: int = option(3, help="denoised data that a step uses, the newest ones", ge=1)
+    analytic: bool = option(True, help="whether one more step, the first, asks no network")
+    to: float = option(0.0, help="time that the solver ends at; 0: the denoised data", ge=0.0)
+
+
+def calibrate(
+    reverse: ReverseSDE,
+    nfe: int,
+    shape: Sequence[int] | None = None,
+    *,
+    x: Tensor | None = None,
+    seed: int = 0,
+    fitting: Fitting = Fitting(),
+) -> Calibrated:
+    """A solver that was fitted to a run of many steps of your network.
+
+    Grid and coefficients are those that bring some noises, half of those given, nearest to where
+    the flow of the network carries them.  The other half tells when it fits the noises rather than
+    the flow: then the fit ends, and if it was never better than theory, theory is what is
+    returned, with a warning.
+
+    Args:
+        reverse: the reverse SDE; its forward SDE is linear.  The flow is followed, whatever the
+            stochasticity.
+        nfe: score evaluations of the solver, the last ones included: it ends at the data.
+        shape: shape ``(B, *D)`` of the noises, half of which are held out; 64 are enough for
+            images.
+        x: states at T, instead of a draw from the prior; it decides dtype and device.  A network
+            with labels for each row has as many.
+        seed: of the draw.
+        fitting: how it is fitted.
+
+    Raises:
+        ArgumentError: for arguments that do not fit, or fewer than two noises.
+        PairingError: unless the forward SDE is linear.
+    """
+    reverse, nfe = checked_reverse(reverse), checked_count("nfe", nfe)
+    x, t = started(reverse, shape, x, seed, fitting.to)
+    if len(x) < 2:
+        raise ArgumentError("shape", tuple(x.shape), "of at least 2 noises", "Half are held out.")
+    path = teacher(reverse, x, t, fitting.to, fitting.fine)
+    mean, std = _blind(path)
+    model, sde = reverse.score_model, reverse.linear
+    first = AnalyticFirst(model, sde, mean, std) if fitting.analytic else None
+    half = (len(x) + 1) // 2
+    fit = _pairs(reverse, first, path, range(half))
+    held_out = _pairs(reverse, first, path, range(half, len(x)))
+    theory = _theory(path, nfe + fitting.analytic, fitting.values, fit)
+    best = best_refined(theory, fit, held_out, fitting.rounds)
+    if best is theory and fitting.rounds:
+        warnings.warn(
+            f"the fit is no better than theory on the {len(x) - half} noises that were held out: "
+            "theory is kept. More noises may help.",
+            stacklevel=2,
+        )
+    times = times_at(sde, best.ratios, *fit.span)
+    marginals = [sde.at(time) for time in times]
+    return Calibrated(
+        times=times,
+        levels=tuple((each.alpha, each.sigma) for each in marginals),
+        weights=best.weights,
+        shape=tuple(x.shape[1:]),
+        mean=tuple(mean.flatten().tolist()) if first else (),
+        std=std if first else 0.0,
+        network=_known_by(reverse, times, x),
+        theory=(fit.error(theory), held_out.error(theory)),
+        fitted=(fit.error(best), held_out.error(best)),
+    )
+
+
+def _blind(path: Path) -> tuple[Tensor, float]:
+    """Mean and standard deviation of the data, as a network has them that sees noise alone."""
+    mean, ends = path.values[0].mean(0), path.states[-1]
+    return mean, float((ends - mean).square().mean().sqrt())
+
+
+def _pairs(reverse: ReverseSDE, first: AnalyticFirst | None, path: Path, rows: range) -> Pairs:
+    """Some of the noises of a path, with the network for their rows."""
+    numbers = torch.tensor(list(rows), dtype=torch.int64, device=path.states.device)
+    some = replace(reverse, score_model=for_rows(reverse.score_model, numbers))
+    span = (path.times[0], path.times[-1])
+    y, end = path.states[0, numbers], path.states[-1, numbers]
+    return Pairs(some, first, span, y, reverse.linear.at(span[1]).alpha * end)
+
+
+def _theory(path: Path, steps: int, values: int, pairs: Pairs) -> Rule:
+    """Theory on the best of a few grids, that of the network among them."""
+    sde, (t, s) = pairs.reverse.linear, pairs.span
+    last = path.ratios[-1]
+    low, inner = (s, steps) if last else (sde.eps, steps - 1)
+    places = [cheapest(costs(path), steps, 1.15)] if steps < len(path.ratios) else []
+    grids: list[Numbers] = [tuple(path.ratios[place] for place in found) for found in places]
+    for grid in (Karras, LogSNR, Quadratic):
+        times = grid(inner).times(t, low, sde) if inner else (t,)
+        ratios = tuple(ratio_at(sde, time) for time in times)
+        grids.append(ratios if last else (*ratios, 0.0))
+    return min((Rule.theory(ratios, values) for ratios in grids), key=pairs.error)
+
+
+def _known_by(reverse: ReverseSDE, times: Numbers, x: Tensor) -> Numbers:
+    """The fingerprint of a network; none where rows have labels of their own."""
+    first, last = (fingerprint(reverse, times, x, row) for row in (0, len(x) - 1))
+    return first if first == last else ()

@@ -1,0 +1,259 @@
+"""A solver fitted to a network: it meets the flow, belongs to that network, and is plain data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+
+from sdeplug import (
+    VESDE,
+    VPSDE,
+    ArgumentError,
+    Bound,
+    FromNoise,
+    Karras,
+    Leg,
+    LogSNR,
+    OnGrid,
+    PairingError,
+    Pipeline,
+    ReverseSDE,
+    calibrate,
+    sample,
+    solver,
+    targets,
+)
+from sdeplug.tuning import Calibrated, Fitting
+from sdeplug.tuning.refine import Pairs, best_refined, refined
+from sdeplug.tuning.rule import Rule
+from sdeplug.tuning.walk import Held, ratio_at, walk
+
+SDE = VPSDE()
+ELLIPSE = targets.Gaussian((0.3, -0.5), ((1.0, 0.0), (0.0, 0.09)), std=0.0)
+RING = targets.eight_gaussians()
+QUICK = Fitting(rounds=3, fine=30)
+FINE = OnGrid(solver("dpmpp-2m"), LogSNR(30))
+
+
+def normal(rows, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, 2, dtype=torch.float64, generator=generator)
+
+
+def reverse_of(target, sde=SDE, stochasticity=0.0):
+    return ReverseSDE(sde, target.score(sde), stochasticity)
+
+
+@cache
+def on_ring():
+    """Six noises, three of them held out, few rounds: good enough to be asked questions."""
+    return calibrate(reverse_of(RING), 3, x=normal(6), fitting=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("sde", "analytic", "to"),
+    [(SDE, True, 0.0), (SDE, False, 0.05), (VESDE(), False, 0.0), (VESDE(), True, 0.05)],
+    ids=["vp analytic", "vp part", "ve", "ve analytic part"],
+)
+def test_three_evaluations_are_the_flow_where_it_is_linear(sde, analytic, to):
+    """Two variances: the flow is a scale in each of two directions, which three steps can be."""
+    reverse = reverse_of(ELLIPSE, sde)
+    given = Fitting(analytic=analytic, to=to, fine=40, values=2)
+    fitted = calibrate(reverse, 3, x=sde.prior_std * normal(8), fitting=given)
+    assert fitted.fitted[1] < 1e-7 < fitted.theory[1]
+    new = sde.prior_std * normal(5, seed=1)
+    end = Pipeline(reverse, Leg(to, fitted)).sample(x=new)
+    early, late = sde.at(to or sde.eps), sde.at(sde.T)
+    mean, variance = torch.tensor([0.3, -0.5]).double(), torch.tensor([1.0, 0.09]).double()
+    spread = [(each.alpha**2 * variance + each.sigma**2).sqrt() for each in (early, late)]
+    right = early.alpha * mean + (new - late.alpha * mean) * spread[0] / spread[1]
+    if to == 0.0:
+        right = mean + (right - early.alpha * mean) * early.alpha * variance / spread[0] ** 2
+    assert torch.allclose(end.x, right, atol=1e-2)
+    assert end.nfe == fitted.claims.evaluations == 3
+
+
+def test_theory_is_dpm_solver_2m():
+    reverse, grid = reverse_of(RING), Karras(6)
+    times = grid.times(1.0, 0.01, SDE)
+    rule = Rule.theory(tuple(ratio_at(SDE, time) for time in times), values=3)
+
+    def asked(y, place):
+        return reverse.denoised(SDE.at(times[place]).alpha * y, times[place])
+
+    *_, end = walk(asked, rule.weights, Held(normal(4) / SDE.at(1.0).alpha))
+    leg = Leg(0.01, OnGrid(solver("dpmpp-2m"), grid))
+    right = Pipeline(reverse, leg).sample(x=normal(4)).x
+    assert torch.allclose(SDE.at(0.01).alpha * end.y, right, rtol=1e-10)
+
+
+def test_a_parameter_touches_no_step_before_its_first():
+    rule = Rule.theory((9.0, 4.0, 1.0, 0.3, 0.0), values=2)
+    assert rule.with_parameters(rule.parameters).ratios == pytest.approx(rule.ratios)
+    assert [len(step) for step in rule.corrections] == [2, 3, 3, 3]
+    assert len(rule.parameters) == len(rule.touched) == 3 + 11
+    for number, first in enumerate(rule.touched):
+        moved = list(rule.parameters)
+        moved[number] += 0.01
+        pairs = zip(rule.weights, rule.with_parameters(tuple(moved)).weights, strict=True)
+        differs = [one != pytest.approx(other, abs=1e-12) for one, other in pairs]
+        assert differs.index(True) == first
+
+
+def test_the_rule_that_is_best_on_other_noises_is_taken():
+    """Other noises that end where the second rule of the fit takes them."""
+    rule = Rule.theory((9.0, 2.0, 0.5, 0.0), values=2)
+    start = SDE.time_at(torch.tensor(9.0).double().log() * -2.0)
+    span, y = (float(start), 0.0), 9.0 * normal(2)
+    fit = Pairs(reverse_of(RING), None, span, y, targets_of(y))
+    rules = [tried for _, tried in zip(range(4), refined(rule, fit), strict=False)]
+    errors = [fit.error(each) for each in (rule, *rules)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.3 * errors[0]
+    other = replace(fit, end=fit.run(rules[1])[-1].y)
+    assert best_refined(rule, fit, other, 4) == rules[1]
+    assert best_refined(rule, fit, replace(fit, end=fit.run(rule)[-1].y), 4) is rule
+    assert best_refined(rule, fit, fit, 1) == rules[0]
+
+
+def targets_of(y):
+    """Where the flow takes y from sigma / alpha = 9."""
+    start = float(SDE.time_at(torch.tensor(9.0).double().log() * -2.0))
+    run = sample(reverse_of(RING), x=SDE.at(start).alpha * y, t=start, by=FINE)
+    return run.x
+
+
+def test_it_is_counted_and_reported_as_any_solver():
+    seen, fitted = [], on_ring()
+    run = Pipeline(reverse_of(RING), Leg(0.0, fitted)).sample(x=normal(2), observers=seen.append)
+    assert run.nfe == fitted.nfe == 3
+    assert [event.t for event in seen] == list(fitted.times)
+    assert seen[-1].x.equal(run.x)
+
+
+def test_it_follows_the_flow_at_every_stochasticity():
+    loud = Pipeline(reverse_of(RING, stochasticity=1.0), Leg(0.0, on_ring()))
+    quiet = Pipeline(reverse_of(RING), Leg(0.0, on_ring()))
+    assert loud.sample(x=normal(2)).x.equal(quiet.sample(x=normal(2)).x)
+
+
+def test_it_is_data_to_the_bit(tmp_path):
+    file = tmp_path / "ring.json"
+    on_ring().save(file)
+    again = Calibrated.load(file)
+    assert again == on_ring()
+    assert hash(again) == hash(on_ring())
+    assert {on_ring(): 1}[again] == 1
+    assert "nfe=3, from 1 to 0, shape=(2,), error=" in repr(again)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "must be a readable file"),
+        ("[]", r"must be a file that Calibrated.save\(\) has written"),
+        ("{}", "options of Calibrated"),
+        ('{"times": [1, 0], "levels": [], "weights": [[1, 1]], "shape": [2]}', "number of levels"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(tmp_path, text, says):
+    file = tmp_path / "none.json"
+    file.write_text(text)
+    with pytest.raises(ArgumentError, match=says):
+        Calibrated.load(file)
+    with pytest.raises(ArgumentError, match="must be a readable file"):
+        Calibrated.load(tmp_path / "absent.json")
+
+
+class Wider:
+    """The score of a target, too large by a part: another network."""
+
+    def __init__(self, part):
+        self.score, self.part, self.calls = RING.score(SDE), part, 0
+
+    def __call__(self, x, t):
+        self.calls += 1
+        return self.score(x, t) * (1.0 + self.part)
+
+
+def test_another_network_is_refused_and_its_own_is_asked_once():
+    with pytest.raises(PairingError, match="belongs to another network"):
+        Pipeline(ReverseSDE(SDE, Wider(0.02)), Leg(0.0, on_ring())).sample((2, 2))
+    own = Wider(0.0)
+    pipeline = Pipeline(ReverseSDE(SDE, own), Leg(0.0, on_ring()))
+    assert [pipeline.sample((2, 2)).nfe for _ in range(2)] == [3, 3]
+    assert own.calls == 2 + 3 + 3
+    anyone = replace(on_ring(), network=())
+    assert Pipeline(ReverseSDE(SDE, Wider(0.5)), Leg(0.0, anyone)).sample((2, 2)).nfe == 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_network_is_known_in_other_dtypes(dtype):
+    assert Pipeline(reverse_of(RING), Leg(0.0, on_ring())).sample((2, 2), dtype=dtype).nfe == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "run"),
+    [
+        (ArgumentError, "span", lambda by: sample(reverse_of(RING), (2, 2), by)),
+        (ArgumentError, "span", lambda by: whole(reverse_of(RING), by, x=normal(2), t=0.5)),
+        (ArgumentError, "shape = ", lambda by: whole(reverse_of(RING), by, shape=(2, 3))),
+        (PairingError, "another forward SDE", lambda by: whole(reverse_of(RING, FAST), by, (2, 2))),
+    ],
+)
+def test_what_it_does_not_belong_to_is_refused(error, says, run):
+    with pytest.raises(error, match=says):
+        run(on_ring())
+
+
+FAST = VPSDE(beta_max=20.1)
+
+
+def whole(reverse, by, shape=None, **start):
+    return Pipeline(reverse, Leg(0.0, by)).sample(shape, **start)
+
+
+def gaussians(means, stds):
+    """A network of Gaussians, with a mean and a standard deviation for each row."""
+
+    def noise(x, t, means, stds):
+        alpha, sigma = SDE.alpha(t.double())[:, None], SDE.sigma(t.double())[:, None]
+        return sigma * (x - alpha * means) / (alpha**2 * stds**2 + sigma**2)
+
+    return ReverseSDE(SDE, FromNoise(Bound(noise, means=means, stds=stds), SDE))
+
+
+def test_rows_have_their_own_labels():
+    """In another order the means would be missed by far."""
+    reverse = gaussians(3.0 * normal(8, seed=2), torch.full((8, 1), 0.5))
+    fitted = calibrate(reverse, 3, x=normal(8), fitting=Fitting(rounds=6, fine=30))
+    assert fitted.fitted[1] < 1e-3
+    assert fitted.network == ()
+
+
+def test_theory_is_kept_where_the_fit_is_no_better():
+    """Of points, those that are held out, theory is exact."""
+    reverse = gaussians(torch.zeros(4, 2), torch.tensor([[1.0], [1.0], [0.0], [0.0]]))
+    with pytest.warns(UserWarning, match="no better than theory on the 2 noises"):
+        fitted = calibrate(reverse, 3, x=normal(4), fitting=replace(QUICK, analytic=False))
+    assert fitted.theory == fitted.fitted
+
+
+@pytest.mark.parametrize(
+    ("says", "arguments"),
+    [
+        ("nfe = 0: must be a whole number of at least 1", {"nfe": 0}),
+        ("nfe = 2.5", {"nfe": 2.5}),
+        ("of at least 2 noises", {"shape": (1, 2)}),
+        ("shape = None", {"shape": None}),
+        ("to = 1.0", {"fitting": Fitting(to=1.0)}),
+        ("x = 'ndarray'", {"x": normal(2).numpy(), "shape": (2, 2)}),
+    ],
+)
+def test_what_is_wrong_is_said(says, arguments):
+    usual = {"reverse": reverse_of(RING), "nfe": 3, "shape": (4, 2)}
+    with pytest.raises(ArgumentError, match=says):
+        calibrate(**usual | arguments)
