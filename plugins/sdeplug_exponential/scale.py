@@ -100,7 +100,7 @@ def _asked(
     # Both signs of each noise: in their mean nothing is left but the mean of the data.
     noise = torch.stack((one, -one), dim=1).flatten(0, 1)[:rows]
     times = sde.time_at(-2.0 * ratios.log()).clamp(*span)
-    repeated = torch.arange(len(like), device=like.device) % rows
+    repeated = torch.arange(len(like), dtype=torch.int64, device=like.device) % rows
     with torch.no_grad():
         x = (noise * _down(sde.sigma(times), noise))[repeated]
         score = reverse.score(x, times.to(like.device)[repeated])[:rows]
