@@ -1,29 +1,27 @@
 """A model of latents against one of pixels, on MNIST, after as much processor time.
 
-python benchmarks/latent.py --data FOLDER [--classifier FILE] [--seconds N] [--out FOLDER]
+python benchmarks/latent.py --data FOLDER [--seconds N] [--out FOLDER]
 
-The folder has the 10,000 test images of MNIST as they are published, t10k-images-idx3-ubyte.gz:
-9,000 train, 1,000 are held out.  Both models have one thread and the same seconds.  The classifier
-is a file of weights: three convolutions with pooling, then 256 features.
+The folder is that of benchmarks/mnist.py: 9,000 digits train, 1,000 are held out.  Both models have
+one thread and the same seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import gzip
 import sys
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+import mnist
 import torch
 from torch import Tensor, nn
 
 from sdeplug import VPSDE, FromDenoiser, ReverseSDE, sample
-from sdeplug.metrics import bures_wasserstein
+from sdeplug.metrics import frechet, moments
 from sdeplug.networks import Latent, Model, Preconditioned, SmallAutoencoder, SmallUNet, save
 from sdeplug.pictures import glance
 from sdeplug.pictures import save as save_picture
@@ -33,14 +31,11 @@ SDE, WIDTH, TRIAL = VPSDE(), 16, 8
 SHAPES: Mapping[str, tuple[int, ...]] = {"pixels": (1, 28, 28), "latents": (4, 7, 7)}
 
 
-def images(folder: Path) -> tuple[Tensor, Tensor]:
-    """Those to train on and those that are held out, in [-1, 1], each level spread over its bin."""
-    content = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
-    pixels = torch.from_numpy(np.frombuffer(content, np.uint8, offset=16).copy())
+def spread(x: Tensor) -> Tensor:
+    """Images in [-1/2, 1/2] in [-1, 1], each level spread over its bin."""
     generator = torch.Generator().manual_seed(0)
-    pixels = pixels.reshape(-1, 1, 28, 28)[torch.randperm(10_000, generator=generator)]
-    spread = pixels + torch.rand(pixels.shape, generator=generator)
-    return (spread / 128.0 - 1.0).split(9000)
+    levels = (255.0 * (x + 0.5)).round()
+    return (levels + torch.rand(x.shape, generator=generator)) / 128.0 - 1.0
 
 
 def pixels() -> tuple[nn.Module, DenoisingLoss]:
@@ -70,30 +65,6 @@ def trained(network: nn.Module, loss: object, data: Tensor, seconds: float) -> M
     return Model(average, SDE, FromDenoiser, (-1.0, 1.0), steps)
 
 
-class Features(nn.Module):
-    """256 features of a digit."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in ((1, 32), (32, 64), (64, 128)):
-            layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-        self.conv_layers, self.fc_layers = nn.Sequential(*layers), nn.Sequential(
-            nn.Linear(1152, 256), nn.ReLU(), nn.Linear(256, 10)
-        )  # fmt: skip
-        self.load_state_dict(torch.load(file, weights_only=True))
-
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
-        x = (0.5 * (x.clamp(-1.0, 1.0) + 1.0) - 0.1307) / 0.3081
-        return self.fc_layers[:2](self.conv_layers(x).flatten(1)).double()
-
-
-def frechet(x: Tensor, y: Tensor) -> float:
-    """Between normal laws with the moments of two sets of features, shape ``(N, 256)``."""
-    return float(bures_wasserstein(x.mean(0), x.T.cov(), (y.mean(0), y.T.cov()))) ** 2
-
-
 def report(name: str, model: Model, options: argparse.Namespace) -> Tensor:
     """Draw samples, write a picture of them, and say what they cost."""
     begin = time.process_time()
@@ -109,13 +80,12 @@ def report(name: str, model: Model, options: argparse.Namespace) -> Tensor:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--classifier", type=Path, metavar="FILE")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each training")
     parser.add_argument("--count", type=int, default=500, help="samples of each model")
     parser.add_argument("--out", type=Path, default=Path("latent"), metavar="FOLDER")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data, held_out = images(options.data)
+    data, held_out = map(spread, mnist.digits(options.data))
     drawn = {"held out": held_out[: options.count]}
     for name, make in MODELS.items():
         torch.manual_seed(0)
@@ -123,11 +93,10 @@ def main() -> int:
         drawn[name] = report(name, model, options)
         if isinstance(model.network, Latent):
             drawn["held out, decoded again"] = model.network.autoencoder(drawn["held out"]).detach()
-    if options.classifier:
-        features = Features(options.classifier)
-        seen = features(data)
-        for name, x in drawn.items():
-            print(f"{name}: Frechet distance {frechet(features(x), seen):.0f}")
+    features = mnist.features(options.data)
+    law = moments(features(0.5 * data))
+    for name, x in drawn.items():
+        print(f"{name}: Frechet distance {frechet(features(0.5 * x), law):.0f}")
     return 0
 
 

@@ -7,22 +7,22 @@ denoising counted.  Two errors: the distance to the converged flow from the same
 nothing is drawn on the way, and the Frechet distance of a classifier's features to digits that the
 network has not seen.  The grid of each sampler is the one that was best in a short run from other
 noise, for each error by itself.  What is finished is kept in FOLDER/cells.jsonl: a run that is
-broken off goes on from there.
+broken off goes on from there.  benchmarks/networks_page.py makes the page of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import mnist
 import torch
-from rivals import Sampler, ours, theirs
+from kept import HELD_OUT, Cells, Errors
+from networks_page import tables
+from rivals import Sampler, first, ours, theirs
 from torch import Tensor
 
 from sdeplug import (
@@ -43,37 +43,7 @@ BUDGETS = (6, 10, 25, 5, 8, 16, 4, 50)
 FEW, FLOW, PILOT = 10, 64, 128
 """Budgets up to here get three seeds; rows of an error to the flow; rows of a pilot run."""
 
-HELD_OUT = 100
-"""Seed of the noise that grids are chosen by; those of the tables are 0, 1, 2."""
-
 SHAPE, CHUNK = (1, 28, 28), 50
-Key = tuple[str, str, int, int]
-"""Sampler, grid, budget, seed."""
-
-
-@dataclass
-class Cells:
-    """Finished runs, a line of a file for each.
-
-    Attributes:
-        path: the file.
-    """
-
-    path: Path
-    found: dict[Key, dict[str, float | None]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            for line in self.path.read_text().splitlines():
-                key, values = json.loads(line)
-                self.found[tuple(key)] = values
-
-    def put(self, key: Key, values: dict[str, float | None]) -> None:
-        """Keep one."""
-        self.found[key] = values
-        with self.path.open("a") as file:
-            file.write(json.dumps([key, values]) + "\n")
 
 
 @dataclass
@@ -144,13 +114,13 @@ class Bench:
             torch.save(sample(ReverseSDE(self.sde, self.score, 0.0), by=by, x=x).x, path)
         return torch.load(path, weights_only=True)
 
-    def run(self, by: Sampler, grid: str, nfe: int, seed: int) -> dict[str, float | None]:
+    def run(self, by: Sampler, grid: str, nfe: int, seed: int) -> Errors:
         """Both errors; None for one that there is not."""
         key = (by.name, grid, nfe, seed)
         if key not in self.cells.found:
             rows = PILOT if seed == HELD_OUT else self.count
             x = self.ends(by, grid, nfe, seed, rows)
-            values: dict[str, float | None] = {"rmse": None, "frechet": None}
+            values: Errors = {"rmse": None, "frechet": None}
             if x is not None:
                 values["frechet"] = frechet(self.features.of(x), self.law)
                 if by.stochasticity == 0.0 and seed in (0, HELD_OUT):
@@ -158,11 +128,10 @@ class Bench:
             self.cells.put(key, values)
         return self.cells.found[key]
 
-    def best(self, by: Sampler, nfe: int, error: str) -> str | None:
-        """The grid with the least error in the pilot runs."""
-        pilots = {grid: self.run(by, grid, nfe, HELD_OUT)[error] for grid in by.grids}
-        known = {grid: value for grid, value in pilots.items() if value is not None}
-        return min(known, key=lambda grid: known[grid]) if known else None
+    def pilots(self, by: Sampler, nfe: int) -> None:
+        """Short runs on all grids, from noise that no table is made of."""
+        for grid in by.grids:
+            self.run(by, grid, nfe, HELD_OUT)
 
 
 def rmse(x: Tensor, y: Tensor) -> float:
@@ -177,50 +146,14 @@ def work(bench: Bench, samplers: list[Sampler], quick: bool) -> Iterator[None]:
     """All runs, first seeds before further ones; the table may be looked at after each."""
     for rounds in (1, 3):
         for nfe in BUDGETS:
-            for by in samplers:
+            for by in first(samplers):
+                bench.pilots(by, nfe)
                 for error in ("frechet", "rmse"):
-                    grid = bench.best(by, nfe, error)
+                    grid = bench.cells.grid(by, nfe, error)
                     chosen = seeds(nfe, quick) if error == "frechet" else range(1)
                     for seed in chosen[:rounds] if grid else ():
                         bench.run(by, grid, nfe, seed)
                 yield
-
-
-def table(bench: Bench, samplers: list[Sampler], error: str) -> str:
-    """Rows of samplers, columns of budgets; what has not run yet is left blank."""
-    budgets = sorted(BUDGETS)
-    lines = [f"| sampler | {' | '.join(map(str, budgets))} |", "| --- " * (len(budgets) + 1) + "|"]
-    for by in samplers:
-        cells = [cell(bench, by, nfe, error) for nfe in budgets]
-        if any(cells):
-            library = f"{by.library}: " if by.library else ""
-            lines.append(f"| {library}{by.name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def cell(bench: Bench, by: Sampler, nfe: int, error: str) -> str:
-    """Mean, its standard error, and the grid."""
-    found = bench.cells.found
-    if any((by.name, grid, nfe, HELD_OUT) not in found for grid in by.grids):
-        return ""
-    grid = bench.best(by, nfe, error)
-    if grid is None:
-        return "-"
-    runs = [found.get((by.name, grid, nfe, seed), {}).get(error) for seed in range(3)]
-    values = [value for value in runs if value is not None]
-    if not values:
-        return ""
-    mean = statistics.fmean(values)
-    said = f"{mean:.0f}" if error == "frechet" else f"{mean:.3f}"
-    if len(values) > 1:
-        said += f" ± {statistics.stdev(values) / len(values) ** 0.5:.0f}"
-    return f"{said} {grid}" if grid in by.grids and len(by.grids) > 1 else said
-
-
-def report(bench: Bench, samplers: list[Sampler]) -> str:
-    titles = {"frechet": "Frechet distance", "rmse": "RMSE to the converged flow"}
-    parts = [f"{title}\n\n{table(bench, samplers, each)}\n" for each, title in titles.items()]
-    return "\n".join(parts)
 
 
 def main() -> None:
@@ -229,7 +162,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("networks"), metavar="FOLDER")
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="in a sampler's name")
     parser.add_argument("--quick", action="store_true", help="one seed")
-    parser.add_argument("--table", action="store_true", help="run nothing, show what is there")
     options = parser.parse_args()
     torch.set_num_threads(1)
     samplers = [
@@ -237,11 +169,8 @@ def main() -> None:
         if not options.only or any(word in f"{by.library}: {by.name}" for word in options.only)
     ]  # fmt: skip
     bench = Bench(options.data, Cells(options.out / "cells.jsonl"))
-    path = options.out / "networks.md"
-    if not options.table:
-        for _ in work(bench, samplers, options.quick):
-            path.write_text(report(bench, samplers))
-    print(report(bench, samplers))
+    for _ in work(bench, samplers, options.quick):
+        (options.out / "networks.md").write_text(tables(bench.cells, samplers))
 
 
 if __name__ == "__main__":

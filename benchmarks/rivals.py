@@ -6,7 +6,7 @@ A sampler of another library that is another one over again stands once, with bo
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,11 +68,12 @@ FLOW = (
     ("DPM++ 3M", "diffusers", "dpm-multistep-3", 1),
     ("UniPC 2", "diffusers", "unipc-2", 1),
     ("UniPC 3", "diffusers", "unipc-3", 1),
-    ("DEIS 2 (azula: zEAB 2)", "diffusers", "deis-2", 1),
+    ("DEIS 2 (diffusers; zEAB 2 of azula)", "diffusers", "deis-2", 1),
     ("DEIS 3", "diffusers", "deis-3", 1),
     ("DDIM (all three)", "diffusers", "ddim", 1),
     ("Heun (all three)", "k-diffusion", "heun", 2),
     ("LMS", "k-diffusion", "lms", 1),
+    ("IPNDM 4", "diffusers", "ipndm", 1),
     ("xEAB 2", "azula", "xeab-2", 1),
 )
 NOISY = (
@@ -82,6 +83,9 @@ NOISY = (
     ("Euler ancestral (diffusers, k-diffusion)", "diffusers", "euler-ancestral", 1),
     ("SA-Solver 3", "diffusers", "sa-solver-3", 1),
 )
+KEY = ("DPM++ 2M", "UniPC 2", "DEIS 2", "DDIM", "ancestral", "auto", "ipndm 2", "adams 2, 2")
+"""Words of the names that run first."""
+
 OURS: tuple[tuple[str, str, Mapping[str, object], float, int], ...] = (
     ("adams 2, 2", "exponential/adams", {"predictor": 2, "corrector": 2}, 0.0, 1),
     ("ipndm 2", "exponential/ipndm", {"order": 2}, 0.0, 1),
@@ -99,6 +103,11 @@ AUTO: tuple[tuple[str, Mapping[str, object], float], ...] = (
     ("auto, score_error=0.1, data_std=0.3", {"score_error": 0.1, "data_std": 0.3}, 1.0),
 )
 ANALYTIC = ("ipndm 2", "ipndm 3", "f-ddim")
+
+
+def first(samplers: Sequence[Sampler]) -> list[Sampler]:
+    """All, those of :data:`KEY` before the others."""
+    return sorted(samplers, key=lambda by: not any(word in by.name for word in KEY))
 
 
 def theirs() -> Iterator[Sampler]:
