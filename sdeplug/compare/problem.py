@@ -43,7 +43,9 @@ class OnData:
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, Model):
-            argument_type("model", self.model, "a Model", "networks.from_module(...) gives one.")
+            raise ArgumentError(
+                "model", brief(self.model), "a Model", "networks.from_module(...) gives one."
+            )
         target, known = self.target, self.model.data_range
         least, most = float(target.means.min()), float(target.means.max())
         if known is not None and (least < known[0] - 1e-3 or most > known[1] + 1e-3):
