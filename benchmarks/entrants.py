@@ -100,6 +100,7 @@ def ours(size: float) -> Iterator[Entrant]:
         yield Entrant("sde-dpm, l = 1", stepping("sde-dpm"), 1.0, True)
         return
     flow = ("ddim", "dpmpp-2m", "dpmpp-3m", "unipc:order=2", "unipc", "exp-midpoint", "exp-rk3")
+    flow += ("ipndm:order=2", "ipndm", "gradient-estimation")
     for name in flow:
         yield Entrant(name, stepping(name))
     for p, c in ((2, 2), (3, 3), (4, 4)):

@@ -1,8 +1,9 @@
 """Exponential integrators: one multistep family, Runge-Kutta on one Brownian path, and ``auto``.
 
 Multistep, one evaluation a step: ``adams``, and under the names of its special cases ``ddim``,
-``deis``, ``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``sa-solver``, ``sde-dpm``, ``unipc``; and
-``er-sde`` along sigma.
+``deis``, ``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``sa-solver``, ``sde-dpm``, ``unipc``;
+``er-sde`` along sigma; for few steps ``ipndm`` and ``gradient-estimation``, whose coefficients are
+fixed, and ``f-ddim``, which looks at the end of a step.
 Runge-Kutta: ``exp-rk`` by tableau, and three by name: ``exp-midpoint``, ``exp-heun``, ``exp-rk3``.
 With a grid of their own: ``edm-heun``, ``restart``, and ``auto``, which picks the best for a
 budget.
@@ -26,6 +27,8 @@ from sdeplug_exponential.adams import (
 )
 from sdeplug_exponential.auto import Auto, Choice
 from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
+from sdeplug_exponential.forward import FDDIM
+from sdeplug_exponential.ipndm import IPNDM, GradientEstimation
 from sdeplug_exponential.karras import EDMHeun, Restart
 from sdeplug_exponential.policy import POLICY
 from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK, ExpRK3, Method
@@ -34,6 +37,8 @@ __all__ = [
     "DDIM",
     "DEIS",
     "ERSDE",
+    "FDDIM",
+    "IPNDM",
     "POLICY",
     "SDEDPM",
     "Adams",
@@ -48,6 +53,7 @@ __all__ = [
     "ExpMidpoint",
     "ExpRK",
     "ExpRK3",
+    "GradientEstimation",
     "Method",
     "Restart",
     "SASolver",
@@ -72,6 +78,9 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "exp-midpoint": ExpMidpoint,
         "exp-rk": ExpRK,
         "exp-rk3": ExpRK3,
+        "f-ddim": FDDIM,
+        "gradient-estimation": GradientEstimation,
+        "ipndm": IPNDM,
         "restart": Restart,
         "sa-solver": SASolver,
         "sde-dpm": SDEDPM,

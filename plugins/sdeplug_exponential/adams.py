@@ -11,17 +11,15 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from sdeplug import Advance, ArgumentError, Claims, Integrator, LinearSDE, ReverseSDE, Run, option
-from sdeplug_exponential.multistep import Memory, Rule
+from sdeplug import ArgumentError, Claims, LinearSDE, ReverseSDE, Run, option
+from sdeplug_exponential.multistep import Memory, Remembering, Rule
 from sdeplug_exponential.prediction import DATA, NOISE
 from sdeplug_exponential.weights import exact_slope, mean_slope, taylor_slope
 
 _WITH_NOISE, _STARTED = 2, 3  # the highest orders that noise, and the first steps, leave
 
 
-class Multistep(Integrator):
+class Multistep(Remembering):
     """An exponential multistep method: what its rule says.
 
     Attributes:
@@ -49,13 +47,9 @@ class Multistep(Integrator):
             needs=LinearSDE,
         )
 
-    def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
-        """One step without memory: exponential Euler."""
-        return self.begin(reverse, run)(x, t, s)
-
-    def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
-        """Start a sequence of steps; what is known lives in this closure."""
-        return Memory(self.rule, reverse, run, self.quiet).advance
+    def memory(self, reverse: ReverseSDE, run: Run) -> Memory:
+        """That of the rule."""
+        return Memory(self.rule, reverse, run, self.quiet)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, expm1, inf, sqrt
 
-from torch import Tensor
-
-from sdeplug import Advance, Claims, Integrator, LinearSDE, ReverseSDE, Run, option
-from sdeplug_exponential.multistep import Memory, Plan, Rule
+from sdeplug import Claims, LinearSDE, ReverseSDE, Run, option
+from sdeplug_exponential.multistep import Memory, Plan, Remembering, Rule
 from sdeplug_exponential.weights import kernel
 
 
@@ -46,7 +44,7 @@ class ERStochasticity:
 
 
 @dataclass(frozen=True)
-class ERSDE(Integrator):
+class ERSDE(Remembering):
     """ER-SDE in data prediction, of one to three values, at any stochasticity."""
 
     order: int = option(3, help="values that are used", ge=1, le=3)
@@ -56,13 +54,9 @@ class ERSDE(Integrator):
         """Weak order 2 from two values on, strong order 1."""
         return Claims(order=min(self.order, 2), strong_order=1, evaluations=1, needs=LinearSDE)
 
-    def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
-        """One step without memory."""
-        return self.begin(reverse, run)(x, t, s)
-
-    def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
-        """Start a sequence of steps; what is known lives in this closure."""
-        return _Memory(Rule(self.order), reverse, run).advance
+    def memory(self, reverse: ReverseSDE, run: Run) -> Memory:
+        """Values along the noise level."""
+        return _Memory(Rule(self.order), reverse, run)
 
 
 class _Memory(Memory):

@@ -19,6 +19,7 @@ varies enters by its mean square over the step, by quadrature.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -26,7 +27,7 @@ from math import exp, inf, log1p
 
 from torch import Tensor
 
-from sdeplug import ReverseSDE, Run
+from sdeplug import Advance, Integrator, Marginal, ReverseSDE, Run
 from sdeplug_exponential.prediction import DATA, Held, Prediction
 from sdeplug_exponential.weights import (
     Slope,
@@ -91,7 +92,7 @@ class Memory:
     def __init__(self, rule: Rule, reverse: ReverseSDE, run: Run, quiet: bool = False) -> None:
         self.reverse, self.run = reverse, run
         self.sde, self.quiet = reverse.linear, quiet
-        self.predicted, self.keep = rule.prediction.value, rule.memory - 1
+        self.rule, self.predicted, self.keep = rule, rule.prediction.value, rule.memory - 1
         self.combination = combinations(rule)
         self.state: Tensor | None = None
         self.places: tuple[float, ...] = ()
@@ -103,23 +104,48 @@ class Memory:
         if x is not self.state:
             self.places, self.values = (), []
         now, end = self.sde.at(t), self.sde.at(s)
-        value = self.predicted(x, self.reverse.score(x, t), now)
-        self.places = (0.5 * now.log_snr, *self.places[: self.keep])
-        self.values = [value, *self.values[: self.keep]]
+        self.remember(x, self.reverse.score(x, t), now)
         zeta = 0.0 if self.quiet else mean_square_level(self.reverse, t, s)
-        decay, weights, share = self.plan(0.5 * end.log_snr, zeta)
-        x = x.mul(decay * end.alpha / now.alpha)
-        for weight, (factor, each) in zip(weights, self.values, strict=True):
-            if weight:
-                x.add_(each, alpha=end.alpha * weight * factor)
+        plan = self.plan(0.5 * end.log_snr, zeta)
+        x, share = self.combined(x, plan, now, end), plan[2]
         if share and end.sigma:
             x.add_(self.run.noise.normal(x), alpha=end.sigma * share)
         self.last, self.state = zeta, x
         return x
 
+    def remember(self, x: Tensor, score: Tensor, here: Marginal) -> None:
+        """Keep the value at a state, made of x and its score at a time."""
+        self.places = (0.5 * here.log_snr, *self.places[: self.keep])
+        self.values = [self.predicted(x, score, here), *self.values[: self.keep]]
+
+    def combined(self, x: Tensor, plan: Plan, now: Marginal, end: Marginal) -> Tensor:
+        """What a plan makes of the state and of the known values, without its noise."""
+        decay, weights, _ = plan
+        x = x.mul(decay * end.alpha / now.alpha)
+        for weight, (factor, each) in zip(weights, self.values, strict=True):
+            if weight:
+                x.add_(each, alpha=end.alpha * weight * factor)
+        return x
+
     def plan(self, target: float, zeta: float) -> Plan:
         r"""The step to a place: ``target`` is :math:`\lambda` there, ``zeta`` the mean of l^2."""
         return self.combination(target, self.places, (zeta, self.last))
+
+
+class Remembering(Integrator):
+    """An integrator whose steps know those before them."""
+
+    @abstractmethod
+    def memory(self, reverse: ReverseSDE, run: Run) -> Memory:
+        """What a sequence of steps knows, empty."""
+
+    def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
+        """One step without memory."""
+        return self.begin(reverse, run)(x, t, s)
+
+    def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
+        """Start a sequence of steps; what is known lives in this closure."""
+        return self.memory(reverse, run).advance
 
 
 def mean_square_level(reverse: ReverseSDE, t: float, s: float) -> float:
@@ -154,14 +180,10 @@ def combination(
         places: :math:`\lambda` of the known values, the newest first.
         zetas: mean square of the stochasticity in this step and in the one before.
     """
-    weights, prediction = [0.0] * len(places), rule.prediction
+    decay, known, share = extrapolation(rule, target, places, zetas[0])
     if target == inf:
-        kept, weights[0] = prediction.landing(places[0])
-        return kept, tuple(weights), 0.0
-    h = target - places[0]
-    decay = prediction.decay(zetas[0], h)
-    for index, weight in _weights(rule, zetas[0], target, places[0], places[: rule.predictor]):
-        weights[index] += weight
+        return decay, known, share
+    weights = list(known)
     count = rule.corrections(len(places))
     if count > 1:
         end, start = places[:2]
@@ -170,7 +192,23 @@ def combination(
         used = places[1 : 1 + rule.predictor]
         for index, weight in _weights(rule, zetas[1], end, start, used):
             weights[1 + index] -= decay * weight
-    return decay, tuple(weights), prediction.share(zetas[0], h)
+    return decay, tuple(weights), share
+
+
+@lru_cache(maxsize=16384)
+def extrapolation(rule: Rule, target: float, places: tuple[float, ...], zeta: float) -> Plan:
+    """What a step makes of the state and of the known values, without a correction, remembered.
+
+    The arguments are those of :func:`combination`.
+    """
+    weights, values = [0.0] * len(places), rule.prediction
+    if target == inf:
+        kept, weights[0] = values.landing(places[0])
+        return kept, tuple(weights), 0.0
+    for index, weight in _weights(rule, zeta, target, places[0], places[: rule.predictor]):
+        weights[index] += weight
+    h = target - places[0]
+    return values.decay(zeta, h), tuple(weights), values.share(zeta, h)
 
 
 def _weights(
