@@ -18,12 +18,12 @@ from sdeplug import (
     FromDenoiser,
     Integrator,
     Leg,
-    NoiseSource,
     OnGrid,
     Pipeline,
     ReverseSDE,
     solver,
 )
+from sdeplug_foreign.noise import Drawing
 
 Denoiser = Callable[..., Tensor]
 """(x, sigma, **extra_args) -> the data that it expects, shape ``(B, *D)``; sigma: ``(B,)``."""
@@ -93,7 +93,7 @@ def as_k_diffusion(
         legs += [Leg(0.0, Denoise())] if ends_clean else []
         if not legs:
             return x
-        drawing = _Drawing(generator)
+        drawing = Drawing(generator)
         return Pipeline(reverse, tuple(legs)).sample(x=x, noise=drawing, observers=told.stepped).x
 
     return sampler
@@ -122,23 +122,6 @@ class _Told:
             self.callback({**told, "denoised": denoised})
         self.due = False
         return denoised
-
-
-class _Drawing(NoiseSource):
-    """Noise drawn as k-diffusion draws it.
-
-    Args:
-        generator: None: torch's own.
-    """
-
-    def __init__(self, generator: torch.Generator | None) -> None:
-        self.generator = generator
-
-    def normal(self, like: Tensor) -> Tensor:
-        """Fresh N(0, I) numbers of the shape, dtype and device of ``like``."""
-        return torch.randn(
-            like.shape, generator=self.generator, dtype=like.dtype, device=like.device
-        )
 
 
 def _levels(sigmas: Tensor | Sequence[float]) -> tuple[list[float], bool]:

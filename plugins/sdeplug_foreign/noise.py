@@ -1,4 +1,8 @@
-"""Noise for samplers that draw their own: what they draw is replaced by ``run.noise``."""
+"""Noise at the doors to other libraries.
+
+Samplers that draw their own have it replaced by ``run.noise``; solvers that are called from another
+library draw as it does.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sdeplug import NoiseSource
@@ -46,3 +51,20 @@ class Replaced(TorchDispatchMode):
         known = {key: kwargs[key] for key in ("dtype", "device") if kwargs.get(key) is not None}
         make = torch.empty_like if func.overloadpacket is _aten.randn_like else torch.empty
         return self.noise.normal(make(args[0], **known))
+
+
+class Drawing(NoiseSource):
+    """Noise drawn by torch.
+
+    Args:
+        generator: of the device of the state; None: torch's own.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        self.generator = generator
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Fresh N(0, I) numbers of the shape, dtype and device of ``like``."""
+        return torch.randn(
+            like.shape, generator=self.generator, dtype=like.dtype, device=like.device
+        )
