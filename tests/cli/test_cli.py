@@ -77,6 +77,13 @@ def test_list_shows_all_solvers_with_options_and_origin(sdeplug, words):
     assert "Failures" not in out
 
 
+def test_list_finds_what_an_option_picks_from(sdeplug):
+    status, out, _ = sdeplug("list", "solvers", "Krogstad")
+    assert status == 0
+    assert "exponential/exp-rk " in out
+    assert "exponential/exp-rk3" not in out
+
+
 def test_sample_writes_numbers_and_a_picture(sdeplug, tmp_path):
     status, out, _ = sdeplug("sample", "-n", 50, "--steps", 20, "--seed", 3)
     assert status == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from sdeplug.errors import UnknownNameError
 from sdeplug.options import Option, options_of
 from sdeplug.registry import all_names, did_you_mean, registry
 from sdeplug.solvers import Claims, Corrector, FlowIntegrator
+from sdeplug.values import is_one_of
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -61,7 +62,8 @@ def run(kind: str | None, word: str | None, as_json: bool) -> None:
 
     Args:
         kind: one of the kinds; None: all.
-        word: what names must contain; if none does, what is said of them; None: anything.
+        word: what names must contain; if none does, what is said of them; if that neither, what
+            their options pick from; None: anything.
         as_json: whether a program reads it.
 
     Raises:
@@ -112,8 +114,16 @@ def _items(kinds: tuple[str, ...]) -> list[Item]:
 
 def _with_word(items: list[Item], word: str) -> list[Item]:
     word = word.lower()
-    named = [each for each in items if word in each.name]
-    return named or [each for each in items if word in each.said.lower()]
+    texts: tuple[Callable[[Item], str], ...] = (
+        lambda each: each.name,
+        lambda each: each.said.lower(),
+        lambda each: " ".join(o.type_name for o in options_of(each.obj) if is_one_of(o.type)),
+    )
+    for text in texts:
+        found = [each for each in items if word in text(each)]
+        if found:
+            return found
+    return []
 
 
 def _table(kind: str, items: list[Item]) -> Table:
