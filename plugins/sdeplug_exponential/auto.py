@@ -81,7 +81,7 @@ class Choice(Integrator):
         """The solver on its grid, at the chosen part of the stochasticity."""
         run.note(str(self))
         x, t = reverse.linear.from_horizon(x, t, s)
-        if _is_free(reverse.linear, t, self.scale):
+        if _is_free(self.row, reverse.linear, t, self.scale):
             reverse = replace(reverse, score_model=_opened(reverse, self.scale))
         part = self.stochasticity
         # At stochasticity 0 nothing is drawn, whatever the policy says.
@@ -114,7 +114,7 @@ class Auto(Integrator):
 
         Where nobody says how wrong the score is, they are those for one that may be wrong.
         """
-        row = row_for(self.nfe, self.score_error != 0.0)
+        row = self._row(None)
         return Claims(
             order=row.solver.claims.order,
             steps="nfe",
@@ -155,7 +155,7 @@ class Auto(Integrator):
         if scale is None:
             x, t = sde.from_horizon(x, t, s)
             scale = found_scale(reverse, x, t, s)
-            steps -= 0 if _is_free(sde, t, scale) else scale.evaluations
+            steps -= 0 if _is_free(row, sde, t, scale) else scale.evaluations
         return _choice(row, steps, sde, scale)
 
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
@@ -166,13 +166,14 @@ class Auto(Integrator):
         error = self.score_error
         if error is None and reverse is not None:
             error = reverse.error
-        return row_for(self.nfe, error != 0.0)
+        quiet = reverse is not None and reverse.stochasticity == 0.0
+        return row_for(self.nfe, None if error is None else error != 0.0, quiet)
 
     def _known(self, row: Row) -> Scale | None:
         """The size of the data, where nobody has to look for it."""
         if self.data_std is not None:
             return Scale(self.data_std, "as given")
-        if not row.wrong:
+        if row.wrong is False:
             return Scale(1.0, "as long as no other is given, with an exact score")
         return Scale(1.0, "assumed: one evaluation leaves none to look") if self.nfe == 1 else None
 
@@ -182,10 +183,10 @@ def _choice(row: Row, steps: int, sde: LinearSDE, scale: Scale) -> Choice:
     return Choice(row.by(scale.std), row.grid(steps, scale.std), level, row, scale)
 
 
-def _is_free(sde: LinearSDE, t: float, scale: Scale) -> bool:
+def _is_free(row: Row, sde: LinearSDE, t: float, scale: Scale) -> bool:
     """Whether the first step needs no evaluation: at the top, in noise that hides the data."""
-    at_top = t >= min(sde.T, sde.horizon)
-    return scale.mean is not None and at_top and noise_ratio(sde, t) > _HIDDEN * scale.std
+    known = row.opens and scale.mean is not None and t >= min(sde.T, sde.horizon)
+    return known and noise_ratio(sde, t) > _HIDDEN * scale.std
 
 
 def _opened(reverse: ReverseSDE, scale: Scale) -> ScoreModel:

@@ -40,21 +40,26 @@ class Row:
 
     Attributes:
         most: the largest budget that it is for.
-        wrong: whether it is for a score that is not exact.
+        wrong: whether it is for a score that is known to be wrong, or exact; None: for one of
+            which nothing is known, as that of a network.
+        quiet: whether it is for stochasticity 0; None: for any.
         solver: the method.
         noise: l; None for the probability flow.
         low: noise ratio below which steps are sparse.
         high: noise ratio above which they are.
         why: the reason, a phrase.
+        opens: whether the first step may do without the score model.
     """
 
     most: float
-    wrong: bool
+    wrong: bool | None
+    quiet: bool | None
     solver: Adams
     noise: Noise | None
     low: float
     high: float
     why: str
+    opens: bool = True
 
     def by(self, scale: float) -> Adams:
         """The method for data of a standard deviation."""
@@ -64,21 +69,33 @@ class Row:
         """Steps for a budget and data of a standard deviation."""
         return Focus(steps, self.low * scale, self.high * scale)
 
+    def fits(self, nfe: int, wrong: bool | None, quiet: bool) -> bool:
+        """Whether it is for a budget, a score and a stochasticity."""
+        return nfe <= self.most and self.wrong is wrong and self.quiet in (None, quiet)
+
 
 _EXACT = "an exact score: along the flow the highest order wins"
-_FEW = "few steps with a score that may be wrong: noise would cost more than it mends"
-_WRONG = "a score that may be wrong: noise forgets a part of its mistakes"
-_TWO = Adams(2, 0, mean_slope=True)
+_WRONG = "a score that is wrong by a known size: noise forgets its mistakes, most far from the data"
+_FLOW = "a score that may be wrong, and its own flow is asked for: two values are trusted"
+_FEW = "a score that may be wrong, and few steps: noise would cost more than it mends"
+_MANY = "a score that may be wrong: noise forgets a part of its mistakes"
+_TWO, _EVEN = Adams(2, 0, mean_slope=True), Noise(1.0, 1.0, 1.0)
 POLICY = (
-    Row(11, False, Adams(3, 3, knee=1.1), None, 0.0015, 60.0, _EXACT),
-    Row(inf, False, Adams(4, 4, knee=0.04), None, 0.005, 20.0, _EXACT),
-    Row(6, True, _TWO, None, 0.2, 100.0, _FEW),
-    Row(24, True, _TWO, Noise(1.0, 1.0, 1.0), 0.2, 100.0, _WRONG),
-    Row(inf, True, _TWO, Noise(1.0, 1.0, 1.0), 0.01, 50.0, _WRONG),
+    Row(11, False, None, Adams(3, 3, knee=1.1), None, 0.0015, 60.0, _EXACT),
+    Row(inf, False, None, Adams(4, 4, knee=0.04), None, 0.005, 20.0, _EXACT),
+    Row(12, True, None, Adams(2, 2, knee=0.5), Noise(1.2, 0.5, 0.3), 0.0025, 19.0, _WRONG),
+    Row(inf, True, None, Adams(2, 2, knee=0.1), Noise(2.0, 1.0, 0.7), 0.002, 5.0, _WRONG),
+    Row(7, None, True, Adams(2, 0, knee=1.0), None, 0.2, 300.0, _FLOW),
+    Row(24, None, True, Adams(2, 2, knee=1.0), None, 0.2, 300.0, _FLOW, opens=False),
+    Row(inf, None, True, Adams(2, 2, knee=0.1), None, 0.01, 50.0, _FLOW, opens=False),
+    Row(5, None, False, Adams(2, 2, mean_slope=True), None, 1.0, 100.0, _FEW),
+    Row(15, None, False, _TWO, _EVEN, 1.0, 100.0, _MANY),
+    Row(60, None, False, _TWO, _EVEN, 0.2, 100.0, _MANY),
+    Row(inf, None, False, _TWO, _EVEN, 0.02, 50.0, _MANY),
 )
 """The first line that fits is taken."""
 
 
-def row_for(nfe: int, wrong: bool) -> Row:
-    """The line of the policy for so many evaluations of a score."""
-    return next(row for row in POLICY if nfe <= row.most and row.wrong == wrong)
+def row_for(nfe: int, wrong: bool | None, quiet: bool = False) -> Row:
+    """The line of the policy for so many evaluations of a score, at stochasticity 0 or not."""
+    return next(row for row in POLICY if row.fits(nfe, wrong, quiet))

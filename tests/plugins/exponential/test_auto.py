@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -67,8 +68,8 @@ def widths(by, sde, scale, level=1.0):
 
 
 def test_the_policy_covers_every_budget():
-    for wrong in (False, True):
-        rows = [row for row in POLICY if row.wrong == wrong]
+    for wrong, quiet in product((False, True, None), (False, True)):
+        rows = [row for row in POLICY if row.fits(1, wrong, quiet)]
         assert [row.most for row in rows] == sorted(row.most for row in rows)
         assert rows[-1].most == math.inf
 
@@ -80,15 +81,18 @@ def test_the_score_decides_unless_the_option_does():
     for nfe in BUDGETS:
         for score, option, wrong in (
             (exact, None, False),
-            (Unknown(exact), None, True),
+            (Unknown(exact), None, None),
             (PerturbedScore(exact, sde), None, True),
             (exact, 0.1, True),
             (Unknown(exact), 0.0, False),
         ):
             choice = Auto(nfe, option).choice(ReverseSDE(sde, score))
             assert choice.row.wrong is wrong
-            assert choice.row is next(r for r in POLICY if r.wrong == wrong and nfe <= r.most)
-        assert Auto(nfe).choice(sde).row.wrong
+            quiet = Auto(nfe, option).choice(ReverseSDE(sde, score, 0.0)).row
+            for row, still in ((choice.row, False), (quiet, True)):
+                assert row is next(each for each in POLICY if each.fits(nfe, wrong, still))
+                assert row.quiet in (None, still)
+        assert Auto(nfe).choice(sde).row.wrong is None
 
 
 def test_auto_promises_what_it_picks():

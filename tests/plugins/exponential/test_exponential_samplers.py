@@ -99,7 +99,7 @@ def test_conformance_of_variants(check):
 
 
 @pytest.mark.slow
-@checks_of([EDMHeun(4, churn=4.0), Auto(6), Auto(8, 0.0)], kept=())
+@checks_of([EDMHeun(4, churn=4.0), Auto(5), Auto(8, 0.0)], kept=())
 def test_conformance_of_variants_on_grids_of_their_own(check):
     check()
 
