@@ -100,7 +100,6 @@ OURS: tuple[tuple[str, str, Mapping[str, object], float, int], ...] = (
 AUTO: tuple[tuple[str, Mapping[str, object], float], ...] = (
     ("auto", {}, 1.0),
     ("auto, flow", {}, 0.0),
-    ("auto, score_error=0.1, data_std=0.3", {"score_error": 0.1, "data_std": 0.3}, 1.0),
 )
 ANALYTIC = ("ipndm 2", "ipndm 3", "f-ddim")
 

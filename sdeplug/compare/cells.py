@@ -20,7 +20,7 @@ from sdeplug.errors import NonFiniteError
 from sdeplug.metrics import Metric, Truth, stream
 from sdeplug.pipeline import Pipeline
 from sdeplug.run import Run
-from sdeplug.score import ScoreModel, Wrapper
+from sdeplug.score import ScoreModel, Wrapper, asked_count
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Gaussian, Target
 from sdeplug.testing import Affinity, affinity, exact_law, marginal_law, relative_error
@@ -155,7 +155,7 @@ class _Timed(Wrapper):
         begin = time.perf_counter()
         score = model(x, t)
         self.seconds += time.perf_counter() - begin
-        self.rows += len(x)
+        self.rows += asked_count(model, x, t)
         return score
 
 

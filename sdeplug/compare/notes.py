@@ -18,7 +18,7 @@ def conventions(setting: Setting) -> list[str]:
     if setting.problem.network:
         found.append(
             "a network's score: every run starts from data diffused to T and ends at 0; the final "
-            "denoising is one of its evaluations; no evaluation is analytic unless a solver says so"
+            "denoising is one of its evaluations; one that asks no network (AnalyticFirst) is none"
         )
     flow = setting.conditions.flow
     if flow is not None:

@@ -20,7 +20,7 @@ from sdeplug.metrics import Truth, stream
 from sdeplug.options import options_of
 from sdeplug.pipeline import Pipeline
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score import ScoreModel, Wrapper
+from sdeplug.score import ScoreModel, Wrapper, asked_count
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator, with_own_steps
 
@@ -215,7 +215,7 @@ class _Meter(Wrapper):
     rows: int = 0
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
-        self.rows += len(x)
+        self.rows += asked_count(model, x, t)
         if self.rows >= self.limit:
             raise _OverBudget
         return model(x, t)

@@ -17,6 +17,7 @@ from sdeplug.score.labels import LogSNRLabel as LogSNRLabel
 from sdeplug.score.labels import SigmaLabel as SigmaLabel
 from sdeplug.score.labels import TimeLabel as TimeLabel
 from sdeplug.score.model import ScoreModel as ScoreModel
+from sdeplug.score.model import asked_count as asked_count
 from sdeplug.score.model import asked_rows as asked_rows
 from sdeplug.score.model import error_of as error_of
 from sdeplug.score.model import for_rows as for_rows

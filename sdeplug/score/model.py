@@ -59,6 +59,12 @@ def for_rows(model: ScoreModel, rows: Tensor) -> ScoreModel:
     return model if picked is None else cast(ScoreModel, picked(rows))
 
 
+def asked_count(model: object, x: Tensor, t: Tensor) -> int:
+    """For how many rows of x a network is asked."""
+    asked = asked_rows(model, t)
+    return len(x) if asked is None else int(asked.sum())
+
+
 def asked_rows(model: object, t: Tensor) -> Tensor | None:
     """For which rows a network is asked, where the model says so; None: for all of them.
 

@@ -183,3 +183,11 @@ def test_what_is_kept_on_disk_knows_functions_by_their_names():
     """An address would be another one in the next process."""
     assert described(FeatureFrechet(ends)).count("ends") == 1
     assert "0x" not in described(FeatureFrechet(ends))
+
+
+def test_an_evaluation_that_asks_no_network_is_not_counted():
+    score = sp.AnalyticFirst(LAW.score(VP), VP, DATA.mean(0), 1.0)
+    legs = (sp.Leg(VP.eps, OnGrid(DDIM, LogSNR(5))), sp.Leg(0.0, sp.Denoise()))
+    found = run({"analytic": sp.Pipeline(ReverseSDE(VP, score, 0.0), legs)}, nfe=(5,), seeds=1)
+    assert found.rows[0].nfe == 5
+    assert 0.0 < found.rows[0].values["flow-rmse"].mean < 0.5
