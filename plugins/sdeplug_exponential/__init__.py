@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sdeplug import Integrator, hookimpl
+from sdeplug import Alias, Integrator, hookimpl
 from sdeplug_exponential.adams import (
     DDIM,
     DEIS,
@@ -25,6 +25,7 @@ from sdeplug_exponential.adams import (
     SASolver,
     UniPC,
 )
+from sdeplug_exponential.aliases import ALIASES
 from sdeplug_exponential.auto import Auto, Choice
 from sdeplug_exponential.er_sde import ERSDE, ERStochasticity
 from sdeplug_exponential.forward import FDDIM
@@ -86,3 +87,9 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "sde-dpm": SDEDPM,
         "unipc": UniPC,
     }
+
+
+@hookimpl
+def sdeplug_aliases() -> Mapping[str, Alias]:
+    """What they are called elsewhere."""
+    return ALIASES

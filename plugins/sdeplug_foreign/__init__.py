@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sdeplug import Integrator, hookimpl
+from sdeplug import Alias, Integrator, hookimpl
+from sdeplug_foreign.aliases import ALIASES
 from sdeplug_foreign.as_k_diffusion import as_k_diffusion
 from sdeplug_foreign.from_azula import AzulaSampler
 from sdeplug_foreign.from_diffusers import DiffusersSampler
@@ -35,3 +36,9 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "k-diffusion": KDiffusionSampler,
         "azula": AzulaSampler,
     }
+
+
+@hookimpl
+def sdeplug_aliases() -> Mapping[str, Alias]:
+    """What they are called elsewhere."""
+    return ALIASES

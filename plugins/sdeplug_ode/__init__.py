@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sdeplug import Integrator, hookimpl
+from sdeplug import Alias, Integrator, hookimpl
 from sdeplug_ode.adams import AdamsBashforth
+from sdeplug_ode.aliases import ALIASES
 from sdeplug_ode.reversible import Reversible
 from sdeplug_ode.runge_kutta import RK4, Euler, Heun
 
@@ -23,3 +24,9 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "adams-bashforth": AdamsBashforth,
         "reversible": Reversible,
     }
+
+
+@hookimpl
+def sdeplug_aliases() -> Mapping[str, Alias]:
+    """What they are called elsewhere."""
+    return ALIASES

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sdeplug import Corrector, Integrator, hookimpl
+from sdeplug import Alias, Corrector, Integrator, hookimpl
+from sdeplug_song.aliases import ALIASES
 from sdeplug_song.ancestral import Ancestral
 from sdeplug_song.euler_maruyama import EulerMaruyama
 from sdeplug_song.hold import Hold
@@ -39,3 +40,9 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator] | type[Corrector]]:
         "langevin": Langevin,
         "annealed-langevin": AnnealedLangevin,
     }
+
+
+@hookimpl
+def sdeplug_aliases() -> Mapping[str, Alias]:
+    """What they are called elsewhere."""
+    return ALIASES

@@ -17,7 +17,7 @@ from click.types import StringParamType
 from sdeplug.errors import ArgumentError
 
 NAMED = "NAME[:OPTION=VALUE,...]"
-KINDS = ("solvers", "sdes", "targets", "metrics", "scores", "grids")
+KINDS = ("solvers", "sdes", "targets", "metrics", "scores", "grids", "aliases")
 
 
 class Stopped(click.ClickException):

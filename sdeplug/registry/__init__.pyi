@@ -1,6 +1,8 @@
 """Everything that has a name:
 hook specifications, discovery, loading, names, plain data, the scaffold of a plugin."""
 
+from .aliases import Alias as Alias
+from .aliases import plainly as plainly
 from .building import grid as grid
 from .building import metric as metric
 from .building import sde as sde
@@ -26,3 +28,4 @@ from .words import all_names as all_names
 from .words import named as named
 from .words import named_grid as named_grid
 from .words import split as split
+from .words import told_of as told_of

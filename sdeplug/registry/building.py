@@ -18,7 +18,8 @@ def solver(name: str, /, **options: object) -> Any:
     """Build a solver by name.
 
     Args:
-        name: full name such as "song/langevin", or short name if only one plugin offers it.
+        name: full name such as "song/langevin", short name if only one plugin offers it, or a
+            name that another library has for it, such as "euler_a".
         options: its options; those left out have their defaults.
 
     Returns:
@@ -29,8 +30,8 @@ def solver(name: str, /, **options: object) -> Any:
         PluginError: if the plugin that should offer it does not work or was left out.
         ArgumentError: if an option is unknown, missing, or has a value that is not allowed.
     """
-    entry = registry().find("solvers", name)
-    return build(entry.obj, options, entry.name)
+    entry, meant = registry().meant("solvers", name)
+    return build(entry.obj, {**meant, **options}, entry.name)
 
 
 def sde(name: str, /, **options: object) -> ForwardSDE:
@@ -47,8 +48,8 @@ def metric(name: str, /, **options: object) -> Metric:
 
 def grid(name: str, /, **options: object) -> TimeGrid:
     """Build a time grid by name, "karras" or another; raises as :func:`solver`."""
-    entry = registry().find("grids", name)
-    return cast(TimeGrid, build(entry.obj, options, entry.name))
+    entry, meant = registry().meant("grids", name)
+    return cast(TimeGrid, build(entry.obj, {**meant, **options}, entry.name))
 
 
 def target(name: str, /) -> Target:

@@ -14,9 +14,10 @@ from functools import cache, cached_property
 from importlib.metadata import EntryPoint
 from threading import RLock
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sdeplug.errors import PluginError, UnknownNameError, argument_type
+from sdeplug.registry.aliases import Alias, alias_of, plainly
 from sdeplug.registry.discovery import (
     CORE,
     Discovery,
@@ -76,6 +77,10 @@ class Registry:
         """All time grids by full name; loads every plugin."""
         return self._listing("grids")
 
+    def aliases(self) -> Mapping[str, Entry]:
+        """All names from elsewhere by plugin and name; loads every plugin."""
+        return self._listing("aliases")
+
     def plugins(self) -> Mapping[str, Origin]:
         """The plugins that were found, by name; loads none."""
         return MappingProxyType(dict(self._sources))
@@ -107,6 +112,18 @@ class Registry:
             entry = self._full(kind, name) if "/" in name else self._short(kind, name)
         self._tell()
         return entry
+
+    def meant(self, kind: Kind, name: str) -> tuple[Entry, Mapping[str, Any]]:
+        """What a name that may come from elsewhere means, and its options; raises as ``find``."""
+        alias = self._alias(kind, name) if isinstance(name, str) and "/" not in name else None
+        if alias is None:
+            return self.find(kind, name), {}
+        try:
+            return self.find(kind, alias.name), alias.options
+        except UnknownNameError as error:
+            raise UnknownNameError(
+                f"{name!r} means {alias.name!r}: install what offers it. {error}"
+            ) from error
 
     def name_of(self, cls: type) -> str:
         """The full name of a class; :class:`PluginError` if no plugin offers it."""
@@ -202,12 +219,12 @@ class Registry:
         self._unknown(kind, name)
 
     def _short(self, kind: Kind, name: str) -> Entry:
-        core = self._sources.get(CORE)
-        own = {} if core is None else self._load(core).entries[kind]
-        if f"{CORE}/{name}" in own:
-            return own[f"{CORE}/{name}"]
-        entries = self._entries(kind)
-        found = [entry for entry in entries.values() if entry.short == name]
+        own = self._of_core(kind, name)
+        if own is not None:
+            return own
+        entries = self._entries(kind).values()
+        found = [entry for entry in entries if entry.short == name]
+        found = found or [entry for entry in entries if plainly(entry.short) == plainly(name)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -220,10 +237,27 @@ class Registry:
         self._discovery.must_allow(name)
         self._unknown(kind, name)
 
+    def _of_core(self, kind: Kind, name: str) -> Entry | None:
+        """What the core calls so, without a look at the plugins."""
+        core = self._sources.get(CORE)
+        return None if core is None else self._load(core).entries[kind].get(f"{CORE}/{name}")
+
+    def _alias(self, kind: Kind, name: str) -> Alias | None:
+        """What a name from elsewhere stands for; None if it is one of ours, or unknown."""
+        with self._lock:
+            if self._of_core(kind, name) is not None:
+                return None
+            ours = {plainly(entry.short) for entry in self._entries(kind).values()}
+            aliases = self._entries("aliases").values()
+        return None if plainly(name) in ours else alias_of(aliases, kind, name)
+
     def _unknown(self, kind: Kind, name: str) -> NoReturn:
-        entries = self._entries(kind)
+        entries, aliases = self._entries(kind), self._entries("aliases").values()
+        ours = {plainly(each.short) for each in entries.values()}
+        known = (each.short for each in aliases if each.obj.kind == kind)
+        also = [each for each in known if plainly(each) not in ours]
         raise UnknownNameError(
-            f"no {kind[:-1]} is called {name!r}. {near_names(name, entries, kind)} "
+            f"no {kind[:-1]} is called {name!r}. {near_names(name, entries, kind, also)} "
             f"{self._advice()}".rstrip()
         )
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning
 
-Kind = Literal["solvers", "sdes", "targets", "metrics", "scores", "grids"]
+Kind = Literal["solvers", "sdes", "targets", "metrics", "scores", "grids", "aliases"]
 """What a plugin can offer; ``sdeplug_`` before it is the name of the hook."""
 
 GROUP = "sdeplug"
@@ -235,17 +235,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}? " if near else ""
 
 
-def near_names(name: str, known: Iterable[str], kind: str) -> str:
+def near_names(name: str, known: Iterable[str], kind: str, also: Iterable[str] = ()) -> str:
     """What to say of a name that is not there: near ones, or all if they are few; where all are.
 
     Args:
         name: what was asked for.
         known: what there is.
         kind: what ``sdeplug list`` calls it.
+        also: names from elsewhere, which may be near too.
     """
     known = list(known)
     few = f"There are {', '.join(known)}. " if 0 < len(known) <= _FEW else ""
-    return f"{did_you_mean(name, known) or few}`sdeplug list {kind}` shows all {len(known)}."
+    return (
+        f"{did_you_mean(name, [*known, *also]) or few}`sdeplug list {kind}` shows all {len(known)}."
+    )
 
 
 def installed_version(distribution: str) -> str:

@@ -19,6 +19,7 @@ import pluggy
 
 from sdeplug.grid import TimeGrid
 from sdeplug.metrics import Metric
+from sdeplug.registry.aliases import Alias
 from sdeplug.score import ScoreModel
 from sdeplug.sde import ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
@@ -73,5 +74,15 @@ def sdeplug_scores() -> Mapping[str, Callable[..., ScoreModel]]:
 
     Classes or functions.  A method for measurements takes (score, measurement), so that
     :func:`sdeplug.testing.check_posterior` takes it as it is.
+    """
+    return {}
+
+
+@hookspec
+def sdeplug_aliases() -> Mapping[str, Alias]:
+    """What other libraries call solvers and grids, of this plugin or of another.
+
+    ``{"euler_a": Alias("song/ancestral", same=True, library="ComfyUI")}``.  Case, spaces and
+    hyphens make no difference, and a name that a plugin gives to its own is never taken from it.
     """
     return {}

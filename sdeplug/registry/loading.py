@@ -18,6 +18,7 @@ from sdeplug.errors import ArgumentError, argument_type
 from sdeplug.grid import GRIDS, TimeGrid
 from sdeplug.metrics import Metric
 from sdeplug.registry import hookspecs
+from sdeplug.registry.aliases import Alias, checked_alias
 from sdeplug.registry.discovery import (
     BUNDLED,
     CORE,
@@ -28,11 +29,12 @@ from sdeplug.registry.discovery import (
     did_you_mean,
     installed_version,
 )
+from sdeplug.registry.grid_aliases import GRID_ALIASES
 from sdeplug.sde import NAMED_SDES, ForwardSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Target
 
-KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics", "scores", "grids")
+KINDS: tuple[Kind, ...] = ("solvers", "sdes", "targets", "metrics", "scores", "grids", "aliases")
 NAME = "lower-case letters, digits and hyphens, not a hyphen first"
 
 _BASES: dict[Kind, tuple[type, ...]] = {
@@ -65,6 +67,10 @@ class _Core:
     @hookspecs.hookimpl
     def sdeplug_grids(self) -> Mapping[str, type[TimeGrid]]:
         return GRIDS
+
+    @hookspecs.hookimpl
+    def sdeplug_aliases(self) -> Mapping[str, Alias]:
+        return GRID_ALIASES
 
 
 def core() -> Source:
@@ -116,7 +122,7 @@ def _collect(source: Source, kind: Kind, manager: pluggy.PluginManager, loaded: 
         return
     for short, obj in offered.items():
         try:
-            checked_name(f"name in {hook}()", short)
+            (checked_alias if kind == "aliases" else checked_name)(f"name in {hook}()", short)
             _check(f"{hook}()[{short!r}]", kind, obj)
         except _CAUGHT as cause:
             loaded.failures.append(source.fail(cause, kind, str(short)))
@@ -160,6 +166,10 @@ def checked_name(argument: str, name: object) -> str:
 
 
 def _check(argument: str, kind: Kind, obj: Any) -> None:
+    if kind == "aliases":
+        if not isinstance(obj, Alias):
+            argument_type(argument, obj, "an Alias")
+        return
     if kind not in _BASES:
         if not callable(obj):
             argument_type(argument, obj, f"a class or a function that builds a {kind[:-1]}")

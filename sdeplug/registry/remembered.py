@@ -19,7 +19,7 @@ from pathlib import Path
 from sdeplug.registry.discovery import GROUP
 
 Names = Mapping[str, Sequence[str]]
-"""Full names by kind: "solvers", "sdes", "targets", "metrics", "scores", "grids"."""
+"""Full names by kind: "solvers", "sdes", "targets", "metrics", "scores", "grids", "aliases"."""
 
 
 def recall() -> Names | None:

@@ -98,7 +98,7 @@ def from_spec(spec: Mapping[str, Any], family: type[C]) -> C:
             'For example {"name": "song/euler-maruyama"}.',
         )  # fmt: skip
     name = spec["name"]
-    cls = _class_of(name, family)
+    cls, meant = _meant(name, family)
     if not issubclass(cls, family):
         hint = (
             "Corrected(integrator, corrector) is an Integrator."
@@ -112,7 +112,7 @@ def from_spec(spec: Mapping[str, Any], family: type[C]) -> C:
     options = {
         key: _from_plain(value, types.get(key, Any)) for key, value in spec.items() if key != "name"
     }
-    return build(cls, options, name)
+    return build(cls, {**meant, **options}, name)
 
 
 def read_spec(path: Path | str) -> Spec:
@@ -157,14 +157,15 @@ def _name_of(cls: type[Configured]) -> str:
     return registry().name_of(cls)
 
 
-def _class_of(name: str, family: type[Configured]) -> type[Configured]:
+def _meant(name: str, family: type[Configured]) -> tuple[type[Configured], Mapping[str, Any]]:
+    """The class that has a name, and the options that the name says already."""
     if name in _CORE:
-        return _CORE[name]
+        return _CORE[name], {}
     if family not in _FAMILIES:
         known = ", ".join(key for key, cls in _CORE.items() if issubclass(cls, family))
         raise ArgumentError("name", name, f"one of {known}")
-    found: type[Configured] = registry().find(_FAMILIES[family], name).obj
-    return found
+    entry, meant = registry().meant(_FAMILIES[family], name)
+    return entry.obj, meant
 
 
 def _from_plain(value: object, annotation: Any) -> object:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, SdeplugError
 from sdeplug.grid import TimeGrid
 from sdeplug.options import build, options_of, parse_options
+from sdeplug.registry.aliases import Alias
 from sdeplug.registry.catalogue import registry
-from sdeplug.registry.discovery import Kind
+from sdeplug.registry.discovery import Entry, Kind
 from sdeplug.registry.remembered import Names, remember
 
 C = TypeVar("C")
@@ -25,6 +26,7 @@ def all_names() -> Names:
         "metrics": known.metrics(),
         "scores": known.scores(),
         "grids": known.grids(),
+        "aliases": known.aliases(),
     }
     names = {kind: tuple(listing) for kind, listing in listings.items()}
     remember(names)
@@ -43,7 +45,8 @@ def named(kind: Kind, text: str) -> Any:
         ArgumentError: for an option that is not allowed; it names the option as it was written.
     """
     name, texts = split(text)
-    return _built(registry().find(kind, name).obj, texts, {}, name)
+    entry, meant = registry().meant(kind, name)
+    return _built(entry.obj, texts, meant, name)
 
 
 def named_grid(text: str, steps: int | None) -> TimeGrid:
@@ -59,8 +62,9 @@ def named_grid(text: str, steps: int | None) -> TimeGrid:
             grid that has points of its own.
     """
     name, texts = split(text)
-    cls: type[TimeGrid] = registry().find("grids", name).obj
-    given: dict[str, Any] = {}
+    entry, meant = registry().meant("grids", name)
+    cls: type[TimeGrid] = entry.obj
+    given = dict(meant)
     if all(each.name != "steps" for each in options_of(cls)):
         if steps is not None:
             raise ArgumentError("steps", steps, f"left out: {name} has points of its own")
@@ -69,6 +73,21 @@ def named_grid(text: str, steps: int | None) -> TimeGrid:
     elif steps is not None:
         raise ArgumentError("steps", steps, f"given once: {text!r} has them already")
     return _built(cls, texts, given, name)
+
+
+def told_of(entry: Entry) -> str:
+    """What is to be said of a name from elsewhere: its note, and what is in its way.
+
+    Args:
+        entry: one of ``registry().aliases()``.
+    """
+    alias: Alias = entry.obj
+    try:
+        given = registry().meant(alias.kind, entry.short)[0].name
+    except SdeplugError as error:
+        return f"{alias.note} ({error})".strip()
+    own = f"{entry.short} itself is {given}" if given != alias.name else ""
+    return "; ".join(filter(None, (alias.note, own)))
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:

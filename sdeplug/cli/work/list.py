@@ -17,7 +17,7 @@ from sdeplug.cli.work.tables import failures_table, table
 from sdeplug.cli.work.terminal import console
 from sdeplug.errors import UnknownNameError
 from sdeplug.options import Option, options_of
-from sdeplug.registry import all_names, did_you_mean, registry
+from sdeplug.registry import Alias, all_names, did_you_mean, plainly, registry, told_of
 from sdeplug.solvers import Claims, Corrector, FlowIntegrator
 from sdeplug.values import is_one_of
 
@@ -29,9 +29,9 @@ class Item:
     """Something that has a name.
 
     Attributes:
-        kind: "solvers", "sdes", "targets", "metrics", "scores" or "grids".
+        kind: one of the kinds.
         name: full name.
-        obj: the class, or the function that builds it.
+        obj: the class, or the function that builds it; of a name from elsewhere, what it means.
         origin: distribution and version.
     """
 
@@ -43,7 +43,14 @@ class Item:
     @property
     def said(self) -> str:
         """First line of its docstring, without the dot."""
+        if isinstance(self.obj, Alias):
+            return told_of(registry().aliases()[self.name])
         return (inspect.getdoc(self.obj) or "").partition("\n")[0].rstrip(".")
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Its options; a name from elsewhere has none."""
+        return () if isinstance(self.obj, Alias) else options_of(self.obj)
 
     def data(self) -> dict[str, Any]:
         """Everything, as plain data."""
@@ -53,6 +60,9 @@ class Item:
             "what": self.said,
             "from": self.origin,
         }
+        if isinstance(self.obj, Alias):
+            means = {"library": self.obj.library, "means": self.obj.written}
+            return {**data, **means, "same": self.obj.same}
         data["options"] = [_plain(option) for option in options_of(self.obj)]
         return {**data, **(_promises(self.obj) if self.kind == "solvers" else {})}
 
@@ -62,8 +72,8 @@ def run(kind: str | None, word: str | None, as_json: bool) -> None:
 
     Args:
         kind: one of the kinds; None: all.
-        word: what names must contain; if none does, what is said of them; if that neither, what
-            their options pick from; None: anything.
+        word: what names must contain; if none does, what they are called elsewhere, what is said of
+            them, or what their options pick from; None: anything.
         as_json: whether a program reads it.
 
     Raises:
@@ -103,6 +113,7 @@ def _items(kinds: tuple[str, ...]) -> list[Item]:
         "metrics": known.metrics,
         "scores": known.scores,
         "grids": known.grids,
+        "aliases": known.aliases,
     }
     return [
         Item(kind, name, entry.obj, entry.provenance)
@@ -113,20 +124,37 @@ def _items(kinds: tuple[str, ...]) -> list[Item]:
 
 
 def _with_word(items: list[Item], word: str) -> list[Item]:
-    word = word.lower()
-    texts: tuple[Callable[[Item], str], ...] = (
-        lambda each: each.name,
-        lambda each: each.said.lower(),
-        lambda each: " ".join(o.type_name for o in options_of(each.obj) if is_one_of(o.type)),
+    low, elsewhere = word.lower(), _known_as(word)
+    tests: tuple[Callable[[Item], bool], ...] = (
+        lambda each: low in each.name.lower(),
+        lambda each: (
+            each.name in elsewhere or plainly(each.name.partition("/")[2]) == plainly(word)
+        ),
+        lambda each: low in each.said.lower(),
+        lambda each: any(low in o.type_name for o in each.options if is_one_of(o.type)),
     )
-    for text in texts:
-        found = [each for each in items if word in text(each)]
+    for test in tests:
+        found = [each for each in items if test(each)]
         if found:
             return found
     return []
 
 
+def _known_as(word: str) -> set[str]:
+    """Full names of what is called so elsewhere."""
+    aliases = registry().aliases().values()
+    return {entry.obj.name for entry in aliases if plainly(entry.short) == plainly(word)}
+
+
 def _table(kind: str, items: list[Item]) -> Table:
+    if kind == "aliases":
+        shown = table("Names from elsewhere", "name", "in", "here", "same", "note")
+        for each in items:
+            alias: Alias = each.obj
+            same = "yes" if alias.same else "like it"
+            short = each.name.partition("/")[2]
+            shown.add_row(short, alias.library, alias.written, same, each.said)
+        return shown
     if kind != "solvers":
         shown = table(kind.capitalize(), "name", "what", "options", "from")
         for each in items:
