@@ -19,6 +19,15 @@ _DEIS = Alias("exponential/deis", {"order": 2}, same=True)
 _SA = Alias("exponential/sa-solver", note="tau is the stochasticity")
 _ER = Alias("exponential/er-sde", note="its integrals are exact")
 _RESTART = Alias("exponential/restart", note="brings its own grid; theirs depends on the steps")
+_FLOW = "at stochasticity 0"
+_NOISY = "at stochasticity 1; eta is its square"
+_TWO_VALUES = Alias("exponential/adams", {"predictor": 2, "corrector": 0}, same=True)
+
+
+def _tableau(method: str, note: str = _FLOW, same: bool = False) -> Alias:
+    """An exponential Runge-Kutta method."""
+    return Alias("exponential/exp-rk", {"method": method}, same=same, note=note)
+
 
 ALIASES: Mapping[str, Alias] = MappingProxyType(
     {
@@ -61,7 +70,35 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
                 "sa_solver": replace(_SA, note="of order 3 and 4 there, tau on a part of time"),
             },
         ),
-        **Alias.of("A1111", {"Restart": _RESTART}),
+        **Alias.of(
+            "ComfyUI",
+            {
+                "seeds_2": _tableau("seeds-2", _NOISY, same=True),
+                "seeds_3": Alias("exponential/exp-rk3", same=True, note=_NOISY),
+                "exp_heun_2_x0": Alias("exponential/exp-heun", same=True, note=_FLOW),
+                "exp_heun_2_x0_sde": Alias("exponential/exp-heun", same=True, note=_NOISY),
+                "res_multistep": replace(_TWO_VALUES, note=_FLOW),
+            },
+        ),
+        **Alias.of(
+            "RES4LYF",
+            {
+                "res_2m": replace(_TWO_VALUES, note=_FLOW, same=False),
+                "res_2s": _tableau("res-2s"),
+                "res_2s_stable": _tableau("etdrk2"),
+                "res_3s": _tableau("res-3s"),
+                "res_3s_alt": _tableau("seeds-3"),
+                "res_3s_cox_matthews": _tableau("etdrk3"),
+                "res_4s_cox_matthews": _tableau("etdrk4"),
+                "res_4s_krogstad": _tableau("krogstad"),
+                "res_4s_strehmel_weiner": _tableau("strehmel-weiner"),
+                "res_5s": _tableau("hochbruck-ostermann"),
+            },
+        ),
+        **Alias.of(
+            "A1111",
+            {"DPM++ 2M SDE Heun": replace(_TWO_VALUES, note=_NOISY), "Restart": _RESTART},
+        ),
     }
 )
-"""Names from elsewhere; :func:`sdeplug.hookspec` ``sdeplug_aliases`` offers them."""
+"""Names from elsewhere."""
