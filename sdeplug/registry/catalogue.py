@@ -253,9 +253,7 @@ class Registry:
 
     def _unknown(self, kind: Kind, name: str) -> NoReturn:
         entries, aliases = self._entries(kind), self._entries("aliases").values()
-        ours = {plainly(each.short) for each in entries.values()}
-        known = (each.short for each in aliases if each.obj.kind == kind)
-        also = [each for each in known if plainly(each) not in ours]
+        also = [each.short for each in aliases if each.obj.kind == kind]
         raise UnknownNameError(
             f"no {kind[:-1]} is called {name!r}. {near_names(name, entries, kind, also)} "
             f"{self._advice()}".rstrip()

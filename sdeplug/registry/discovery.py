@@ -242,13 +242,12 @@ def near_names(name: str, known: Iterable[str], kind: str, also: Iterable[str] =
         name: what was asked for.
         known: what there is.
         kind: what ``sdeplug list`` calls it.
-        also: names from elsewhere, which may be near too.
+        also: names from elsewhere, for which nothing else may be near.
     """
     known = list(known)
     few = f"There are {', '.join(known)}. " if 0 < len(known) <= _FEW else ""
-    return (
-        f"{did_you_mean(name, [*known, *also]) or few}`sdeplug list {kind}` shows all {len(known)}."
-    )
+    near = did_you_mean(name, known) or did_you_mean(name, also) or few
+    return f"{near}`sdeplug list {kind}` shows all {len(known)}."
 
 
 def installed_version(distribution: str) -> str:
