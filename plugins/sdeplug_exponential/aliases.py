@@ -67,6 +67,8 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
                 "uni_pc_bh2": _UNIPC_3,
                 "deis": Alias("exponential/deis", {"order": 3}, note="smooth in the log of sigma"),
                 "er_sde": _ER,
+                "ipndm": Alias("exponential/ipndm", {"order": 4}, note="of order 4 there"),
+                "gradient_estimation": Alias("exponential/gradient-estimation", note="gamma is 2"),
                 "sa_solver": replace(_SA, note="of order 3 and 4 there, tau on a part of time"),
             },
         ),

@@ -22,6 +22,7 @@ def _theirs(library: str, names: Mapping[str, str]) -> dict[str, Alias]:
 
 _DIFFUSERS = {
     "PNDMScheduler": "pndm",
+    "IPNDMScheduler": "ipndm",
     "LMSDiscreteScheduler": "lms",
     "DPMSolverSinglestepScheduler": "dpm-singlestep-2",
     "DPMSolverSDEScheduler": "dpm-sde",
