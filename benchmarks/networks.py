@@ -16,13 +16,14 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import mnist
 import torch
 from kept import HELD_OUT, Cells, Errors
 from networks_page import tables
-from rivals import Sampler, first, ours, theirs
+from rivals import Sampler, groups, ours, theirs
 from torch import Tensor
 
 from sdeplug import (
@@ -144,16 +145,15 @@ def seeds(nfe: int, quick: bool) -> range:
 
 def work(bench: Bench, samplers: list[Sampler], quick: bool) -> Iterator[None]:
     """All runs, first seeds before further ones; the table may be looked at after each."""
-    for rounds in (1, 3):
-        for nfe in BUDGETS:
-            for by in first(samplers):
-                bench.pilots(by, nfe)
-                for error in ("frechet", "rmse"):
-                    grid = bench.cells.grid(by, nfe, error)
-                    chosen = seeds(nfe, quick) if error == "frechet" else range(1)
-                    for seed in chosen[:rounds] if grid else ():
-                        bench.run(by, grid, nfe, seed)
-                yield
+    for rounds, group, nfe in product((1, 3), groups(samplers), BUDGETS):
+        for by in group:
+            bench.pilots(by, nfe)
+            for error in ("frechet", "rmse"):
+                grid = bench.cells.grid(by, nfe, error)
+                chosen = seeds(nfe, quick) if error == "frechet" else range(1)
+                for seed in chosen[:rounds] if grid else ():
+                    bench.run(by, grid, nfe, seed)
+            yield
 
 
 def main() -> None:

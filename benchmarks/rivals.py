@@ -104,9 +104,10 @@ AUTO: tuple[tuple[str, Mapping[str, object], float], ...] = (
 ANALYTIC = ("ipndm 2", "ipndm 3", "f-ddim")
 
 
-def first(samplers: Sequence[Sampler]) -> list[Sampler]:
-    """All, those of :data:`KEY` before the others."""
-    return sorted(samplers, key=lambda by: not any(word in by.name for word in KEY))
+def groups(samplers: Sequence[Sampler]) -> tuple[list[Sampler], list[Sampler]]:
+    """Those of :data:`KEY`, and the others."""
+    key = [by for by in samplers if any(word in by.name for word in KEY)]
+    return key, [by for by in samplers if by not in key]
 
 
 def theirs() -> Iterator[Sampler]:
