@@ -101,4 +101,5 @@ from .solvers import FlowIntegrator as FlowIntegrator
 from .solvers import Integrator as Integrator
 from .tuning import calibrate as calibrate
 from .tuning import diagnose as diagnose
+from .tuning import tune as tune
 from .values import OneOf as OneOf

@@ -23,6 +23,7 @@ _MOSTLY = 2 / 3  # of the levels
 _LABEL = 0.0015  # of the loss, mended: a parabola finds less in an exact score
 _ALIKE = 2.0  # the longest of the steps to a better label, over the shortest
 _SCALE = 0.001  # of the loss, mended: an error of 3 %
+_SURE = 0.03  # standard error of a scale: of a level where much of the noise is not seen it is more
 _MOVED = 0.1  # of the spread of the data, that an error moves them by
 _BIAS = 0.02  # root mean square of an error that all rows have
 _HIDDEN = 3.0  # noise over data where the best answer is linear in the state
@@ -115,8 +116,9 @@ def _labels(case: Case) -> Advice | None:
 
 
 def _scale(case: Case) -> Advice | None:
-    off = [each for each in case.levels if each.slope_gain > _SCALE and _apart(each.slope, 1.0)]
-    if len(off) < _MOSTLY * len(case.levels):
+    sure = [each for each in case.levels if (each.slope.error or 0.0) < _SURE]
+    off = [each for each in sure if each.slope_gain > _SCALE and _apart(each.slope, 1.0)]
+    if len(off) < max(_MOSTLY * len(sure), 2):
         return None
     slope = statistics.median(each.slope.mean for each in off)
     size = "large" if slope < 1.0 else "small"

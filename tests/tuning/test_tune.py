@@ -1,0 +1,190 @@
+"""What a tuning chooses, what it spends, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+import torch
+
+from sdeplug import (
+    VPSDE,
+    Integrator,
+    LogSNR,
+    Pipeline,
+    ReverseSDE,
+    SharedNoise,
+    Uniform,
+    read_spec,
+    solver,
+    targets,
+    tune,
+)
+from sdeplug.compare import Contender, Estimate
+from sdeplug.errors import ArgumentError, PairingError, RunError
+from sdeplug.tuning import Proof, Race, Tuning
+from sdeplug.tuning.candidates import default_candidates, starters
+from sdeplug.tuning.yardstick import yardstick
+
+LAW, SDE = targets.eight_gaussians(), VPSDE()
+REVERSE = ReverseSDE(SDE, LAW.score(SDE))
+POINTS = LAW.sample(200, noise=SharedNoise(3))
+RACE = Race(samples=64, rounds=2)
+ADAMS = solver("exponential/adams", predictor=3)
+EULER = solver("song/euler-maruyama")
+FIVE = {
+    "bad": Contender(EULER, 1.0, Uniform(1)),
+    "good": Contender(ADAMS, 0.0, LogSNR(1)),
+    "also good": Contender(ADAMS, 0.0, LogSNR(1)),
+    "worse": Contender(EULER, 2.0, Uniform(1)),
+    "rough": Contender(ADAMS, 0.0, Uniform(1)),
+}
+
+
+def tuned(**options):
+    return tune(REVERSE, POINTS, 8, **{"candidates": FIVE, "race": RACE, **options})
+
+
+@cache
+def usual():
+    return tuned()
+
+
+def test_the_best_runs_all_samples_and_the_poor_ones_few():
+    trials = {each.label: each for each in usual().trials}
+    assert usual().label == "good"
+    assert [each.label for each in usual().trials][:2] == ["good", "also good"]
+    assert {label for label, each in trials.items() if each.samples == 64} == {"good", "also good"}
+    assert {each.samples for each in usual().trials[2:]} == {32}
+    assert all(each.behind.mean > 0.0 for each in usual().trials[2:])
+    assert all(t.behind.mean > 2.5 * t.behind.error for t in map(trials.get, ("rough", "worse")))
+
+
+def test_candidates_that_are_one_get_the_same_random_numbers():
+    assert usual().trials[1].behind == Estimate(0.0, 0.0)
+
+
+def test_it_spends_what_the_rounds_say():
+    assert usual().rows == 8 * (5 * 32 + 2 * 32 + 2 * 64)
+    assert {each.nfe for each in usual().trials} == {8}
+
+
+def test_how_many_run_together_changes_nothing():
+    few = tuned(race=Race(samples=64, rounds=2, batch=24))
+    assert [e.distance.mean for e in few.trials] == pytest.approx(
+        [e.distance.mean for e in usual().trials], rel=1e-3, abs=1e-5
+    )
+
+
+def test_other_data_and_other_noise_prove_the_choice():
+    seen = []
+
+    def distance(some, data):
+        seen.append((float(some.sum()), frozenset(data[:, 0].tolist())))
+        return float((some.mean(0) - data.mean(0)).norm())
+
+    tuned(candidates={"good": FIVE["good"]}, race=Race(samples=32, rounds=1), distance=distance)
+    choice, proof = seen[0], seen[9]
+    assert len(choice[1]) == len(proof[1]) == 100
+    assert not choice[1] & proof[1]
+    assert choice[0] != proof[0]
+
+
+def test_what_is_saved_samples_the_same(tmp_path):
+    usual().save(tmp_path / "sampler.toml")
+    again = Pipeline.from_spec(read_spec(tmp_path / "sampler.toml"), LAW.score)
+    assert torch.equal(again.sample((4, 2)).x, usual().pipeline.sample((4, 2)).x)
+    assert usual().pipeline.reverse.score_model is REVERSE.score_model
+    assert usual().pipeline.sample((4, 2)).nfe == 8
+
+
+def test_luck_is_told():
+    def with_gain(gain, label="good"):
+        trials = [each for each in usual().trials if each.label == "good"]
+        proof = Proof(Estimate(1.0, 0.1), Estimate(2.0, 0.1), gain, Estimate(0.0, 0.1))
+        one = type(trials[0])(label, 8, 64, Estimate(1.0, 0.1), Estimate(0.0, 0.0))
+        return Tuning((one,), proof, usual().pipeline, "distance", 8, 0, 0.0).told
+
+    assert "better than auto by" in with_gain(Estimate(1.0, 0.2))
+    assert "no better than auto for certain" in with_gain(Estimate(1.0, 0.6))
+    assert "Nothing is better than auto" in with_gain(Estimate(0.0, 0.0), "auto")
+
+
+def test_it_shows_itself():
+    text = str(usual())
+    assert "energy distance" in text
+    assert "On other data good is at" in text.replace("\n", " ")
+    assert repr(usual()).startswith("Tuning('good' of 5 at 8:")
+    pytest.importorskip("matplotlib")
+    assert "data:image/png" in usual()._repr_html_()
+
+
+@dataclass(frozen=True)
+class Diverging(Integrator):
+    """Makes no numbers of points of the plane."""
+
+    def integrate(self, reverse, x, t, s, run):
+        return x * (math.nan if x.shape[1] > 1 else 1.0)
+
+
+def test_one_that_fails_is_the_last_and_no_end():
+    race, broken = Race(samples=32, rounds=1), Diverging()
+    found = tuned(candidates={"broken": broken, "good": FIVE["good"]}, race=race)
+    assert [each.label for each in found.trials] == ["good", "broken"]
+    assert "failed at t = " in found.trials[1].failure
+    assert "failed at t = " in str(found)
+    with pytest.raises(RunError, match=r"every candidate failed, broken too.*diagnose"):
+        tuned(candidates={"broken": broken}, race=race)
+
+
+@pytest.mark.parametrize("nfe", [2, 5, 10])
+def test_default_candidates_keep_the_budget_and_use_it(nfe):
+    found = starters(None, REVERSE, nfe)
+    assert len(found) == len(default_candidates()) == 17
+    assert {each.nfe for each in found} == {nfe}
+
+
+def test_images_are_measured_by_principal_components_and_features_by_theirs():
+    images = torch.rand(
+        40, 1, 6, 6, dtype=torch.float32, generator=torch.Generator().manual_seed(0)
+    )
+    plain = yardstick(None, None, images)
+    assert "principal components" in plain.name
+    assert plain.of(images).shape == (40, 32)
+    own = yardstick(lambda x: x.flatten(1)[:, :3], None, images)
+    some, data = own.of(images[:20]), own.of(images[20:])
+    whole = own.distances(some, data)
+    mean = float((some.mean(0) - data.mean(0)).square().sum())
+    assert whole[0] > mean
+    assert own.distances(data, data)[0] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"nfe": 1}, "nfe = 1"),
+        ({"nfe": 8.5}, "nfe = 8.5"),
+        ({"nfe": 4, "candidates": {"rk4": solver("ode/rk4")}}, "enough for rk4"),
+        ({"candidates": {}}, "candidates"),
+        ({"candidates": {"f": lambda nfe: ADAMS}}, "candidates['f']"),
+        ({"features": 3}, "features = 3"),
+        ({"features": lambda x: x.sum()}, "a tensor of shape"),
+        ({"distance": "fid"}, "distance = 'fid'"),
+        ({"distance": lambda x, y: "near"}, "a function that gives a number"),
+        ({"race": 256}, "Race(samples=512)"),
+        ({"on_run": 1}, "on_run = 1"),
+        ({"data": POINTS[:8]}, "data"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_name(change, words):
+    given = {"nfe": 8, "data": POINTS, "candidates": FIVE, "race": RACE, **change}
+    with pytest.raises(ArgumentError, match="must be") as caught:
+        tune(REVERSE, given.pop("data"), given.pop("nfe"), **given)
+    assert words in str(caught.value)
+
+
+def test_no_reverse_sde_is_no_network():
+    with pytest.raises(PairingError, match="must be a ReverseSDE"):
+        tune(LAW, POINTS, 8)
