@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from mnist import network
+from mnist import digits, network
 from torch import Tensor
 
 from sdeplug import (
@@ -46,16 +46,17 @@ def main() -> None:
     reverse = ReverseSDE(model.sde, model.score, 0.0)
     shape = (64, 1, 28, 28)
     x = model.sde.prior(shape, SharedNoise(UNSEEN))
-    right = drawn(reverse, solver("adams"), LogSNR(100), x)
-    mean = float(right.mean()), float(right.std())
-    informed = ReverseSDE(model.sde, AnalyticFirst(model.score, model.sde, *mean), 0.0)
+    right = drawn(reverse, solver("adams", predictor=2), LogSNR(100), x)
+    known = AnalyticFirst.of(model.score, model.sde, digits(arguments.data)[0])
+    informed = ReverseSDE(model.sde, known, 0.0)
     for nfe in arguments.nfe:
         steps, ipndm = nfe - 1, solver("ipndm", order=2)
         rows = {
             "ddim, Karras": drawn(reverse, solver("ddim"), Karras(steps), x),
             "ddim, GITS": drawn(reverse, solver("ddim"), gits(reverse, steps, shape), x),
             "dpmpp-2m, quadratic": drawn(reverse, solver("dpmpp-2m"), Quadratic(steps), x),
-            "ipndm-2, analytic, Karras": drawn(informed, ipndm, Karras(steps + 1), x),
+            "ipndm-2, analytic, Karras": drawn(informed, ipndm, Karras(nfe), x),
+            "ipndm-2, analytic, quadratic": drawn(informed, ipndm, Quadratic(nfe), x),
         }
         begin = time.process_time()
         fitted = calibrate(reverse, nfe, (arguments.noises, *shape[1:]))

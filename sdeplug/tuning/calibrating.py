@@ -24,7 +24,7 @@ from sdeplug.tuning.fingerprint import fingerprint
 from sdeplug.tuning.gits import cheapest, costs
 from sdeplug.tuning.refine import Pairs, best_refined
 from sdeplug.tuning.rule import Numbers, Rule
-from sdeplug.tuning.starting import checked_count, checked_reverse, started
+from sdeplug.tuning.starting import checked_as, checked_count, checked_reverse, started
 from sdeplug.tuning.teacher import Path, teacher
 from sdeplug.tuning.walk import ratio_at, times_at
 
@@ -70,8 +70,10 @@ def calibrate(
     Raises:
         ArgumentError: for arguments that do not fit, or fewer than two noises.
         PairingError: unless the forward SDE is linear.
+        NonFiniteError: if the run of many steps is not finite.
     """
     reverse, nfe = checked_reverse(reverse), checked_count("nfe", nfe)
+    fitting = checked_as(Fitting, "fitting", fitting)
     x, t = started(reverse, shape, x, seed, fitting.to)
     if len(x) < 2:
         raise ArgumentError("shape", tuple(x.shape), "of at least 2 noises", "Half are held out.")
@@ -125,7 +127,7 @@ def _theory(path: Path, steps: int, values: int, pairs: Pairs) -> Rule:
     sde, (t, s) = pairs.reverse.linear, pairs.span
     last = path.ratios[-1]
     low, inner = (s, steps) if last else (sde.eps, steps - 1)
-    places = [cheapest(costs(path), steps, 1.15)] if steps < len(path.ratios) else []
+    places = [cheapest(costs(path), steps, 1.0)] if steps < len(path.ratios) else []
     grids: list[Numbers] = [tuple(path.ratios[place] for place in found) for found in places]
     for grid in (Karras, LogSNR, Quadratic):
         times = grid(inner).times(t, low, sde) if inner else (t,)

@@ -34,7 +34,7 @@ def fingerprint(reverse: ReverseSDE, times: Numbers, x: Tensor, row: int = 0) ->
     alone = replace(reverse, score_model=for_rows(model, rows))
     like = torch.empty((1 + _DIRECTIONS, *x.shape[1:]), dtype=x.dtype, device="cpu")
     found: list[float] = []
-    for time in (times[len(times) // 2], times[-2]):
+    for time in (times[(len(times) - 1) // 2], times[-2]):
         state, *directions = noise.normal(like).to(x.device)
         here = reverse.linear.at(time)
         with torch.no_grad():

@@ -3,6 +3,11 @@
 Chen et al. (GITS), arXiv 2402.14167: the cost of a step between two places is how far one step of
 DDIM from a state of the run misses that run's state at the other; dynamic programming finds the
 given number of steps whose costs add up to least.
+
+There a miss is a distance in y = x / alpha.  A network that sees noise alone errs by more than the
+size of the data, and then all steps go where it is blind.  But the flow forgets most of such a
+miss: of Gaussian data of standard deviation s it leaves s / sqrt(s^2 + q^2) of one at
+q = sigma / alpha.  So much of it is counted, unless asked otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from sdeplug.errors import ArgumentError
 from sdeplug.grid import At
 from sdeplug.options import Configured, option
 from sdeplug.reverse import ReverseSDE
-from sdeplug.tuning.starting import checked_count, checked_reverse, started
+from sdeplug.tuning.starting import checked_as, checked_count, checked_reverse, started
 from sdeplug.tuning.teacher import Path, teacher
 
 
@@ -26,7 +31,8 @@ class Search(Configured):
     """How the grid of a network is looked for."""
 
     fine: int = option(60, help="steps of the run whose places are to choose from", ge=2)
-    growth: float = option(1.15, help="factor of an error in each later step", gt=0.0)
+    growth: float = option(1.0, help="factor of an error in each later step", gt=0.0)
+    carried: bool = option(True, help="count a miss as what is left of it at the end")
     to: float | None = option(None, help="time that the grid ends at; None: eps", ge=0.0)
 
 
@@ -58,6 +64,7 @@ def gits(
         PairingError: unless the forward SDE is linear.
     """
     reverse, steps = checked_reverse(reverse), checked_count("steps", steps)
+    search = checked_as(Search, "search", search)
     if steps > search.fine:
         raise ArgumentError(
             "steps", steps, f"at most {search.fine}, the steps of the run",
@@ -66,12 +73,17 @@ def gits(
     end = reverse.forward.eps if search.to is None else search.to
     noises, t = started(reverse, shape, x, seed, end)
     path = teacher(reverse, noises, t, end, search.fine)
-    chosen = cheapest(costs(path), steps, search.growth)
+    chosen = cheapest(costs(path, search.carried), steps, search.growth)
     return At(tuple(path.times[place] for place in chosen[1:-1]))
 
 
-def costs(path: Path) -> Tensor:
+def costs(path: Path, carried: bool = True) -> Tensor:
     """How far one step of DDIM misses a path.
+
+    Args:
+        path: states of a run of many steps.
+        carried: count what Gaussian data, as spread as the ends of the path, would leave of a miss
+            at the end; False: the distance itself, as published.
 
     Returns:
         Mean over the rows of the distance in y = x / alpha, float64, shape ``(places, places)``:
@@ -84,7 +96,14 @@ def costs(path: Path) -> Tensor:
         ratios = later.new_tensor(path.ratios[here + 1 :]).reshape(-1, *[1] * y.ndim)
         miss = value + ratios / path.ratios[here] * (y - value) - later
         found[here, here + 1 :] = miss.flatten(2).norm(dim=2).mean(1).double().cpu()
-    return found
+    return found * _left(path) if carried else found
+
+
+def _left(path: Path) -> Tensor:
+    """What is left at the end of a miss at each place: float64, shape ``(places,)``."""
+    ends = path.states[-1]
+    variance = (ends - ends.mean(0)).square().mean().double().cpu()
+    return (variance / (variance + variance.new_tensor(path.ratios).square())).sqrt()
 
 
 def cheapest(cost: Tensor, steps: int, growth: float) -> tuple[int, ...]:
@@ -95,7 +114,7 @@ def cheapest(cost: Tensor, steps: int, growth: float) -> tuple[int, ...]:
     Args:
         cost: of a step from the place of a row to that of a column, shape ``(places, places)``.
         steps: how many.
-        growth: factor for each later step; Chen et al. take 1.15.
+        growth: factor for each later step; Chen et al. take 1.15 with distances as they are.
 
     Returns:
         ``steps + 1`` numbers of places, rising.

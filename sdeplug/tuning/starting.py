@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from sdeplug.pipeline import checked_shape, checked_start
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import in_float32
 from sdeplug.values import number
+
+C = TypeVar("C")
 
 
 def checked_reverse(reverse: object) -> ReverseSDE:
@@ -36,9 +39,20 @@ def checked_count(name: str, value: object, least: int = 1) -> int:
         ArgumentError: for anything else, or a smaller one than ``least``.
     """
     found = number(value)
-    if found is None or found != int(found) or found < least:
+    if found is None or not float(found).is_integer() or found < least:
         raise ArgumentError(name, value, f"a whole number of at least {least}")
     return int(found)
+
+
+def checked_as(kind: type[C], name: str, value: object) -> C:
+    """Options of a kind.
+
+    Raises:
+        ArgumentError: for anything else.
+    """
+    if not isinstance(value, kind):
+        raise ArgumentError(name, value, f"a {kind.__name__}, such as {kind.__name__}()")
+    return value
 
 
 def started(

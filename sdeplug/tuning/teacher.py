@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sdeplug.errors import NonFiniteError
 from sdeplug.reverse import ReverseSDE
 from sdeplug.tuning.rule import Numbers, Rule
 from sdeplug.tuning.walk import Asked, Held, ratio_at, times_at, walk
@@ -42,6 +43,9 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
         t: time to start from.
         s: time to reach.
         steps: how many, each one score evaluation of all rows.
+
+    Raises:
+        NonFiniteError: if a state is not finite.
     """
     sde = reverse.linear
     last = ratio_at(sde, s)
@@ -49,7 +53,17 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
     ratios = ratios if last else (*ratios, 0.0)
     times = times_at(sde, ratios, t, s)
     start = Held(x / sde.at(t).alpha)
-    held = list(walk(Asked(reverse, times), Rule.theory(ratios, 2).weights, start))
+    held = []
+    for here in walk(Asked(reverse, times), Rule.theory(ratios, 2).weights, start):
+        held.append(here)
+        finite = here.y.isfinite().flatten(1).all(1)
+        if not bool(finite.all()):
+            raise NonFiniteError(
+                f"the run of {steps} steps is not finite after t = {times[len(held) - 1]:.6g}: "
+                "what the score model returns there is not, or the steps are too long.",
+                t=times[len(held)],
+                row=int((~finite).nonzero()[0]),
+            )
     states = torch.stack([start.y, *(each.y for each in held)])
     return Path(ratios, times, states, torch.stack([each.values[0] for each in held]))
 

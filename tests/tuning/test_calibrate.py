@@ -17,6 +17,7 @@ from sdeplug import (
     Karras,
     Leg,
     LogSNR,
+    NonFiniteError,
     OnGrid,
     PairingError,
     Pipeline,
@@ -247,6 +248,8 @@ def test_theory_is_kept_where_the_fit_is_no_better():
     [
         ("nfe = 0: must be a whole number of at least 1", {"nfe": 0}),
         ("nfe = 2.5", {"nfe": 2.5}),
+        ("nfe = nan", {"nfe": float("nan")}),
+        ("fitting = 20: must be a Fitting", {"fitting": 20}),
         ("of at least 2 noises", {"shape": (1, 2)}),
         ("shape = None", {"shape": None}),
         ("to = 1.0", {"fitting": Fitting(to=1.0)}),
@@ -257,3 +260,13 @@ def test_what_is_wrong_is_said(says, arguments):
     usual = {"reverse": reverse_of(RING), "nfe": 3, "shape": (4, 2)}
     with pytest.raises(ArgumentError, match=says):
         calibrate(**usual | arguments)
+
+
+def test_one_evaluation_is_enough_for_a_solver():
+    shortest = Fitting(rounds=1, fine=10, analytic=False)
+    assert calibrate(reverse_of(RING), 1, x=normal(4), fitting=shortest).nfe == 1
+
+
+def test_a_network_that_is_not_finite_is_said_to_be():
+    with pytest.raises(NonFiniteError, match="not finite after t = 1"):
+        calibrate(ReverseSDE(SDE, lambda x, t: x * torch.nan), 3, (4, 2))

@@ -56,7 +56,7 @@ def test_a_step_of_ddim_costs_what_it_misses():
     """Of N(0, 4 I) the flow is a scale, and so is a step of DDIM."""
     reverse = reverse_of(targets.Gaussian((0.0, 0.0), std=2.0))
     path = teacher(reverse, NOISES, 1.0, 1e-3, 60)
-    found = costs(path)
+    found = costs(path, carried=False)
     assert found.shape == (61, 61)
     assert torch.isinf(found.tril()).sum() == 61 * 62 // 2
     here, there = 25, 55
@@ -65,6 +65,9 @@ def test_a_step_of_ddim_costs_what_it_misses():
     ddim = b / a + (1 - b / a) * 4 / (4 + a * a)
     size = float(path.states[here].norm(dim=1).mean())
     assert float(found[here, there]) == pytest.approx(abs(right - ddim) * size, rel=0.02)
+    spread = float(path.states[-1].var(0, correction=0).mean().sqrt())
+    left = spread / math.hypot(spread, b)
+    assert float(costs(path)[here, there]) == pytest.approx(left * float(found[here, there]))
 
 
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()], ids=["vp", "ve"])
@@ -102,6 +105,7 @@ def test_a_grid_ends_where_it_is_told_to():
         (ArgumentError, "steps = 0", {"steps": 0}),
         (ArgumentError, r"shape = None: must be \(B, \*D\)", {"shape": None}),
         (ArgumentError, "to = 2.0: must be 0, or in", {"search": Search(to=2.0)}),
+        (ArgumentError, "search = 4: must be a Search", {"search": 4}),
         (ArgumentError, "seed = -1", {"seed": -1}),
         (PairingError, "reverse = 3: must be a ReverseSDE", {"reverse": 3}),
     ],
