@@ -46,7 +46,9 @@ def sample(
         shape: shape ``(B, *D)`` of the samples; may be left out with ``x``.
         by: the integrator, such as ``OnGrid(solver("ode/heun"), Uniform(50))``; one of single
             steps, such as ``solver("ode/heun")``, runs on ``LogSNR(100)``.  None: the solver
-            named ``auto``, which picks the best that is known for its default budget.
+            named ``auto``, which picks the best that is known for its default budget and for the
+            score: one that does not say how exact it is is taken for that of a network.  What it
+            picked, and why, is in :attr:`Samples.notes`.
         seed: one number, or one for each sample.
         noise: as in :meth:`Pipeline.sample`, like all that follows.
         x: state to start from, instead of a draw from the prior.
