@@ -115,17 +115,18 @@ def test_linear_quadratic_is_the_polynomial_that_others_compute():
     assert times(LinearQuadratic(n)) == pytest.approx(wanted, abs=1e-15)
 
 
-def test_bong_tangent_as_others_print_it():
-    """20 steps: the two arcs of the program that it comes from, with its pivots and slopes."""
-    nodes, pivot = 22, 13
+@pytest.mark.parametrize("steps", [20, 21])
+def test_bong_tangent_as_others_print_it(steps):
+    """The two arcs of the program that it comes from, with its pivots and slopes."""
+    nodes, pivot = steps + 2, 13
 
     def arc(length, middle, start, end):
-        heights = [math.atan(-0.2 / (22 / 40) * (k - middle)) for k in range(length)]
+        heights = [math.atan(-0.2 / (nodes / 40) * (k - middle)) for k in range(length)]
         top, bottom = heights[0], heights[-1]
         return [end + (start - end) * (each - bottom) / (top - bottom) for each in heights]
 
     wanted = [*arc(pivot, pivot, 1.0, 0.5)[:-1], *arc(nodes - pivot, 0, 0.5, 0.0)]
-    assert times(BongTangent(20)) == pytest.approx(wanted, abs=1e-14)
+    assert times(BongTangent(steps)) == pytest.approx(wanted, abs=1e-14)
     assert times(BongTangent(2)) == pytest.approx([1.0, 0.5, 0.0])
 
 
