@@ -137,6 +137,12 @@ def test_what_it_costs_is_what_it_says():
     assert tiny(data(), seed=1).levels[0].loss != found.levels[0].loss
 
 
+def test_the_gain_of_noise_is_what_the_flow_is_farther():
+    for each in diagnosed("size").laws:
+        assert each.gain.mean == pytest.approx(each.flow.mean - each.noisy.mean)
+        assert each.gain.mean != 0.0
+
+
 def test_it_shows_itself():
     found = diagnosed("high-noise")
     text = str(found)
