@@ -149,6 +149,11 @@ class Denoise(Integrator):
 
     claims = Claims(stochastic=False, evaluations=1, needs=LinearSDE)
 
+    @property
+    def ends_at(self) -> float:
+        """0: the data."""
+        return 0.0
+
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """E[x_0 | x_t].
 

@@ -123,6 +123,11 @@ class Integrator(_Claiming):
         return self
 
     @property
+    def ends_at(self) -> float | None:
+        """The time to which it goes, where it goes to no other; None: to any."""
+        return None
+
+    @property
     def needs_grid(self) -> bool:
         """Whether it takes a single step from t to s, so that a whole leg of it needs a grid.
 

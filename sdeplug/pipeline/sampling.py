@@ -41,6 +41,8 @@ def sample(
 ) -> Samples:
     """Samples in one line: one integrator from T to eps, then :class:`Denoise`.
 
+    An integrator that goes to the data by itself, as what ``calibrate`` gives, is the whole run.
+
     Args:
         reverse: the reverse SDE; its forward SDE is linear.
         shape: shape ``(B, *D)`` of the samples; may be left out with ``x``.
@@ -69,8 +71,11 @@ def sample(
 
 
 def whole_run(forward: ForwardSDE, by: Integrator) -> tuple[Leg, ...]:
-    """The legs of a run to the data: one integrator down to :func:`last_time`, then a jump to 0."""
-    end = last_time(forward)
+    """The legs of a run to the data: one integrator, then a jump to 0 from where it ends.
+
+    That is at :func:`last_time`, unless it goes to a time of its own.
+    """
+    end = last_time(forward) if by.ends_at is None else by.ends_at
     return (Leg(end, by), Leg(0.0, Denoise())) if end > 0.0 else (Leg(0.0, by),)
 
 

@@ -26,8 +26,8 @@ from sdeplug.tuning.walk import Asked, Held, walk
 class Calibrated(Integrator):
     """A solver whose grid and coefficients were fitted to one network: what `calibrate` gives.
 
-    It is a whole leg: ``Pipeline(reverse, Leg(0.0, calibrated))``.  It follows the probability
-    flow, whatever the stochasticity, and refuses another SDE, span, shape or network than its own.
+    It is a whole run: ``sample(reverse, shape, calibrated)``.  It follows the probability flow,
+    whatever the stochasticity, and refuses another SDE, span, shape or network than its own.
 
     Raises:
         ArgumentError: for numbers that are not those of one solver.
@@ -68,6 +68,11 @@ class Calibrated(Integrator):
     def nfe(self) -> int:
         """Score evaluations: one a step, but none in a first one that asks no network."""
         return len(self.weights) - bool(self.mean)
+
+    @property
+    def ends_at(self) -> float:
+        """The last of its times."""
+        return self.times[-1]
 
     @property
     def claims(self) -> Claims:

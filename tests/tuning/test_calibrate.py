@@ -54,6 +54,17 @@ def on_ring():
     return calibrate(reverse_of(RING), 3, x=normal(6), fitting=QUICK)
 
 
+def test_sample_takes_it_as_the_whole_run_and_denoises_where_it_ends_above_the_data():
+    reverse, by = reverse_of(RING), on_ring()
+    drawn = sample(reverse, (5, 2), by, seed=3)
+    assert drawn.nfe == 3
+    wanted = Pipeline(reverse, Leg(0.0, by)).sample((5, 2), seed=3)
+    assert torch.equal(drawn.x, wanted.x)
+    above = calibrate(reverse, 3, x=normal(6), fitting=replace(QUICK, to=0.05))
+    assert above.ends_at == 0.05
+    assert sample(reverse, (5, 2), above, seed=3).nfe == 4
+
+
 @pytest.mark.parametrize(
     ("sde", "analytic", "to"),
     [(SDE, True, 0.0), (SDE, False, 0.05), (VESDE(), False, 0.0), (VESDE(), True, 0.05)],
@@ -199,7 +210,7 @@ def test_the_network_is_known_in_other_dtypes(dtype):
 @pytest.mark.parametrize(
     ("error", "says", "run"),
     [
-        (ArgumentError, "span", lambda by: sample(reverse_of(RING), (2, 2), by)),
+        (ArgumentError, "span", lambda by: to_eps(reverse_of(RING), by)),
         (ArgumentError, "span", lambda by: whole(reverse_of(RING), by, x=normal(2), t=0.5)),
         (ArgumentError, "shape = ", lambda by: whole(reverse_of(RING), by, shape=(2, 3))),
         (PairingError, "another forward SDE", lambda by: whole(reverse_of(RING, FAST), by, (2, 2))),
@@ -211,6 +222,10 @@ def test_what_it_does_not_belong_to_is_refused(error, says, run):
 
 
 FAST = VPSDE(beta_max=20.1)
+
+
+def to_eps(reverse, by):
+    return Pipeline(reverse, Leg(SDE.eps, by)).sample((2, 2))
 
 
 def whole(reverse, by, shape=None, **start):
