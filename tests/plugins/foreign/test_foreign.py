@@ -6,7 +6,6 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -18,9 +17,7 @@ from sdeplug import VESDE, VPSDE, MissingExtraError, PerSampleNoise, ReverseSDE,
 from sdeplug.testing import (
     Law,
     exact_spectrum,
-    marginal_law,
     parametrize_with_checks,
-    relative_error,
 )
 from sdeplug_foreign import AzulaSampler, DiffusersSampler, KDiffusionSampler
 from sdeplug_foreign.borrowed import SPACINGS, Passage
@@ -36,17 +33,6 @@ CLASSES = {"diffusers": DiffusersSampler, "k-diffusion": KDiffusionSampler, "azu
 MODULES = {"diffusers": "diffusers", "k-diffusion": "k_diffusion", "azula": "azula"}
 ALL = [(library, sampler) for library, cls in CLASSES.items() for sampler in cls.recipes]
 QUIET = Run(Silence())
-
-# Samplers whose law converges more slowly than their name says, as measured.
-SLOWER = {"reab-2", "reab-3", "dpm-multistep-3-sde"}
-SECOND = {
-    "heun", "dpm_2", "lms", "zab-2", "zab-3", "vab-2", "vab-3", "zeab-2", "zeab-3", "xeab-2",
-    "xeab-3", "dpmpp_2m", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde", "dpmpp_2m_sde",
-    "dpmpp_3m_sde", "dpm-multistep-2", "dpm-multistep-3", "dpm-multistep-2-sde",
-    "dpm-singlestep-2", "dpm-singlestep-3", "unipc-2", "unipc-3", "deis-2", "deis-3",
-    "sa-solver-2", "sa-solver-3", "edm-dpm-multistep-2", "edm-dpm-multistep-3", "plms", "pndm",
-    "ipndm", "dpm-sde", "cosine-dpm-multistep-2", "kdpm2", "kdpm2-ancestral", "flow-match-heun",
-}  # fmt: skip
 
 
 def needed(library):
@@ -204,32 +190,7 @@ def test_append_dims(shape):
 
 # With the libraries
 
-SPECTRUM = sp.targets.Gaussian(
-    torch.tensor([-1.0, 0.5, 0.0, 2.0]), torch.diag(torch.tensor([0.01, 0.25, 1.0, 4.0]))
-)
-
-
-def error(by, sde):
-    start, wanted = (marginal_law(SPECTRUM, sde, t) for t in (sde.T, sde.eps))
-    reverse = ReverseSDE(sde, SPECTRUM.score(sde))
-    law = exact_spectrum(lambda x, run: by.integrate(reverse, x, sde.T, sde.eps, run), start)
-    return float(relative_error(law, wanted).abs().max())
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("sde", [VPSDE(), VESDE()], ids=["VP", "VE"])
-@pytest.mark.parametrize(("library", "sampler"), ALL)
-def test_the_law_converges(library, sampler, sde):
-    """Exact law on a Gaussian: the error falls with its order, down to the right law."""
-    by = built(library, sampler)
-    order = 2 if sampler in SECOND else 1
-    # 24 and 48 are divisible by 3, as the groups of a singlestep method of order 3 want it.
-    coarse, fine = (error(replace(by, steps=steps), sde) for steps in (24, 48))
-    assert fine < (3e-2 if order == 2 else 0.25)
-    observed = math.log2(coarse / fine)
-    assert observed > order - 0.35
-    if sampler in SLOWER:
-        assert observed < 1.4, "the library has been repaired: say so in the documentation"
+# That their laws converge, and at which order, is asked of each row of the page of the field.
 
 
 @pytest.mark.parametrize(("library", "sampler"), ALL)
