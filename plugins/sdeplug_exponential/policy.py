@@ -77,9 +77,9 @@ class Row:
 _EXACT = "an exact score: along the flow the highest order wins"
 _WRONG = "a score that is wrong by a known size: noise forgets its mistakes, most far from the data"
 _FLOW = "a score that may be wrong, and its own flow is asked for: two values are trusted"
-_FEW = "a score that may be wrong, and few steps: noise would cost more than it mends"
+_FEW = "a score that may be wrong, and few steps: much noise would cost more than it mends"
 _MANY = "a score that may be wrong: noise forgets a part of its mistakes"
-_TWO, _EVEN = Adams(2, 0, mean_slope=True), Noise(1.0, 1.0, 1.0)
+_LITTLE, _MUCH = Noise(0.3, 0.3, 1.0), Noise(1.4, 1.4, 1.0)
 POLICY = (
     Row(11, False, None, Adams(3, 3, knee=1.1), None, 0.0015, 60.0, _EXACT),
     Row(inf, False, None, Adams(4, 4, knee=0.04), None, 0.005, 20.0, _EXACT),
@@ -88,10 +88,9 @@ POLICY = (
     Row(7, None, True, Adams(2, 0, knee=1.0), None, 0.2, 300.0, _FLOW),
     Row(24, None, True, Adams(2, 2, knee=1.0), None, 0.2, 300.0, _FLOW, opens=False),
     Row(inf, None, True, Adams(2, 2, knee=0.1), None, 0.01, 50.0, _FLOW, opens=False),
-    Row(5, None, False, Adams(2, 2, mean_slope=True), None, 1.0, 100.0, _FEW),
-    Row(15, None, False, _TWO, _EVEN, 1.0, 100.0, _MANY),
-    Row(60, None, False, _TWO, _EVEN, 0.2, 100.0, _MANY),
-    Row(inf, None, False, _TWO, _EVEN, 0.02, 50.0, _MANY),
+    Row(5, None, False, Adams(2, 2), _LITTLE, 0.5, 60.0, _FEW),
+    Row(15, None, False, Adams(2, 2), _MUCH, 0.05, 60.0, _MANY),
+    Row(inf, None, False, Adams(2, 2), _MUCH, 0.02, 50.0, _MANY),
 )
 """The first line that fits is taken."""
 
