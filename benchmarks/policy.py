@@ -20,7 +20,7 @@ from rich.table import Table
 
 from sdeplug import VESDE, VPSDE, Focus, LogSNR, OnGrid, ReverseSDE, sample
 from sdeplug_exponential import POLICY, Adams, Auto, DPMpp2M
-from sdeplug_exponential.policy import Noise
+from sdeplug_exponential.policy import Noise, row_for
 
 KNOWN = tuple(row for row in POLICY if row.wrong is not None)
 BUDGETS = (8, 16, 32, 64, 128)
@@ -82,7 +82,9 @@ def on_digits(folder: Path, seed: int) -> Table:
             near = sample(flow, (PAIRS, *SHAPE), Auto(nfe - 1), seed=seed).x
             rms = float((near - exact).square().mean().sqrt())
             assert run.nfe == nfe
-            made.add_row(str(nfe), f"{far:.0f}", f"{rms:.3f}", run.notes[0])
+            row = row_for(nfe - 1, None)
+            picked = f"{row.noise}, focus from {row.low:g} to {row.high:g}"
+            made.add_row(str(nfe), f"{far:.0f}", f"{rms:.3f}", picked)
     return made
 
 

@@ -87,7 +87,7 @@ POLICY = (
     Row(inf, True, None, Adams(2, 2, knee=0.1), Noise(2.0, 1.0, 0.7), 0.002, 5.0, _WRONG),
     Row(7, None, True, Adams(2, 0, knee=1.0), None, 0.2, 300.0, _FLOW),
     Row(24, None, True, Adams(2, 2, knee=1.0), None, 0.2, 300.0, _FLOW, opens=False),
-    Row(inf, None, True, Adams(2, 2, knee=0.1), None, 0.01, 50.0, _FLOW, opens=False),
+    Row(inf, None, True, Adams(2, 2, knee=0.1), None, 0.05, 300.0, _FLOW, opens=False),
     Row(5, None, False, Adams(2, 2), _LITTLE, 0.5, 60.0, _FEW),
     Row(15, None, False, Adams(2, 2), _MUCH, 0.05, 60.0, _MANY),
     Row(inf, None, False, Adams(2, 2), _MUCH, 0.02, 50.0, _MANY),
