@@ -68,13 +68,13 @@ class Tuning:
     def told(self) -> str:
         """What other data say of the choice."""
         proof = self.proof
+        default = "" if self.label == "auto" else f", auto at {proof.default}"
         text = (
-            f"On other data {self.label} is at {proof.chosen}, auto at {proof.default}, and data "
-            f"at {proof.floor}. "
+            f"On other data {self.label} is at {proof.chosen}{default}, and data at {proof.floor}. "
         )
         error = 2.0 * (proof.gain.error or 0.0)
         if self.label == "auto":
-            return f"{text}Nothing is better than auto."
+            return f"{text}Nothing was found that is better."
         if proof.gain.mean > error:
             return f"{text}It is better than auto by {proof.gain}."
         return f"{text}By {proof.gain} it is no better than auto for certain: take more samples."
