@@ -135,7 +135,7 @@ def read_spec(path: Path | str) -> Spec:
 
 
 def write_spec(spec: Mapping[str, Any], path: Path | str) -> None:
-    """Write plain data to a ``.json`` or ``.toml`` file.
+    """Write plain data to a ``.json`` or ``.toml`` file, in a folder that is made where it is not.
 
     Raises:
         ArgumentError: for another ending.
@@ -147,6 +147,7 @@ def write_spec(spec: Mapping[str, Any], path: Path | str) -> None:
         text = tomli_w.dumps(spec)
     else:
         raise ArgumentError("path", str(path), "a file that ends in .json or .toml")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 

@@ -98,8 +98,10 @@ class Calibrated(Integrator):
         return x
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, from which `load` makes an equal one."""
-        Path(path).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        """Write it as JSON, from which `load` makes an equal one; its folder is made."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Calibrated:

@@ -123,8 +123,9 @@ def test_a_pipeline_from_a_file_gives_the_same_samples(tmp_path):
     pc = Corrected(solver("song/reverse-diffusion"), solver("song/langevin", snr=0.1))
     legs = (Leg(0.3, OnGrid(pc, Uniform(5))), Leg(0.0, Denoise()))
     pipeline = Pipeline(ReverseSDE(sde, GaussianScore(sde), 0.5), legs)
-    write_spec(pipeline.to_spec(), str(tmp_path / "p.toml"))
-    back = Pipeline.from_spec(read_spec(str(tmp_path / "p.toml")), GaussianScore)
+    path = str(tmp_path / "new" / "folder" / "p.toml")
+    write_spec(pipeline.to_spec(), path)
+    back = Pipeline.from_spec(read_spec(path), GaussianScore)
     assert torch.equal(back.sample((3, 2), seed=1).x, pipeline.sample((3, 2), seed=1).x)
 
 

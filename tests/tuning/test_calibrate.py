@@ -153,7 +153,7 @@ def test_it_follows_the_flow_at_every_stochasticity():
 
 
 def test_it_is_data_to_the_bit(tmp_path):
-    file = tmp_path / "ring.json"
+    file = tmp_path / "new" / "folder" / "ring.json"
     on_ring().save(file)
     again = Calibrated.load(file)
     assert again == on_ring()
