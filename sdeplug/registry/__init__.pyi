@@ -1,6 +1,7 @@
 """Everything that has a name:
 hook specifications, discovery, loading, names, plain data, the scaffold of a plugin."""
 
+from .above import names_above as names_above
 from .aliases import Alias as Alias
 from .aliases import plainly as plainly
 from .building import grid as grid

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from sdeplug.errors import PluginError, UnknownNameError, argument_type
+from sdeplug.registry.above import above, name_above, names_above
 from sdeplug.registry.aliases import Alias, alias_of, plainly
 from sdeplug.registry.discovery import (
     CORE,
@@ -109,7 +110,8 @@ class Registry:
         if not isinstance(name, str):
             argument_type("name", name, "a str, such as 'song/langevin'")
         with self._lock:
-            entry = self._full(kind, name) if "/" in name else self._short(kind, name)
+            look = self._full if "/" in name else self._short
+            entry = above(kind, name) or look(kind, name)
         self._tell()
         return entry
 
@@ -253,7 +255,7 @@ class Registry:
 
     def _unknown(self, kind: Kind, name: str) -> NoReturn:
         entries, aliases = self._entries(kind), self._entries("aliases").values()
-        also = [each.short for each in aliases if each.obj.kind == kind]
+        also = [*(each.short for each in aliases if each.obj.kind == kind), *names_above(kind)]
         raise UnknownNameError(
             f"no {kind[:-1]} is called {name!r}. {near_names(name, entries, kind, also)} "
             f"{self._advice()}".rstrip()
@@ -274,7 +276,8 @@ class Registry:
 
     def _known_as(self, cls: type) -> str | None:
         kinds = [each.entries[kind] for each in self._loaded.values() for kind in KINDS]
-        return next((e.name for each in kinds for e in each.values() if e.obj is cls), None)
+        found = next((e.name for each in kinds for e in each.values() if e.obj is cls), None)
+        return found or name_above(cls)
 
     def _raise(self, failure: Failure) -> NoReturn:
         if failure in self._untold:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sdeplug.errors import ArgumentError, SdeplugError
 from sdeplug.grid import TimeGrid
 from sdeplug.options import build, options_of, parse_options
+from sdeplug.registry.above import names_above
 from sdeplug.registry.aliases import Alias
 from sdeplug.registry.catalogue import registry
 from sdeplug.registry.discovery import Entry, Kind
@@ -17,7 +18,7 @@ C = TypeVar("C")
 
 
 def all_names() -> Names:
-    """Full names by kind; loads every plugin, and is remembered."""
+    """Full names by kind, those that need options too; loads every plugin, and is remembered."""
     known = registry()
     listings = {
         "solvers": known.solvers(),
@@ -28,7 +29,7 @@ def all_names() -> Names:
         "grids": known.grids(),
         "aliases": known.aliases(),
     }
-    names = {kind: tuple(listing) for kind, listing in listings.items()}
+    names = {kind: (*listing, *names_above(kind)) for kind, listing in listings.items()}
     remember(names)
     return names
 

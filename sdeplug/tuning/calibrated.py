@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import isclose
 from pathlib import Path
 
@@ -27,26 +27,36 @@ class Calibrated(Integrator):
     """A solver whose grid and coefficients were fitted to one network: what `calibrate` gives.
 
     It is a whole run: ``sample(reverse, shape, calibrated)``.  It follows the probability flow,
-    whatever the stochasticity, and refuses another SDE, span, shape or network than its own.
+    whatever the stochasticity, and refuses another SDE, span, shape or network than its own.  By
+    name it is ``calibrated:file=FILE``; files of pipelines have its numbers in them.
 
     Raises:
-        ArgumentError: for numbers that are not those of one solver.
+        ArgumentError: for numbers that are not those of one solver, or a file without them.
     """
 
-    times: Numbers = option(help="times of the steps, from the start to the end", ge=0.0)
-    levels: Weights = option(help="alpha and sigma at these times")
+    times: Numbers = option((), help="times of the steps, from the start to the end", ge=0.0)
+    levels: Weights = option((), help="alpha and sigma at these times")
     weights: Weights = option(
-        help="of each step: that of x / alpha, then those of the denoised data, the newest first"
+        (),
+        help="of each step: that of x / alpha, then those of the denoised data, the newest first",
     )
-    shape: tuple[int, ...] = option(help="shape of one sample", ge=1)
+    shape: tuple[int, ...] = option((), help="shape of one sample", ge=1)
     mean: Numbers = option((), help="of the data, for a first step that asks no network; or ()")
     std: float = option(0.0, help="standard deviation of the data around it", ge=0.0)
     network: Numbers = option((), help="answers by which the network is known; () for any network")
     theory: Numbers = option((), help="errors before the fit: noises of the fit, held out ones")
     fitted: Numbers = option((), help="errors after it, likewise")
+    file: str = option("", help="what `save` has written, in the place of all other options")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.file:
+            return self._become(_read("file", self.file))
+        if not self.times:
+            raise ArgumentError(
+                "times", (), "given with levels, weights and shape, or all of them as a file",
+                "calibrate() makes the whole, save() the file.",
+            )  # fmt: skip
         steps, size = len(self.times) - 1, torch.Size(self.shape).numel()
         for name, value, right in (
             ("levels", len(self.levels), len(self.levels) == steps + 1),
@@ -99,9 +109,10 @@ class Calibrated(Integrator):
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON, from which `load` makes an equal one; its folder is made."""
-        path = Path(path)
+        path, plain = Path(path), asdict(self)
+        del plain["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(plain) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Calibrated:
@@ -110,13 +121,15 @@ class Calibrated(Integrator):
         Raises:
             ArgumentError: for a file that is not there, or is not one of these.
         """
-        try:
-            plain = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ArgumentError("path", str(path), "a readable file", str(error)) from error
-        if not isinstance(plain, dict):
-            raise ArgumentError("path", str(path), "a file that Calibrated.save() has written")
-        return build(cls, plain)
+        return _read("path", path)
+
+    def _become(self, other: Calibrated) -> None:
+        """Have the numbers of another, as if they had been given."""
+        for each in fields(self):
+            if each.name != "file" and getattr(self, each.name) != each.default:
+                raise ArgumentError("file", self.file, f"given without {each.name}")
+        for each in fields(self):
+            object.__setattr__(self, each.name, getattr(other, each.name))
 
     def _first(self, reverse: ReverseSDE, x: Tensor) -> AnalyticFirst | None:
         if not self.mean:
@@ -145,6 +158,17 @@ class Calibrated(Integrator):
                 f"{self!r} belongs to another network, or to this one with other weights or "
                 "labels. Calibrate for this one."
             )
+
+
+def _read(argument: str, path: str | Path) -> Calibrated:
+    """What a file holds; an error calls the file as the argument that named it."""
+    try:
+        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArgumentError(argument, str(path), "a readable file", str(error)) from error
+    if not isinstance(plain, dict) or not plain.get("times") or "file" in plain:
+        raise ArgumentError(argument, str(path), "a file that Calibrated.save() has written")
+    return build(Calibrated, plain)
 
 
 def _close(one: float, other: float) -> bool:

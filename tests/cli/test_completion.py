@@ -68,6 +68,7 @@ def test_the_help_of_a_command_imports_nothing_heavy(name):
         (["sample", "--sol"], "--solver"),
         (["sample", "--solver", "ode/he"], "ode/heun"),
         (["sample", "--solver", "euler-m"], "euler-maruyama"),
+        (["sample", "--solver", "calib"], "calibrated"),
         (["sample", "--corrector", "song/lan"], "song/langevin"),
         (["sample", "--sde", "core/v"], "core/vp"),
         (["sample", "--target", "core/eig"], "core/eight-gaussians"),
@@ -98,7 +99,7 @@ def test_what_is_remembered_is_what_is_there(cache):
     assert recall() is None
     names = all_names()
     assert recall() == {kind: list(each) for kind, each in names.items()}
-    assert names["solvers"] == tuple(registry().solvers())
+    assert names["solvers"] == (*registry().solvers(), "core/calibrated")
     assert names["grids"] == tuple(registry().grids())
 
 

@@ -14,6 +14,7 @@ from sdeplug import (
     ArgumentError,
     Bound,
     FromNoise,
+    Integrator,
     Karras,
     Leg,
     LogSNR,
@@ -22,11 +23,14 @@ from sdeplug import (
     PairingError,
     Pipeline,
     ReverseSDE,
+    UnknownNameError,
     calibrate,
+    from_spec,
     sample,
     solver,
     targets,
 )
+from sdeplug.registry import named, read_spec, write_spec
 from sdeplug.tuning import Calibrated, Fitting
 from sdeplug.tuning.refine import Pairs, best_refined, refined
 from sdeplug.tuning.rule import Rule
@@ -167,7 +171,9 @@ def test_it_is_data_to_the_bit(tmp_path):
     [
         ("{", "must be a readable file"),
         ("[]", r"must be a file that Calibrated.save\(\) has written"),
-        ("{}", "options of Calibrated"),
+        ("{}", r"must be a file that Calibrated.save\(\) has written"),
+        ('{"file": "other.json"}', r"must be a file that Calibrated.save\(\) has written"),
+        ('{"times": [1, 0]}', "number of levels = 0"),
         ('{"times": [1, 0], "levels": [], "weights": [[1, 1]], "shape": [2]}', "number of levels"),
     ],
 )
@@ -222,6 +228,44 @@ def test_what_it_does_not_belong_to_is_refused(error, says, run):
 
 
 FAST = VPSDE(beta_max=20.1)
+
+
+@pytest.mark.parametrize("name", ["calibrated", "core/calibrated"])
+def test_by_name_it_is_its_file_and_in_a_pipeline_its_numbers(tmp_path, name):
+    on_ring().save(tmp_path / "ring.json")
+    file = str(tmp_path / "ring.json")
+    assert solver(name, file=file) == named("solvers", f"{name}:file={file}") == on_ring()
+    assert from_spec({"name": name, "file": file}, Integrator) == on_ring()
+    pipeline = Pipeline(reverse_of(RING), Leg(0.0, on_ring()))
+    for ending in ("json", "toml"):
+        write_spec(pipeline.to_spec(), tmp_path / f"whole.{ending}")
+        again = Pipeline.from_spec(read_spec(tmp_path / f"whole.{ending}"), RING.score)
+        assert again.legs == pipeline.legs
+        assert torch.equal(again.sample((2, 2)).x, pipeline.sample((2, 2)).x)
+    other = Pipeline.from_spec(pipeline.to_spec(), targets.two_modes().score)
+    with pytest.raises(PairingError, match="another network"):
+        other.sample((2, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"file": "absent.json"}, "file = 'absent.json': must be a readable file"),
+        ({}, "times = .*given with levels, weights and shape, or all of them as a file"),
+        ({"file": "ring.json", "std": 0.5}, "file = 'ring.json': must be given without std"),
+        ({"fil": "ring.json"}, "option of core/calibrated = 'fil'.*Did you mean 'file'"),
+    ],
+)
+def test_a_name_without_its_numbers_says_what_is_missing(tmp_path, monkeypatch, options, says):
+    monkeypatch.chdir(tmp_path)
+    on_ring().save("ring.json")
+    with pytest.raises(ArgumentError, match=says):
+        solver("calibrated", **options)
+
+
+def test_a_name_that_is_near_is_told():
+    with pytest.raises(UnknownNameError, match="'core/calibrated'"):
+        solver("calibratd")
 
 
 def to_eps(reverse, by):

@@ -15,9 +15,17 @@ from rich.table import Table
 from sdeplug.cli.words import KINDS
 from sdeplug.cli.work.tables import failures_table, table
 from sdeplug.cli.work.terminal import console
-from sdeplug.errors import UnknownNameError
+from sdeplug.errors import ArgumentError, UnknownNameError
 from sdeplug.options import Option, options_of
-from sdeplug.registry import Alias, all_names, did_you_mean, plainly, registry, told_of
+from sdeplug.registry import (
+    Alias,
+    all_names,
+    did_you_mean,
+    names_above,
+    plainly,
+    registry,
+    told_of,
+)
 from sdeplug.solvers import Claims, Corrector, FlowIntegrator
 from sdeplug.values import is_one_of
 
@@ -119,7 +127,10 @@ def _items(kinds: tuple[str, ...]) -> list[Item]:
         Item(kind, name, entry.obj, entry.provenance)
         for kind, listing in listings.items()
         if kind in kinds
-        for name, entry in listing().items()
+        for name, entry in {
+            **listing(),
+            **{each: known.find(kind, each) for each in names_above(kind)},  # type: ignore[arg-type]
+        }.items()
     ]
 
 
@@ -162,22 +173,29 @@ def _table(kind: str, items: list[Item]) -> Table:
         return shown
     shown = table("Solvers", "name", "kind", "order", "evaluations", "options", "from")
     for each in items:
-        words = _promises(each.obj)
-        order = "-" if words["order"] is None else f"{words['order']:g}"
-        cost = "varies" if words["evaluations"] is None else str(words["evaluations"])
-        if any(option.required for option in options_of(each.obj)):
-            order = cost = "?"
-        shown.add_row(each.name, words["role"], order, cost, _options(each.obj), each.origin)
+        order = cost = "?"
+        if (claims := _claims(each.obj)) is not None:
+            order = "-" if claims.order is None else f"{claims.order:g}"
+            cost = "varies" if claims.evaluations is None else str(claims.evaluations)
+        role = _promises(each.obj)["role"]
+        shown.add_row(each.name, role, order, cost, _options(each.obj), each.origin)
     return shown
 
 
+def _claims(cls: type) -> Claims | None:
+    """Those with the default options; None where nothing is built of these alone."""
+    try:
+        found: Claims = cls().claims
+    except (TypeError, ArgumentError):
+        return None
+    return found
+
+
 def _promises(cls: type) -> dict[str, Any]:
-    """Role, order and evaluations with the default options; None where one is required."""
+    """Role, order and evaluations with the default options; None where these are not enough."""
     role = "flow integrator" if issubclass(cls, FlowIntegrator) else "integrator"
     role = "corrector" if issubclass(cls, Corrector) else role
-    if any(option.required for option in options_of(cls)):
-        return {"role": role, "order": None, "evaluations": None}
-    claims: Claims = cls().claims
+    claims = _claims(cls) or Claims()
     return {"role": role, "order": claims.order, "evaluations": claims.evaluations}
 
 

@@ -65,6 +65,7 @@ class Parts:
             return self._with_own_steps(by, own)
         if by.claims.order is None and self.corrector is None:
             hint = "It sets its own: change its tolerances, as in NAME:rtol=1e-5."
+            hint = hint if by.ends_at is None else "Its steps are part of it."
             for argument, value in (("grid", self.grid), ("steps", self.steps)):
                 self._refuse(argument, value, "takes no grid", hint)
             return by
