@@ -54,6 +54,7 @@ class Entrant:
         stochasticity: of the reverse SDE that it is given.
         noisy: whether it draws noise.
         grid: name of its grid, where it does not bring its own.
+        least: the smallest budget that is enough for it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Entrant:
     stochasticity: float = 0.0
     noisy: bool = False
     grid: str = ""
+    least: int = 1
 
 
 def stepping(name: str) -> Family:
@@ -121,14 +123,14 @@ def theirs() -> Iterator[Entrant]:
                 continue
             by = cls(name)
             cost, noisy = spent(replace(by, steps=12)) // 12, by.claims.stochastic
+            least = cost * by.recipe.fewest + by.recipe.further
             for grid in SPACINGS:
                 family = partial(_steps, replace(by, spacing=grid), cost)
-                yield Entrant(f"{cls.library} {name}", family, 1.0, noisy, grid)
+                yield Entrant(f"{cls.library} {name}", family, 1.0, noisy, grid, least)
 
 
 def _steps(by: Borrowed, cost: int, nfe: int) -> Integrator:
-    start = by.recipe
-    return replace(by, steps=max(start.fewest, (nfe - start.further) // cost))
+    return replace(by, steps=(nfe - by.recipe.further) // cost)
 
 
 def spent(by: Integrator) -> int:

@@ -122,7 +122,8 @@ def stand(problem: Problem, others: Sequence[Entrant], limits: tuple[float, ...]
 
 def best(problem: Problem, field: tuple[Entrant, ...], nfe: int) -> tuple[str, Error]:
     """The best of those that do best in a short trial, with name and grid."""
-    trials = [(measured(problem.trial, each, nfe).value, k) for k, each in enumerate(field)]
+    able = [(each, k) for k, each in enumerate(field) if each.least <= nfe]
+    trials = [(measured(problem.trial, each, nfe).value, k) for each, k in able]
     first = sorted(each for each in trials if math.isfinite(each[0]))[:FINALISTS]
     finals = [(measured(problem, field[k], nfe), field[k]) for _, k in first]
     error, winner = min(finals, key=lambda pair: pair[0].value)
