@@ -76,7 +76,7 @@ def bures_wasserstein(mean: Tensor, covariance: Tensor, other: tuple[Tensor, Ten
 def moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean ``(F,)`` and covariance ``(F, F)`` of rows ``(n, F)``, in float64."""
     wide = features.double()
-    return wide.mean(0), wide.T.cov()
+    return wide.mean(0), torch.atleast_2d(wide.T.cov())
 
 
 def frechet(features: Tensor, law: tuple[Tensor, Tensor]) -> float:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from sdeplug.metrics.distances import bures_wasserstein
+from sdeplug.metrics.distances import bures_wasserstein, moments
 from sdeplug.metrics.metric import Metric, Truth
 from sdeplug.targets import Gaussian, GaussianMixture, Target
 
@@ -29,7 +29,7 @@ class BuresWasserstein(Metric):
     def measure(self, x: Tensor, truth: Truth) -> float:
         """The distance; its floor is about sqrt(D / n)."""
         flat = x.flatten(1).double().cpu()
-        return bures_wasserstein(flat.mean(0), flat.T.cov(), truth.moments()) / truth.scale()
+        return bures_wasserstein(*moments(flat), truth.moments()) / truth.scale()
 
 
 @dataclass(frozen=True)

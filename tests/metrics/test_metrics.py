@@ -33,7 +33,9 @@ from sdeplug.metrics import (
     Recall,
     SlicedW2,
     bures_wasserstein,
+    frechet,
     mixture_quantiles,
+    moments,
 )
 from sdeplug.metrics.clouds import _axes
 from sdeplug.registry import Registry, metric
@@ -400,6 +402,12 @@ def test_a_metric_is_built_by_name_with_options():
 def corners(x):
     """Two features of an image of 2 by 3."""
     return torch.stack((x[:, 0, 0, 0], 2.0 * x[:, 0, 1, 2]), dim=1)
+
+
+def test_frechet_distance_of_one_feature_is_that_of_two_numbers():
+    x, other = normal(300, 1, seed=3), 2.0 * normal(200, 1, seed=4) + 1.0
+    wanted = (x.mean() - other.mean()) ** 2 + (x.std() - other.std()) ** 2
+    assert frechet(x, moments(other)) == pytest.approx(float(wanted))
 
 
 def test_frechet_distance_of_given_features_is_that_of_their_moments():
