@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -16,10 +17,11 @@ from sdeplug.score import Counted
 from sdeplug.tuning.candidates import Candidates, default_candidates, starters
 from sdeplug.tuning.held import Data, Held, checked_reverse, first_look, in_two
 from sdeplug.tuning.jackknife import difference, estimate
+from sdeplug.tuning.kept import Kept
 from sdeplug.tuning.race import Course, Race, Runner, survivors
 from sdeplug.tuning.trials import Proof, Trial
 from sdeplug.tuning.tuned import Tuning
-from sdeplug.tuning.yardstick import Distance, Features, yardstick
+from sdeplug.tuning.yardstick import Distance, Features, Yardstick, yardstick
 from sdeplug.values import plain
 
 OnRun = Callable[[int, str], None]
@@ -37,6 +39,7 @@ def tune(
     race: Race = Race(),  # noqa: B008  a frozen value
     seed: int = 0,
     on_run: OnRun | None = None,
+    resume: Path | str | None = None,
 ) -> Tuning:
     """The solver, grid and stochasticity that are best on your network, by held-out data.
 
@@ -58,6 +61,7 @@ def tune(
         race: how many samples, in how many rounds.
         seed: of all randomness.
         on_run: called with the number of a round and the label of what runs in it.
+        resume: folder where features of finished samples are kept, and found by the next call.
 
     Raises:
         SdeplugError: for data that are none or do not fit the network, a budget that is not
@@ -75,7 +79,9 @@ def tune(
     counted = Counted(given.score_model)
     watched = replace(given, score_model=counted)
     runners = [Runner(each) for each in starters(candidates, watched, budget)]
-    courses = _courses(held, features, distance, race, seed)
+    courses = _courses(held, yardstick(features, distance, held.known), race, seed)
+    kept = Kept.of(resume, given, held.known, courses[0].yardstick)
+    courses = (replace(courses[0], kept=kept), replace(courses[1], kept=kept))
     with torch.no_grad():
         ranked = _raced(runners, courses[0], on_run or _silent)
         proof = _proof(ranked[0], watched, courses, budget)
@@ -90,11 +96,8 @@ def tune(
     )
 
 
-def _courses(
-    held: Held, features: Features | None, distance: Distance | None, race: Race, seed: int
-) -> tuple[Course, Course]:
+def _courses(held: Held, stick: Yardstick, race: Race, seed: int) -> tuple[Course, Course]:
     """What chooses, and what proves; each has its own data and its own noise."""
-    stick = yardstick(features, distance, held.known)
     courses = []
     for word, rows in (("choice", held.known), ("proof", held.other)):
         own = SharedNoise(seed).stream(word).seed

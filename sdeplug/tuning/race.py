@@ -20,8 +20,10 @@ from sdeplug.compare import Estimate
 from sdeplug.errors import RunError
 from sdeplug.noise import PerSampleNoise
 from sdeplug.options import Configured, option
+from sdeplug.pipeline import Pipeline
 from sdeplug.tuning.candidates import Starter
 from sdeplug.tuning.jackknife import GROUPS, estimate
+from sdeplug.tuning.kept import Kept, read, write
 from sdeplug.tuning.yardstick import Yardstick
 
 
@@ -77,10 +79,7 @@ class Runner:
         try:
             for first in range(self.rows, to, course.race.batch):
                 rows = range(first, min(first + course.race.batch, to))
-                noise = PerSampleNoise(course.seed, rows)
-                size, where = (len(rows), *shape), course.data.device
-                x = self.starter.pipeline.sample(size, noise=noise, device=where).x
-                self._features.append(course.yardstick.of(x))
+                self._features.append(course.features_of(self.starter.pipeline, rows, shape))
         except RunError as error:
             self.failure = f"failed at t = {error.t:.3g}"
             return
@@ -99,6 +98,7 @@ class Course:
         features: of the data.
         seed: of starts and noise.
         race: how many samples.
+        kept: where finished samples are kept, if anywhere.
     """
 
     yardstick: Yardstick
@@ -106,6 +106,22 @@ class Course:
     features: Tensor
     seed: int
     race: Race
+    kept: Kept | None = None
+
+    def features_of(self, pipeline: Pipeline, rows: range, shape: tuple[int, ...]) -> Tensor:
+        """Features of some samples of a pipeline, float64, ``(len(rows), F)``.
+
+        Raises:
+            RunError: if the run cannot go on.
+        """
+        path = None if self.kept is None else self.kept.path(pipeline, self.seed, rows)
+        found = None if path is None else read(path)
+        if found is None:
+            noise, size = PerSampleNoise(self.seed, rows), (len(rows), *shape)
+            found = self.yardstick.of(pipeline.sample(size, noise=noise, device=self.data.device).x)
+            if path is not None:
+                write(path, found)
+        return found
 
 
 def survivors(runners: Sequence[Runner]) -> list[Runner]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -190,3 +191,45 @@ def test_what_does_not_fit_is_refused_with_its_name(change, words):
 def test_no_reverse_sde_is_no_network():
     with pytest.raises(PairingError, match="must be a ReverseSDE"):
         tune(LAW, POINTS, 8)
+
+
+def test_what_is_interrupted_goes_on_where_it_was(tmp_path):
+    """Nothing that was finished is evaluated again, and the end is the same."""
+
+    def stop(number, label):
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(resume=tmp_path, on_run=stop)
+    again = tuned(resume=str(tmp_path))
+    assert again.rows == 8 * (32 + 2 * 64)  # two candidates are one, and share what is kept
+    assert again.trials == usual().trials
+    assert again.proof == usual().proof
+    assert tuned(resume=tmp_path).rows == 0
+
+
+@pytest.mark.parametrize("other", [
+    {"seed": 1}, {"features": lambda x: x[:, :1]}, {"race": Race(samples=64, rounds=2, batch=24)},
+])  # fmt: skip
+def test_what_another_tuning_has_kept_is_not_taken(tmp_path, other):
+    few = {"candidates": {"good": FIVE["good"]}}
+    tuned(resume=tmp_path, **few)
+    assert tuned(resume=tmp_path, **few, **other) == replace(
+        tuned(**few, **other), seconds=ANY, pipeline=ANY
+    )
+
+
+def test_another_network_finds_nothing(tmp_path):
+    few = {"candidates": {"good": FIVE["good"]}, "race": RACE, "resume": tmp_path}
+    tune(REVERSE, POINTS, 8, **few)
+    longer = replace(REVERSE, score_model=lambda x, t: 1.1 * REVERSE.score_model(x, t))
+    assert tune(longer, POINTS, 8, **few).rows > 0
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ArgumentError, match=r"resume = .*must be a folder"):
+        tuned(resume=tmp_path / "file")
+    with pytest.raises(ArgumentError, match="resume = 3"):
+        tuned(resume=3)
