@@ -33,10 +33,11 @@ def read_arrays(path: Path, labels: str | None) -> Rows:
 
 def _arrays(path: Path) -> Mapping[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return {"x": found}
+        with found as file:
             return {name: file[name] for name in file.files}
-    except AttributeError:  # one array, which needs no closing
-        return {"x": np.load(path, allow_pickle=False)}
     except (ValueError, OSError, EOFError, KeyError) as error:
         raise _unreadable(path, error) from error
     except Exception as error:  # zipfile, zlib and struct have errors of their own
