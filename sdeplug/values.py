@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 import numpy as np
@@ -50,6 +51,15 @@ def listed(value: object) -> object:
     if isinstance(value, (np.generic, np.ndarray, Tensor)):
         return value.tolist()
     return value
+
+
+def jsonable(value: object) -> object:
+    """Plain data whose numbers JSON can hold: None for those that are not finite."""
+    if isinstance(value, dict):
+        return {key: jsonable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def number(value: object) -> float | None:

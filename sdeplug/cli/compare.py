@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from sdeplug.cli.words import NAMED, Command, File, Name
+from sdeplug.cli.words import NAMED, Command, File, Name, Stopped
 
 
 @click.command(cls=Command)
@@ -52,17 +52,4 @@ def compare(
 
         run(Request(**request), Output(plot, html, json, jobs, resume))
     except KeyboardInterrupt:
-        raise Stopped(resume) from None
-
-
-class Stopped(click.ClickException):
-    """The user stopped the comparison; the message says how to go on."""
-
-    exit_code = 130
-
-    def __init__(self, resume: Path | None) -> None:
-        super().__init__(
-            "stopped. With --resume DIR finished runs are kept, and the next call goes on there."
-            if resume is None
-            else f"stopped. The same command, with --resume {resume}, goes on where it was."
-        )
+        raise Stopped.kept(resume) from None

@@ -57,9 +57,9 @@ def condition(
     MEASURED is a picture or a .npy file: the image with its holes (--mask), or what an operator
     has made of it. Give one of --mask, --matrix, --grey, --downsample and --blur.
     """
+    from sdeplug.cli.work.aim import Subject
     from sdeplug.cli.work.condition import Asked, run
     from sdeplug.cli.work.place import Place
-    from sdeplug.cli.work.sample import Subject
 
     aim = Subject(target if model is not None else target or "core/digits", model, labels)
     run(Asked(measured, aim, Place(device, dtype), out, **rest))  # type: ignore[arg-type]

@@ -10,16 +10,19 @@ import warnings
 
 import click
 
+from sdeplug.cli.calibrate import calibrate
 from sdeplug.cli.check import check
 from sdeplug.cli.compare import compare
 from sdeplug.cli.condition import condition
 from sdeplug.cli.demo import demo
+from sdeplug.cli.diagnose import diagnose
 from sdeplug.cli.doctor import doctor
 from sdeplug.cli.likelihood import likelihood
 from sdeplug.cli.list import list_, solvers
 from sdeplug.cli.new import new
 from sdeplug.cli.sample import sample
 from sdeplug.cli.train import train
+from sdeplug.cli.tune import tune
 from sdeplug.errors import PluginWarning, SdeplugError
 
 _MEMORY = ("alloc", "out of memory", "overflow")  # what torch says, in errors of any type
@@ -43,6 +46,9 @@ for each in (
     sample,
     likelihood,
     condition,
+    diagnose,
+    tune,
+    calibrate,
     check,
     compare,
     new,

@@ -60,8 +60,9 @@ def sample(
     if pipeline is not None and given:
         flags = ", ".join(f"--{name}" for name in given)
         raise ArgumentError("pipeline", str(pipeline), f"given without {flags}")
+    from sdeplug.cli.work.aim import Subject
     from sdeplug.cli.work.place import Place
-    from sdeplug.cli.work.sample import Parts, Request, Subject, run
+    from sdeplug.cli.work.sample import Parts, Request, run
 
     description = Parts(**given) if pipeline is None else pipeline  # type: ignore[arg-type]
     subject = Subject(target, model, labels)

@@ -25,8 +25,17 @@ class Stopped(click.ClickException):
 
     exit_code = 130
 
-    def __init__(self) -> None:
-        super().__init__("stopped. The same command goes on where it was.")
+    def __init__(self, how: str = "The same command goes on where it was.") -> None:
+        super().__init__(f"stopped. {how}")
+
+    @classmethod
+    def kept(cls, resume: Path | None) -> Stopped:
+        """Of a command that keeps what is finished where --resume says, if it does."""
+        return cls(
+            "With --resume DIR finished runs are kept, and the next call goes on there."
+            if resume is None
+            else f"The same command, with --resume {resume}, goes on where it was."
+        )
 
 
 class Command(click.Command):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sdeplug.sheet import Sheet
 from sdeplug.tuning.advice import Advice
 from sdeplug.tuning.laws import Laws
 from sdeplug.tuning.levels import Level, root
+from sdeplug.values import jsonable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +76,11 @@ class Diagnosis:
         ]
         columns = ("t", "flow", "reverse SDE", "flow less SDE", "other data")
         return Sheet("Distance of samples to data", columns, tuple(rows), words=0)
+
+    def to_json(self) -> str:
+        """Everything as JSON, with ``error``; what is not finite is null."""
+        plain = {"error": self.error, **asdict(self)}
+        return json.dumps(jsonable(plain), indent=1, allow_nan=False)
 
     def plot(self) -> Figure:
         """Loss and error over the noise, and the distances of the two laws.

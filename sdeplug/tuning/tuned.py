@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from sdeplug.pipeline import Pipeline
 from sdeplug.registry import write_spec
 from sdeplug.sheet import Sheet
 from sdeplug.tuning.trials import Proof, Trial
+from sdeplug.values import jsonable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,6 +80,19 @@ class Tuning:
         if proof.gain.mean > error:
             return f"{text}It is better than auto by {proof.gain}."
         return f"{text}By {proof.gain} it is no better than auto for certain: take more samples."
+
+    def to_json(self) -> str:
+        """Everything as JSON, the chosen pipeline without its network; what is not finite is null.
+
+        Raises:
+            ArgumentError: for a pipeline that has no plain form.
+        """
+        plain = {
+            "nfe": self.nfe, "metric": self.metric, "rows": self.rows, "seconds": self.seconds,
+            "trials": [asdict(each) for each in self.trials], "proof": asdict(self.proof),
+            "told": self.told, "pipeline": self.pipeline.to_spec(),
+        }  # fmt: skip
+        return json.dumps(jsonable(plain), indent=1, allow_nan=False)
 
     def plot(self) -> Figure:
         """The distance of each candidate, with its standard error.

@@ -54,7 +54,10 @@ def test_versions_and_help_import_nothing_heavy(word):
     assert imported == "imported"
 
 
-@pytest.mark.parametrize("name", "list solvers train sample check compare new doctor demo".split())
+@pytest.mark.parametrize(
+    "name",
+    "list solvers train sample diagnose tune calibrate check compare new doctor demo".split(),
+)
 def test_the_help_of_a_command_imports_nothing_heavy(name):
     out, imported = called(name, "--help")
     assert f"sdeplug {name}" in out

@@ -22,7 +22,7 @@ from sdeplug.sde import LinearSDE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DEFAULT_SDE = "core/vp"
+_DEFAULT_SDE, _DEFAULT_TARGET = "core/vp", "core/eight-gaussians"
 
 
 class Aim(ABC):
@@ -165,22 +165,88 @@ def learned(folder: Path, labels: Sequence[str], samples: int, place: Place) -> 
     Raises:
         ArgumentError: for a folder without a model, or a class that it does not have.
     """
+    model, units = opened(folder, place), Units.load(folder)
+    if units is None:
+        raise ArgumentError(
+            "model", str(folder), f"a folder with {NAME}, as `sdeplug train` writes it",
+            "A model that networks.save wrote is sampled in code: networks.load(folder).",
+        )  # fmt: skip
+    numbers = [units.number(name) for name in labels]
+    if not numbers:
+        return Learned(folder, model, units, None)
+    chosen = torch.tensor(numbers, dtype=torch.int64, device=place.device)
+    return Learned(folder, model, units, chosen.repeat(-(-samples // len(numbers)))[:samples])
+
+
+def opened(folder: Path, place: Place) -> Model:
+    """The model in a folder, where it is to be.
+
+    Raises:
+        ArgumentError: for a folder without one.
+    """
     try:
         model = load(folder)
     except ArgumentError as error:
         allowed = f"a folder with a whole model, as `sdeplug train` writes it: {error.value}"
         wanted = f"{allowed} must be {error.allowed}"
         raise ArgumentError("model", str(folder), wanted, error.hint) from error
-    units = Units.load(folder)
-    if units is None:
-        raise ArgumentError(
-            "model", str(folder), f"a folder with {NAME}, as `sdeplug train` writes it",
-            "A model that networks.save wrote is sampled in code: networks.load(folder).",
-        )  # fmt: skip
     assert isinstance(model.network, torch.nn.Module)  # load builds no other
     model.network.to(place.device, place.torch_dtype)
-    numbers = [units.number(name) for name in labels]
-    if not numbers:
-        return Learned(folder, model, units, None)
-    chosen = torch.tensor(numbers, dtype=torch.int64, device=place.device)
-    return Learned(folder, model, units, chosen.repeat(-(-samples // len(numbers)))[:samples])
+    return model
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is sampled, in words.
+
+    Attributes:
+        target: name of a target; None: the default.
+        model: folder of a model, in its place.
+        labels: names of the classes that samples of the model are to have; none: any.
+    """
+
+    target: str | None = None
+    model: Path | None = None
+    labels: tuple[str, ...] = ()
+
+    def aim(self, samples: int, place: Place) -> Aim:
+        """What it stands for.
+
+        Args:
+            samples: how many there will be.
+            place: device and dtype of them.
+
+        Raises:
+            SdeplugError: for a target or model that is not there, or labels that it lacks.
+        """
+        self.check()
+        if self.model is not None:
+            return learned(self.model, self.labels, samples, place)
+        return self.exact
+
+    @property
+    def words(self) -> list[str]:
+        """The flags that name it."""
+        named_by = (("--model", self.model), ("--target", self.target))
+        words = [each for flag, value in named_by if value for each in (flag, str(value))]
+        return [*words, *(each for label in self.labels for each in ("--label", label))]
+
+    def check(self) -> None:
+        """Refuse a target and a model together, and labels of a target.
+
+        Raises:
+            ArgumentError: for these.
+        """
+        if self.model is not None and self.target is not None:
+            raise ArgumentError("target", self.target, "given without --model")
+        if self.labels and self.model is None:
+            raise ArgumentError("labels", self.labels[0], "given with --model")
+
+    @property
+    def exact(self) -> Exact:
+        """The target, or the default.
+
+        Raises:
+            SdeplugError: for a name that nothing has.
+        """
+        return Exact(self.target or _DEFAULT_TARGET)

@@ -28,6 +28,10 @@ class Bar:
         """Show how many are done."""
         self._progress.update(self._task, completed=done, total=of)
 
+    def count(self, done: int) -> None:
+        """Show how many are done, where nobody knows of how many."""
+        self._progress.update(self._task, completed=done)
+
     def name(self, title: str) -> None:
         """Show what comes next."""
         self._progress.update(self._task, description=title)

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug.cli.work.aim import Aim, Learned
+from sdeplug.cli.work.aim import Aim, Learned, Subject
 from sdeplug.cli.work.files import write
 from sdeplug.cli.work.place import Place
-from sdeplug.cli.work.sample import Subject
 from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.conditioning import (
     DDRM,

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from sdeplug.cli.work.aim import Aim, Exact, learned
+from sdeplug.cli.work.aim import Aim, Subject
 from sdeplug.cli.work.files import write
 from sdeplug.cli.work.place import Place
 from sdeplug.compose import Corrected, OnGrid
@@ -22,8 +22,6 @@ from sdeplug.pipeline import DEFAULT, Pipeline, Samples, whole_run
 from sdeplug.registry import Spec, named, named_grid, read_spec, split
 from sdeplug.reverse import ReverseSDE
 from sdeplug.solvers import Integrator
-
-_TARGET = "core/eight-gaussians"
 
 
 @dataclass(frozen=True)
@@ -106,39 +104,6 @@ def _own_steps(by: Integrator) -> str | None:
         return by.claims.steps
     options = [each.name for each in options_of(type(by))]
     return next((name for name in ("nfe", "steps") if name in options), None)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is sampled, in words.
-
-    Attributes:
-        target: name of a target; None: the default.
-        model: folder of a model, in its place.
-        labels: names of the classes that samples of the model are to have; none: any.
-    """
-
-    target: str | None = None
-    model: Path | None = None
-    labels: tuple[str, ...] = ()
-
-    def aim(self, samples: int, place: Place) -> Aim:
-        """What it stands for.
-
-        Args:
-            samples: how many there will be.
-            place: device and dtype of them.
-
-        Raises:
-            SdeplugError: for a target or model that is not there, or labels that it lacks.
-        """
-        if self.model is not None:
-            if self.target is not None:
-                raise ArgumentError("target", self.target, "given without --model")
-            return learned(self.model, self.labels, samples, place)
-        if self.labels:
-            raise ArgumentError("labels", self.labels[0], "given with --model")
-        return Exact(self.target or _TARGET)
 
 
 @dataclass(frozen=True)

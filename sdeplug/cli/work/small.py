@@ -5,17 +5,16 @@ What ``sdeplug train`` and ``sdeplug demo`` do alike.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from sdeplug.cli.work.data.parts import mark, parted, shuffled
 from sdeplug.cli.work.data.rows import Rows
 from sdeplug.cli.work.data.units import Units
 from sdeplug.errors import ArgumentError
@@ -110,12 +109,10 @@ def divided(rows: Rows, settings: Settings) -> Divided:
     if not 1 <= out < count:
         allowed = f"a share that leaves some of the {count} rows in both parts"
         raise ArgumentError("held_out", settings.held_out, allowed)
-    generator = torch.Generator("cpu").manual_seed(_seed(settings, "parts"))
-    order = torch.randperm(count, generator=generator, dtype=torch.int64, device="cpu").numpy()
-    data = rows.picked(order)
-    units = replace(Units.of(rows), mark=f"{zlib.crc32(data.x.tobytes()):08x}")
-    parts = (_part(rows.picked(index), units) for index in np.split(order, [count - out]))
-    return Divided(units, *parts)
+    data = shuffled(rows, settings.seed)
+    units = Units.of(rows)
+    units = replace(units, mark=mark(data), by=rows.by, seed=settings.seed, held_out=out)
+    return Divided(units, *(_part(each, units) for each in parted(data, out)))
 
 
 def fit(

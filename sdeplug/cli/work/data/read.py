@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sdeplug.cli.work.data.arrays import read_arrays
@@ -32,11 +32,21 @@ class Source:
 
 
 def read(source: Source) -> tuple[Rows, tuple[str, ...]]:
-    """The data, and in words what was left out of them.
+    """Data to train on, and in words what was left out of them.
 
     Raises:
-        ArgumentError: for a path of no known kind, a flag that would change nothing, or data
-            that no training would survive.
+        SdeplugError: as :func:`parsed`; for data that no training would survive.
+    """
+    found, left = parsed(source)
+    rows, more = checked(found, source.skip)
+    return rows, (*left, *more)
+
+
+def parsed(source: Source) -> tuple[Rows, tuple[str, ...]]:
+    """The data as they are, and in words what was left out of them.
+
+    Raises:
+        ArgumentError: for a path of no known kind, or a flag that would change nothing.
         MissingExtraError: for a folder of images without pillow.
     """
     path = source.path
@@ -56,5 +66,4 @@ def read(source: Source) -> tuple[Rows, tuple[str, ...]]:
     else:
         allowed = f"a folder of images, or a file that ends in {', '.join((*_ARRAYS, *_TABLES))}"
         raise ArgumentError("data", str(path), allowed)
-    rows, more = checked(found, source.skip)
-    return rows, (*left, *more)
+    return replace(found, by=source.labels or ""), left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,17 +26,19 @@ class Rows:
         labels: number of the class of each row, int64, shape ``(N,)``; None: no classes.
         classes: names of the classes.
         columns: names of the columns of a table.
+        by: what holds the classes, where that was named: a column, or an array.
     """
 
     x: Array
     labels: Array | None = None
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    by: str = ""
 
     def picked(self, index: Array) -> Rows:
         """Some of the rows: int64 or Boolean, as numpy takes it."""
         labels = None if self.labels is None else self.labels[index]
-        return Rows(self.x[index], labels, self.classes, self.columns)
+        return replace(self, x=self.x[index], labels=labels)
 
 
 def classified(x: Array, words: Array | list[str] | None, columns: tuple[str, ...] = ()) -> Rows:
@@ -85,12 +87,30 @@ def checked(rows: Rows, skip: bool) -> tuple[Rows, tuple[str, ...]]:
             are too large.
     """
     _check_shape(rows.x)
+    rows, left = finite(rows, skip)
+    if len(rows.x) < _FEWEST:
+        raise ArgumentError("data", f"of {len(rows.x)} rows", f"at least {_FEWEST} rows")
+    if float(rows.x.max()) == float(rows.x.min()):
+        raise ArgumentError("data", f"{float(rows.x.max()):g} everywhere", "different numbers")
+    return rows, left
+
+
+def finite(rows: Rows, skip: bool) -> tuple[Rows, tuple[str, ...]]:
+    """Rows of finite numbers, and what was left out.
+
+    Args:
+        rows: as they were read.
+        skip: leave out rows that are not finite, instead of refusing them.
+
+    Raises:
+        ArgumentError: for data that are no numbers, or not finite.
+    """
     if rows.x.dtype.kind not in "buif":
         raise ArgumentError("data", f"of type {rows.x.dtype}", "numbers")
-    finite = np.asarray(np.isfinite(rows.x).reshape(len(rows.x), -1).all(axis=1))
+    sound = np.asarray(np.isfinite(rows.x).reshape(len(rows.x), -1).all(axis=1))
     left: tuple[str, ...] = ()
-    if not finite.all():
-        bad = np.flatnonzero(~finite)
+    if not sound.all():
+        bad = np.flatnonzero(~sound)
         if not skip:
             where = tuple(int(each[0]) for each in np.nonzero(~np.isfinite(rows.x[bad[0]])))
             inside = rows.columns[where[0]] if rows.columns else where
@@ -100,11 +120,7 @@ def checked(rows: Rows, skip: bool) -> tuple[Rows, tuple[str, ...]]:
                 f"The first is in row {bad[0]}, at {inside}. --skip leaves such rows out.",
             )  # fmt: skip
         left = (f"{len(bad)} of {len(rows.x)} rows, which are not finite, the first {bad[0]}",)
-        rows = rows.picked(finite)
-    if len(rows.x) < _FEWEST:
-        raise ArgumentError("data", f"of {len(rows.x)} rows", f"at least {_FEWEST} rows")
-    if float(rows.x.max()) == float(rows.x.min()):
-        raise ArgumentError("data", f"{float(rows.x.max()):g} everywhere", "different numbers")
+        rows = rows.picked(sound)
     return rows, left
 
 

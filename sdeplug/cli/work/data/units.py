@@ -33,6 +33,9 @@ class Units:
         classes: names of the classes, by number.
         columns: names of the columns of a table.
         mark: tells these data from others.
+        by: what held the classes, where that was named: a column of a table, an array of a file.
+        seed: of the order of the rows.
+        held_out: how many of the last of them the network never learned.
     """
 
     shape: tuple[int, ...]
@@ -44,21 +47,24 @@ class Units:
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     mark: str = ""
+    by: str = ""
+    seed: int = 0
+    held_out: int = 0
 
     @classmethod
     def of(cls, rows: Rows) -> Units:
         """Those of data: images lie in [-1, 1] then, columns have mean 0 and deviation 1."""
-        shape, classes, columns = rows.x.shape[1:], rows.classes, rows.columns
+        shape, words = rows.x.shape[1:], (rows.classes, rows.columns)
         if len(shape) == 1:
             wide = rows.x.astype(np.float64)
             spread = wide.std(axis=0)
             spread[spread == 0.0] = 1.0
             middles = tuple(wide.mean(axis=0).tolist())
-            return cls(shape, middles, tuple(spread.tolist()), classes=classes, columns=columns)
+            return cls(shape, middles, tuple(spread.tolist()), None, None, False, *words)
         least, most = float(rows.x.min()), float(rows.x.max())
         whole = bool((rows.x == np.round(rows.x)).all()) and most - least > 1.0
         middle, half = (most + least) / 2.0, (most - least) / 2.0
-        return cls(shape, (middle,), (half,), least, most, whole, classes, columns)
+        return cls(shape, (middle,), (half,), least, most, whole, *words)
 
     @property
     def inside(self) -> tuple[int, ...]:
