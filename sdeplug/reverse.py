@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, brief, brief_fields
-from sdeplug.score import ScoreModel, check_pair, checked, error_of
+from sdeplug.score import ScoreModel, check_pair, checked, error_of, with_divergence
 from sdeplug.sde import ForwardSDE, LinearSDE, added, expand, fitted
 from sdeplug.values import number
 
@@ -88,24 +88,12 @@ class ReverseSDE:
             ArgumentError: for a time outside [0, T].
             ScoreModelError: if the model returns anything but a tensor of the shape of x.
         """
-        first, last = _ends(t)
-        if not 0.0 <= first <= last <= self.forward.T:
-            raise ArgumentError(
-                "t", t, f"a time in [0, T] = [0, {self.forward.T}]",
-                "A solver must ask for the score inside the span that it was given.",
-            )  # fmt: skip
-        dtype = _time_dtype(x.dtype)
-        if isinstance(t, Tensor):
-            times = t.reshape(-1).to(x.device, dtype)
-        else:
-            like = x if dtype == x.dtype else x.new_empty(0, dtype=dtype)
-            times = like.new_full(x.shape[:1], t)  # to name its dtype would double its time
-        score = checked(self.score_model(x, times), x)
+        score = checked(self.score_model(x, self._times(x, t)), x)
         return score if score.dtype == x.dtype else score.to(x.dtype)
 
     def drift(self, x: Tensor, t: Time) -> Tensor:
         """f - (1 + l^2)/2 g^2 score at one time, or at one for each row: ``(B, *D)``."""
-        return self._drift(x, t, 0.5 * (1.0 + self.level(t) ** 2))
+        return self._drift(x, t, 0.5 * (1.0 + self.level(t) ** 2), self.score(x, t))
 
     @overload
     def diffusion(self, t: float) -> float: ...
@@ -150,7 +138,32 @@ class ReverseSDE:
 
     def flow(self, x: Tensor, t: Time) -> Tensor:
         """Velocity of the probability flow, f - g^2/2 score: ``(B, *D)``; times as in `drift`."""
-        return self._drift(x, t, 0.5)
+        return self._drift(x, t, 0.5, self.score(x, t))
+
+    def flow_and_divergence(self, x: Tensor, t: Time) -> tuple[Tensor, Tensor] | None:
+        """Velocity of the probability flow and its divergence, the trace of its Jacobian.
+
+        Args:
+            x: state, shape ``(B, *D)``.
+            t: one time, or a tensor of B times, one for each row.
+
+        Returns:
+            Shapes ``(B, *D)`` and ``(B,)``; None unless the SDE is linear and the score model has
+            a formula for its divergence.
+
+        Raises:
+            ArgumentError: for a time outside [0, T].
+            ScoreModelError: if the model returns tensors of other shapes.
+        """
+        sde = self.forward
+        known = isinstance(sde, LinearSDE) and hasattr(self.score_model, "with_divergence")
+        found = with_divergence(self.score_model, x, self._times(x, t)) if known else None
+        if found is None:
+            return None
+        assert isinstance(sde, LinearSDE)
+        score = checked(found[0], x).to(x.dtype)
+        slope = checked(found[1], x.flatten(1).sum(1), "with_divergence").to(x.dtype)
+        return self._drift(x, t, 0.5, score), _divergence(sde, slope, t, math.prod(x.shape[1:]))
 
     def denoised(self, x: Tensor, t: float) -> Tensor:
         """E[x_0 | x_t] = (x + sigma^2 score) / alpha (Tweedie) at one time: ``(B, *D)``.
@@ -161,19 +174,33 @@ class ReverseSDE:
         marginal = self.linear.at(t)
         return (x + marginal.sigma**2 * self.score(x, t)) / marginal.alpha
 
-    def _drift(self, x: Tensor, t: Time, factor: Time) -> Tensor:
+    def _times(self, x: Tensor, t: Time) -> Tensor:
+        """One time for each row, as a score model gets them."""
+        first, last = _ends(t)
+        if not 0.0 <= first <= last <= self.forward.T:
+            raise ArgumentError(
+                "t", t, f"a time in [0, T] = [0, {self.forward.T}]",
+                "A solver must ask for the score inside the span that it was given.",
+            )  # fmt: skip
+        dtype = _time_dtype(x.dtype)
+        if isinstance(t, Tensor):
+            return t.reshape(-1).to(x.device, dtype)
+        like = x if dtype == x.dtype else x.new_empty(0, dtype=dtype)
+        return like.new_full(x.shape[:1], t)  # to name its dtype would double its time
+
+    def _drift(self, x: Tensor, t: Time, factor: Time, score: Tensor) -> Tensor:
         """f - factor g^2 score."""
         if not isinstance(t, Tensor):
             weight = factor * self.forward.diffusion_at(t) ** 2
             if isinstance(weight, Tensor):
                 weight = fitted(weight, x)
-            return added(self.forward.drift_at(x, t), self.score(x, t), -weight)
+            return added(self.forward.drift_at(x, t), score, -weight)
         times = t.reshape(-1).to(x.device, torch.float64)
         squared = self.forward.diffusion(times) ** 2
         if isinstance(factor, Tensor):
             factor = expand(factor.reshape(-1).to(squared), squared)
         weights = fitted(expand(factor * squared, x), x)
-        return self.forward.drift(x, times).to(x.dtype) - weights * self.score(x, t)
+        return self.forward.drift(x, times).to(x.dtype) - weights * score
 
     @property
     def error(self) -> float | None:
@@ -211,6 +238,16 @@ def _ends(t: Time) -> tuple[float, float]:
         return t, t
     first, last = t.aminmax() if t.numel() else (0.0, 0.0)
     return float(first), float(last)
+
+
+def _divergence(sde: LinearSDE, slope: Tensor, t: Time, size: int) -> Tensor:
+    """That of the flow in d = ``size`` dimensions, d a - g^2/2 times that of the score."""
+    if isinstance(t, Tensor):
+        times = t.reshape(-1).to(slope.device, torch.float64)
+        rate, weight = sde.drift_rate(times), 0.5 * sde.diffusion(times) ** 2
+        return (size * rate).to(slope) - weight.to(slope) * slope
+    known = sde.at(t)
+    return size * known.drift_rate - 0.5 * known.diffusion**2 * slope
 
 
 def _time_dtype(dtype: torch.dtype) -> torch.dtype:

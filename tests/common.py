@@ -74,3 +74,14 @@ class Cubic(ForwardSDE):
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def divergence(model, x, t):
+    """The trace of a score's Jacobian, one product with it for each coordinate: ``(B,)``."""
+    z = x.detach().clone().requires_grad_()
+    score = model(z, t).flatten(1)
+    slopes = [
+        torch.autograd.grad(score[:, i].sum(), z, retain_graph=True)[0].flatten(1)[:, i]
+        for i in range(score.shape[1])
+    ]
+    return torch.stack(slopes).sum(0).detach()

@@ -20,7 +20,14 @@ from torch import Tensor
 from sdeplug.conditioning.derivative import demand_gradient, pull_back, recorded
 from sdeplug.errors import ArgumentError, ScoreModelError, brief_fields
 from sdeplug.options import Configured, option
-from sdeplug.score import ScoreModel, check_pair, checked, for_rows, sde_of
+from sdeplug.score import (
+    ScoreModel,
+    check_pair,
+    checked,
+    for_rows,
+    sde_of,
+    with_divergence,
+)
 from sdeplug.sde import ForwardSDE, expand
 
 LogProb = Callable[[Tensor, Tensor], Tensor]
@@ -108,11 +115,29 @@ class ClassifierFree(Configured):
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The score: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
-        conditional, inside = checked(self.conditional(x, t), x), _inside(t, self.span)
-        if self.scale == 1.0 or not bool(inside.any()):
+        conditional, weight = checked(self.conditional(x, t), x), self._weight(x, t)
+        if weight is None:
             return conditional
-        weight = expand((self.scale - 1.0) * inside.to(x), x)
-        return conditional + weight * (conditional - checked(self.unconditional(x, t), x))
+        other = checked(self.unconditional(x, t), x)
+        return conditional + expand(weight, x) * (conditional - other)
+
+    def with_divergence(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The score and its divergence, ``(B, *D)`` and ``(B,)``, where both networks know it."""
+        found, weight = with_divergence(self.conditional, x, t), self._weight(x, t)
+        if found is None or weight is None:
+            return found
+        other = with_divergence(self.unconditional, x, t)
+        if other is None:
+            return None
+        (score, divergence), weights = found, expand(weight, x)
+        return score + weights * (score - other[0]), divergence + weight * (divergence - other[1])
+
+    def _weight(self, x: Tensor, t: Tensor) -> Tensor | None:
+        """What the difference of the two counts for in each row, ``(B,)``; None: nowhere."""
+        inside = _inside(t, self.span)
+        if self.scale == 1.0 or not bool(inside.any()):
+            return None
+        return (self.scale - 1.0) * inside.to(x)
 
     @property
     def sde(self) -> ForwardSDE | None:

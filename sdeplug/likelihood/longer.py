@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sdeplug.errors import PairingError
 from sdeplug.reverse import ReverseSDE, Time
-from sdeplug.score import Jacobian, ScoreModel, Trace, Wrapper
+from sdeplug.score import Exact, Jacobian, ScoreModel, Trace, Wrapper, with_divergence
 from sdeplug.solvers import Field
 
 
@@ -49,6 +49,8 @@ class Longer(ReverseSDE):
 class Seen(Wrapper):
     """A score model that is looked at once: its answer has to depend on x, for torch to see.
 
+    One that has a formula for its divergence need not.
+
     Beside the drift of the forward SDE nobody would miss the derivative of the score.
     """
 
@@ -66,6 +68,12 @@ class Seen(Wrapper):
             Jacobian(score, x).products(torch.ones_like(score.detach())[None])
             self._seen = True
         return score
+
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score by way of the model and its divergence."""
+        return with_divergence(model, x, t)
 
 
 class Densities:
@@ -124,6 +132,14 @@ class Densities:
 
     def parts(self, y: Tensor, t: Time) -> tuple[Tensor, Tensor]:
         """Velocity, shape ``(R, *D)``, and divergences, ``(K, R)``."""
+        if isinstance(self.trace, Exact):
+            with torch.set_grad_enabled(self.graph):
+                known = self.reverse.flow_and_divergence(self.end(y)[0], t)
+            if known is not None:
+                return known[0], known[1][None]
+        return self._by_products(y, t)
+
+    def _by_products(self, y: Tensor, t: Time) -> tuple[Tensor, Tensor]:
         directions = self.directions
         if self._rows is not None and len(directions):
             directions = directions.index_select(1, self._rows.to(directions.device))

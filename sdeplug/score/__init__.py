@@ -22,6 +22,7 @@ from sdeplug.score.model import asked_rows as asked_rows
 from sdeplug.score.model import error_of as error_of
 from sdeplug.score.model import for_rows as for_rows
 from sdeplug.score.model import sde_of as sde_of
+from sdeplug.score.model import with_divergence as with_divergence
 from sdeplug.score.pairing import check_pair as check_pair
 from sdeplug.score.pairing import same_law as same_law
 from sdeplug.score.parametrisations import FromDenoiser as FromDenoiser

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.score.checked import checked
-from sdeplug.score.model import ScoreModel, asked_rows, error_of, for_rows
+from sdeplug.score.model import ScoreModel, asked_rows, error_of, for_rows, with_divergence
 from sdeplug.score.pairing import check_pair
 from sdeplug.score.wrapper import Wrapper
 from sdeplug.sde import LinearSDE, expand, in_float32
@@ -134,12 +134,39 @@ class AnalyticFirst(Wrapper):
         some = checked(for_rows(model, rows)(x[rows], t[rows]), x[rows])
         return known.index_copy(0, rows, some.to(known.dtype))
 
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score and its divergence, where both are known in all rows."""
+        rows = (t < self._since).nonzero().flatten()
+        if len(rows) == len(x):
+            return with_divergence(model, x, t)
+        score, divergence = self._gaussian(x, t), self._shrinking(x, t)
+        if not len(rows):
+            return score, divergence
+        found = with_divergence(for_rows(model, rows), x[rows], t[rows])
+        if found is None:
+            return None
+        some = (each.to(x.dtype) for each in found)
+        return score.index_copy(0, rows, next(some)), divergence.index_copy(0, rows, next(some))
+
     def _gaussian(self, x: Tensor, t: Tensor) -> Tensor:
-        wide, times = in_float32(x), t.to(torch.float64)
+        wide = in_float32(x)
+        alpha, variance = self._law(wide, t)
+        return ((alpha * _for_sample("mean", self.mean, wide) - wide) / variance).to(x.dtype)
+
+    def _shrinking(self, x: Tensor, t: Tensor) -> Tensor:
+        """The divergence of the Gaussian's score: ``(B,)``."""
+        wide = in_float32(x)
+        rates = self._law(wide, t)[1].reciprocal().expand_as(wide)
+        return -rates.flatten(1).sum(1).to(x.dtype)
+
+    def _law(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha, and the variance of each coordinate of x_t; both broadcast against x."""
+        times = t.to(torch.float64)
         levels = (self.sde.alpha(times), self.sde.sigma(times))
-        alpha, sigma = (expand(each.to(wide), wide) for each in levels)
-        mean, std = (_for_sample(name, getattr(self, name), wide) for name in ("mean", "std"))
-        return ((alpha * mean - wide) / ((alpha * std) ** 2 + sigma**2)).to(x.dtype)
+        alpha, sigma = (expand(each.to(x), x) for each in levels)
+        return alpha, (alpha * _for_sample("std", self.std, x)) ** 2 + sigma**2
 
 
 def _statistic(name: str, value: object, least: float = -math.inf) -> float | Tensor:

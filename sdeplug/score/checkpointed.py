@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from sdeplug.errors import PairingError, brief_fields
-from sdeplug.score.model import ScoreModel
+from sdeplug.score.model import ScoreModel, with_divergence
 from sdeplug.score.wrapper import Wrapper
 
 
@@ -49,3 +49,12 @@ class Checkpointed(Wrapper):
         if not torch.is_grad_enabled():
             return model(x, t)
         return cast(Tensor, checkpoint(model, x, t, use_reentrant=False))
+
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score by way of the model and its divergence, found again for the gradient."""
+        if not torch.is_grad_enabled():
+            return with_divergence(model, x, t)
+        found = checkpoint(with_divergence, model, x, t, use_reentrant=False)
+        return cast("tuple[Tensor, Tensor] | None", found)

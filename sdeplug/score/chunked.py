@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, brief_fields
 from sdeplug.score.checked import checked
-from sdeplug.score.model import ScoreModel, for_rows
+from sdeplug.score.model import ScoreModel, for_rows, with_divergence
 from sdeplug.score.wrapper import Wrapper
 
 
@@ -46,9 +47,29 @@ class Chunked(Wrapper):
         """The score by way of the model, chunk by chunk."""
         if len(x) <= self.size:
             return model(x, t)
-        chunks = torch.arange(len(x), dtype=torch.int64, device="cpu").split(self.size)
-        scores = []
-        for rows in chunks:
+        return torch.cat(
+            [checked(some(*part), part[0]) for some, *part in self._parts(model, x, t)]
+        )
+
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score by way of the model and its divergence, chunk by chunk."""
+        if len(x) <= self.size:
+            return with_divergence(model, x, t)
+        scores, divergences = [], []
+        for some, *part in self._parts(model, x, t):
+            found = with_divergence(some, *part)
+            if found is None:
+                return None
+            scores.append(found[0])
+            divergences.append(found[1])
+        return torch.cat(scores), torch.cat(divergences)
+
+    def _parts(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> Iterator[tuple[ScoreModel, Tensor, Tensor]]:
+        """The model, states and times of each chunk."""
+        for rows in torch.arange(len(x), dtype=torch.int64, device="cpu").split(self.size):
             some = slice(int(rows[0]), int(rows[-1]) + 1)
-            scores.append(checked(for_rows(model, rows)(x[some], t[some]), x[some]))
-        return torch.cat(scores)
+            yield for_rows(model, rows), x[some], t[some]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ScoreModelError, SdeplugError, brief_fields
-from sdeplug.score.model import ScoreModel, asked_rows, for_rows
+from sdeplug.score.model import ScoreModel, asked_rows, for_rows, with_divergence
 from sdeplug.score.wrapper import Wrapper
 
 
@@ -42,10 +42,15 @@ class Counted(Wrapper):
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The score, counted: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
-        asked = asked_rows(self._model, t)
-        if asked is not None and bool(asked.any()):
-            self._add(~asked, -1)  # a call counts for all rows
-        return self._evaluated(self._model, (x, t), asked)
+        self._count(self._asked(t), len(x))
+        return self._evaluated(self._model, x, t)
+
+    def with_divergence(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The score and its divergence, counted as one evaluation, where both are known."""
+        found = with_divergence(self._model, x, t)
+        if found is not None:
+            self._count(self._asked(t), len(x))
+        return found
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         """The score by way of the model, counted.
@@ -53,15 +58,31 @@ class Counted(Wrapper):
         Raises:
             ScoreModelError: if the model fails for a part of the batch.
         """
-        return self._evaluated(model, (x, t), asked_rows(model, t))
+        self._count(asked_rows(model, t), len(x))
+        return self._evaluated(model, x, t)
 
-    def _evaluated(
-        self, model: ScoreModel, arguments: tuple[Tensor, Tensor], asked: Tensor | None
-    ) -> Tensor:
-        x, t = arguments
-        needed = len(x) if asked is None else int(asked.sum())
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score by way of the model and its divergence, counted where both are known."""
+        found = with_divergence(model, x, t)
+        if found is not None:
+            self._count(asked_rows(model, t), len(x))
+        return found
+
+    def _asked(self, t: Tensor) -> Tensor | None:
+        """Which of the selected rows need a network; the others get their call back."""
+        asked = asked_rows(self._model, t)
+        if asked is not None and bool(asked.any()):
+            self._add(~asked, -1)  # a call counts for all rows
+        return asked
+
+    def _count(self, asked: Tensor | None, rows: int) -> None:
+        needed = rows if asked is None else int(asked.sum())
         self.nfe += needed > 0
         self.rows += needed
+
+    def _evaluated(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         if self._selected is None:
             return model(x, t)
         try:

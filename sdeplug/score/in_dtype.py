@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import PairingError, brief_fields
-from sdeplug.score.model import ScoreModel, error_of
+from sdeplug.score.model import ScoreModel, error_of, with_divergence
 from sdeplug.score.wrapper import Wrapper
 
 
@@ -55,5 +55,20 @@ class InDtype(Wrapper):
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         """The score by way of the model in its dtype, in the dtype of x."""
-        time = self.time or torch.promote_types(self.dtype, torch.float32)
-        return model(x.to(self.dtype), t.to(time)).to(x.dtype)
+        return model(x.to(self.dtype), t.to(self._time)).to(x.dtype)
+
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score by way of the model in its dtype, and its divergence, in the dtype of x.
+
+        Not known in half precision, in which a divergence soon overflows.
+        """
+        if self.dtype.itemsize < 4:
+            return None
+        found = with_divergence(model, x.to(self.dtype), t.to(self._time))
+        return None if found is None else (found[0].to(x.dtype), found[1].to(x.dtype))
+
+    @property
+    def _time(self) -> torch.dtype:
+        return self.time or torch.promote_types(self.dtype, torch.float32)

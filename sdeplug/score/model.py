@@ -1,6 +1,6 @@
 """What a score model is: any callable (x, t) -> grad_x log p_t(x), and what it may tell of itself.
 
-A plain function is enough.  Four more members are read where a model has them:
+A plain function is enough.  Five more members are read where a model has them:
 
 - ``sde``: the forward SDE whose score it is.  It must be that of the reverse SDE.
 - ``error``: relative error of the noise that it predicts; 0.0: exact.  Absent or None: unknown,
@@ -9,6 +9,9 @@ A plain function is enough.  Four more members are read where a model has them:
   A model that holds something for each row has it, so that rows can leave the batch.
 - ``asked(t)``: for which rows of a batch at times t, shape ``(B,)``, its network is asked: bool,
   shape ``(B,)``.  A model that knows some answers without it has it; evaluations are counted so.
+- ``with_divergence(x, t)``: the score and its divergence, the trace of its Jacobian, shape
+  ``(B,)``; None where it is not known.  A model that has a formula for it spares likelihoods as
+  many products with the Jacobian as there are dimensions.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ class ScoreModel(Protocol):
     that of the reverse SDE, and ``error``, the relative error of the noise that it predicts, 0.0
     where it is exact; and the methods ``for_rows(rows)``, which gives the model for some rows of
     its batch, as :class:`Bound` has, and ``asked(t)``, which tells for which rows its network is
-    asked, as :class:`AnalyticFirst` has.
+    asked, as :class:`AnalyticFirst` has, and ``with_divergence(x, t)``, which gives the score and
+    its divergence, shape ``(B,)``, as the score of a target has.
     """
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
@@ -77,3 +81,18 @@ def asked_rows(model: object, t: Tensor) -> Tensor | None:
     """
     asked = getattr(model, "asked", None)
     return None if asked is None else cast("Tensor | None", asked(t))
+
+
+def with_divergence(model: object, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor] | None:
+    """A score and its divergence, the trace of its Jacobian, where the model has a formula for it.
+
+    Args:
+        model: score model.
+        x: states, shape ``(B, *D)``.
+        t: times of the rows, shape ``(B,)``.
+
+    Returns:
+        Shapes ``(B, *D)`` and ``(B,)``; None where the divergence is not known.
+    """
+    known = getattr(model, "with_divergence", None)
+    return None if known is None else cast("tuple[Tensor, Tensor] | None", known(x, t))

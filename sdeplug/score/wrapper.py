@@ -44,6 +44,16 @@ class Wrapper(ABC):
         """For which rows at times t a network is asked, where the model inside says so."""
         return asked_rows(self.score_model, t)
 
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score by way of ``model`` and its divergence; None unless a wrapper knows it."""
+        return None
+
+    def with_divergence(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The score and its divergence, shapes ``(B, *D)`` and ``(B,)``, where both are known."""
+        return self.through_with_divergence(self.score_model, x, t)
+
     def for_rows(self, rows: Tensor) -> ScoreModel:
         """The same wrapper around the model for some rows: int64, shape ``(R,)``."""
         return _Part(self, for_rows(self.score_model, rows))
@@ -60,3 +70,8 @@ class _Part(Wrapper):
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:
         return self.whole.through(model, x, t)
+
+    def through_with_divergence(
+        self, model: ScoreModel, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        return self.whole.through_with_divergence(model, x, t)

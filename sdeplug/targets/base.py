@@ -76,6 +76,16 @@ class Target(ABC):
         """Draw x_0 from the data law: float64, shape ``(n, *shape)``, row i from row i of
         ``noise`` alone."""
 
+    def score_and_divergence(
+        self, x: Tensor, alpha: Tensor, sigma: Tensor
+    ) -> tuple[Tensor, Tensor] | None:
+        """The score and the trace of its Jacobian; arguments as in :meth:`score_at`.
+
+        Returns:
+            float64, shapes ``(B, *shape)`` and ``(B,)``; None unless a target has a formula.
+        """
+        return None
+
     def score(self, sde: LinearSDE) -> ScoreModel:
         """The exact score under an SDE, as a score model.
 
@@ -220,6 +230,28 @@ class DiffusedScore:
         Raises:
             ArgumentError: for x or t of another shape, or where sigma is 0.
         """
+        return self.target.score_at(*self._rows(x, t)).to(x.device, x.dtype)
+
+    def with_divergence(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The score and its divergence, the trace of its Jacobian, where the target knows it.
+
+        Args:
+            x: state, shape ``(B, *shape)``.
+            t: times, shape ``(B,)`` or ``()``; rows may differ.
+
+        Returns:
+            Shapes ``(B, *shape)`` and ``(B,)``, dtype and device of x; or None.
+
+        Raises:
+            ArgumentError: as for the score.
+        """
+        found = self.target.score_and_divergence(*self._rows(x, t))
+        if found is None:
+            return None
+        return found[0].to(x.device, x.dtype), found[1].to(x.device, x.dtype)
+
+    def _rows(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x in float64, alpha and sigma, as the target takes them."""
         wide = self.target._wide(x)
         if t.shape not in ((), (len(x),)):
             raise ArgumentError("t", tuple(t.shape), f"of shape ({len(x)},), one time for each row")
@@ -232,7 +264,7 @@ class DiffusedScore:
                 "t", float(none), "a time where sigma is above 0",
                 f"Stop at a later time, such as sde.eps = {self.sde.eps}.",
             )  # fmt: skip
-        return self.target.score_at(wide, alpha, sigma).to(x.device, x.dtype)
+        return wide, alpha, sigma
 
 
 def _in_common(times: Tensor) -> Tensor:

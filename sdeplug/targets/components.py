@@ -111,15 +111,15 @@ class Components(NamedTuple):
 
     def score(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Gradient of the log-density: ``(B, d)``."""
-        return self._by_level(self._score, x, alpha, sigma)
+        return self.by_level(self._score, x, alpha, sigma)
 
     def log_density(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Log-density in nats: ``(B,)``."""
-        return self._by_level(lambda *rows: _logsumexp(self._joint(*rows)), x, alpha, sigma)
+        return self.by_level(lambda *rows: _logsumexp(self._joint(*rows)), x, alpha, sigma)
 
     def responsibilities(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Probability of each component given x: ``(B, K)``."""
-        return self._by_level(lambda *rows: _softmax(self._joint(*rows)), x, alpha, sigma)
+        return self.by_level(lambda *rows: _softmax(self._joint(*rows)), x, alpha, sigma)
 
     def whiten(self, x: Tensor, index: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """C^(-1/2) (x - alpha m) of component ``index[i]`` for row i: ``(B, d)``."""
@@ -162,7 +162,7 @@ class Components(NamedTuple):
         """Likewise, where each row has a component of its own."""
         return max(self.basis[0].numel(), self.basis.shape[2])
 
-    def _by_level(
+    def by_level(
         self, function: Callable[[Tensor, Level], Tensor], x: Tensor, alpha: Tensor, sigma: Tensor
     ) -> Tensor:
         """A function of rows and what their noise level makes of the components."""
@@ -204,17 +204,17 @@ class Components(NamedTuple):
     def _joint(self, x: Tensor, level: Level) -> Tensor:
         """log(weight x density): ``(B, K)``."""
         x = x - level.alpha * self.center
-        found = self._relative(x, level, self._along(x, level))
-        return found if self.full else found - 0.5 * _row_sums(x.square()) / level.rho
+        found = self._relative(x, level, self.along(x, level))
+        return found if self.full else found - 0.5 * row_sums(x.square()) / level.rho
 
     def _relative(self, x: Tensor, level: Level, q: Tensor) -> Tensor:
         """The same for centred x, plus |x|^2 / (2 rho) where the columns do not span the space."""
         if self.full:
-            return level.constant - 0.5 * _row_sums(q.square())[..., 0]
+            return level.constant - 0.5 * row_sums(q.square())[..., 0]
         found = torch.addcmul(level.constant, x @ self.means.T, level.alpha / level.rho)
-        return found + 0.5 * _row_sums(q.square())[..., 0] if q.shape[2] else found
+        return found + 0.5 * row_sums(q.square())[..., 0] if q.shape[2] else found
 
-    def _along(self, x: Tensor, level: Level) -> Tensor:
+    def along(self, x: Tensor, level: Level) -> Tensor:
         """q for centred x: ``(B, K, r)``."""
         count, rank, _ = self.basis.shape
         if not rank:
@@ -234,18 +234,25 @@ class Components(NamedTuple):
 
     def _score(self, x: Tensor, level: Level) -> Tensor:
         x = x - level.alpha * self.center
-        q = self._along(x, level)
+        q = self.along(x, level)
+        return self.pull(x, level, q, self.shares(x, level, q))
+
+    def shares(self, x: Tensor, level: Level, q: Tensor) -> Tensor:
+        """Probability of each component given centred x: ``(B, K)``."""
         logits = self._relative(x, level, q)
         if not self.full and level.rho.shape[1] > 1:  # else |x|^2 / (2 rho) is that of all
-            logits = logits - 0.5 * _row_sums(x.square()) / level.rho
-        share = _softmax(logits)
+            logits = logits - 0.5 * row_sums(x.square()) / level.rho
+        return _softmax(logits)
+
+    def pull(self, x: Tensor, level: Level, q: Tensor, share: Tensor) -> Tensor:
+        """The score, by the probabilities of the components."""
         if self.full:
             return -self._back(share[..., None] * q, level)
         if level.rho.shape[1] == 1:
             pull = (level.alpha * (share @ self.means) - x) / level.rho
         else:
             pull = share / level.rho
-            pull = level.alpha * (pull @ self.means) - _row_sums(pull) * x
+            pull = level.alpha * (pull @ self.means) - row_sums(pull) * x
         return pull + self._back(share[..., None] * q, level) if q.shape[2] else pull
 
     def _whiten(self, x: Tensor, index: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
@@ -268,15 +275,15 @@ class Components(NamedTuple):
 def _softmax(logits: Tensor) -> Tensor:
     """Softmax over the columns; for few of them torch's own takes twice as long."""
     shares = (logits - logits.detach().amax(1, keepdim=True)).exp()
-    return shares / _row_sums(shares)
+    return shares / row_sums(shares)
 
 
 def _logsumexp(logits: Tensor) -> Tensor:
     """Logarithm of the sum of exponentials of a row, ``(B,)``; torch's own takes twice as long."""
     most = logits.detach().amax(1, keepdim=True)
-    return (_row_sums((logits - most).exp()).log() + most).squeeze(1)
+    return (row_sums((logits - most).exp()).log() + most).squeeze(1)
 
 
-def _row_sums(rows: Tensor) -> Tensor:
+def row_sums(rows: Tensor) -> Tensor:
     """Sums over the last axis, which stays: as a product, ten times as fast where it is short."""
     return rows @ rows.new_ones(rows.shape[-1], 1)

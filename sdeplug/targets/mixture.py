@@ -13,6 +13,7 @@ from sdeplug.sde import LinearSDE
 from sdeplug.targets import parameters as read
 from sdeplug.targets.base import Target
 from sdeplug.targets.components import Components
+from sdeplug.targets.divergence import score_and_divergence
 
 
 class GaussianMixture(Target):
@@ -131,6 +132,13 @@ class GaussianMixture(Target):
     def score_at(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Gradient of the log-density of alpha x_0 + sigma epsilon: ``(B, *shape)``."""
         return self._at(x).score(x.flatten(1), alpha, sigma).reshape(x.shape)
+
+    def score_and_divergence(
+        self, x: Tensor, alpha: Tensor, sigma: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same and the trace of its Jacobian: ``(B, *shape)`` and ``(B,)``."""
+        found = score_and_divergence(self._at(x), x.flatten(1), alpha, sigma)
+        return found[:, :-1].reshape(x.shape), found[:, -1]
 
     def log_density(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """Log-density of alpha x_0 + sigma epsilon in nats: ``(B,)``."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from common import normal
+from common import divergence, normal
 
 from sdeplug.compose import OnGrid
 from sdeplug.conditioning import ClassifierFree, ClassifierGuided
@@ -16,7 +16,7 @@ from sdeplug.noise import SharedNoise
 from sdeplug.pipeline import Pipeline, sample, whole_run
 from sdeplug.registry import solver
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score import Bound, Chunked, sde_of
+from sdeplug.score import Bound, Chunked, sde_of, with_divergence
 from sdeplug.sde import VESDE, VPSDE
 from sdeplug.targets import Gaussian, GaussianMixture, digits
 
@@ -42,6 +42,18 @@ def log_prob(sde, label):
         return joint.log_softmax(1).gather(1, one)[:, 0]
 
     return of_class
+
+
+@pytest.mark.parametrize(("scale", "span"), [(1.0, None), (3.0, None), (3.0, (0.2, 0.6))])
+def test_guidance_free_of_classifiers_knows_the_divergence_of_both(scale, span):
+    one, all_ = CLASSES[0].score(VPSDE()), DATA.score(VPSDE())
+    free = ClassifierFree(one, all_, scale, span)
+    found = with_divergence(free, X, T)
+    torch.testing.assert_close(found[0], free(X, T))
+    torch.testing.assert_close(found[1], divergence(free, X, T))
+    assert with_divergence(ClassifierFree(one, lambda x, t: -x, 3.0), X, T) is None
+    assert with_divergence(ClassifierFree(lambda x, t: -x, all_, 3.0), X, T) is None
+    assert with_divergence(ClassifierGuided(one, log_prob(VPSDE(), 0)), X, T) is None
 
 
 @pytest.mark.parametrize("label", [0, 1])

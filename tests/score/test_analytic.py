@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from common import GaussianScore, normal
+from common import GaussianScore, divergence, normal
 
 from sdeplug import (
     VESDE,
@@ -29,7 +29,8 @@ from sdeplug import (
     TabulatedSDE,
     solver,
 )
-from sdeplug.score import asked_rows, error_of, for_rows, sde_of
+from sdeplug.score import asked_rows, error_of, for_rows, sde_of, with_divergence
+from sdeplug.targets import GaussianMixture
 
 SDE = VPSDE()
 X, T = normal(4, 3), torch.tensor([1.0, 0.3, 0.9, 0.1], dtype=torch.float64)
@@ -63,6 +64,19 @@ def test_mean_and_deviation_of_each_coordinate_are_those_of_the_data():
     for column, (mean, variance) in enumerate([(1.0, 1.0), (1.0, 0.0), (2.0, 9.0)]):
         wanted = GaussianScore(SDE, mean, variance).in_float64(X, torch.ones(4).double())
         close(ours(X, torch.ones(4).double())[:, column], wanted[:, column])
+
+
+@pytest.mark.parametrize("t", [T, torch.ones_like(T), 0.1 * torch.ones_like(T)])
+def test_its_divergence_is_known_where_that_of_the_model_is(t):
+    std = torch.tensor([0.5, 0.0, 1.0], dtype=torch.float64)
+    counted = Counted(AnalyticFirst(GaussianMixture(None, X, std=0.3).score(SDE), SDE, 0.4, std,
+                                    ABOVE))  # fmt: skip
+    found = with_divergence(counted, X, t)
+    assert counted.rows == int(counted.asked(t).sum())
+    close(found[0], counted(X, t))
+    close(found[1], divergence(counted, X, t))
+    unknown = with_divergence(AnalyticFirst(GaussianScore(SDE), SDE, 0.4, std, ABOVE), X, t)
+    assert (unknown is None) == bool(counted.asked(t).any())
 
 
 @pytest.mark.parametrize("t", [0.9, 0.5, 0.2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from common import normal
+from common import divergence, normal
 
 from sdeplug.compare.cells import _Timed
 from sdeplug.compare.perturbed import PerturbedScore
@@ -20,6 +20,7 @@ from sdeplug.score import (
     error_of,
     for_rows,
     sde_of,
+    with_divergence,
 )
 from sdeplug.sde import VPSDE
 from sdeplug.targets import two_modes
@@ -37,6 +38,40 @@ WRAPPERS = {
     "perturbed": lambda model: PerturbedScore(model, SDE, size=0.1),
     "nested": lambda model: Chunked(Counted(InDtype(Chunked(model, 2), torch.float64)), 5),
 }
+
+
+FORMULA = ("InDtype", "Chunked", "Checkpointed", "Counted", "nested")
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_wrapper_that_leaves_the_score_as_it_is_passes_on_its_divergence(name, grad):
+    model, rows = WRAPPERS[name](two_modes().score(SDE)), torch.tensor([6, 2, 3, 0])
+    with torch.set_grad_enabled(grad):
+        found = with_divergence(model, X, T)
+        if name not in FORMULA:
+            assert found is None
+            return
+        some = with_divergence(for_rows(model, rows), X[rows], T[rows])
+    wanted = model(X, T), divergence(two_modes().score(SDE), X, T)
+    for one, part, other in zip(found, some, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(part, other[rows])
+    assert with_divergence(WRAPPERS[name](lambda x, t: x), X, T) is None
+
+
+def test_a_divergence_in_half_precision_is_not_known():
+    assert with_divergence(InDtype(two_modes().score(SDE), torch.float16), X, T) is None
+
+
+def test_a_score_with_its_divergence_is_one_evaluation():
+    counted = Counted(two_modes().score(SDE))
+    with_divergence(counted, X, T)
+    with_divergence(for_rows(counted, torch.tensor([1, 2])), X[:2], T[:2])
+    assert (counted.nfe, counted.rows) == (2, 9)
+    unknown = Counted(lambda x, t: x)
+    assert with_divergence(unknown, X, T) is None
+    assert unknown.nfe == 0
 
 
 def labelled(x, t, labels):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from common import divergence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -183,6 +184,29 @@ def test_score_density_denoiser_and_labels_against_dense_covariances(
         rows = torch.ones(5, dtype=torch.float64)
         denoised = each.target.denoised(x, at.alpha * rows, at.sigma * rows)
         torch.testing.assert_close(denoised.flatten(1), wanted, rtol=1e-6, atol=1e-8)
+
+
+@kinds
+@pytest.mark.parametrize("together", [True, False], ids=["one time", "a time for each row"])
+def test_the_divergence_is_the_trace_of_the_jacobian(kind: str, together: bool) -> None:
+    """Between the components, where their scores differ, as well as on one of them."""
+    for sde in (VPSDE(), VESDE()):
+        score = case(kind).target.score(sde)
+        t = times_of(sde, 5)
+        x = states(score.target, sde, t)
+        x[-1] = score.target.means[:2].mean(0)
+        t = torch.full_like(t, 0.3) if together else t
+        found = score.with_divergence(x, t)
+        assert torch.equal(found[0], score(x, t))
+        torch.testing.assert_close(found[1], divergence(score, x, t), rtol=1e-7, atol=1e-7)
+
+
+def test_a_target_that_has_no_formula_has_no_divergence() -> None:
+    class Other(GaussianMixture):
+        score_and_divergence = Target.score_and_divergence
+
+    score = Other(None, [[0.0, 1.0]], std=1.0).score(VPSDE())
+    assert score.with_divergence(torch.zeros(3, 2), torch.ones(3)) is None
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
