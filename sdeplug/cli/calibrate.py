@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from sdeplug.cli.subject import names_network
+from sdeplug.cli.subject import names_network, on_device
 from sdeplug.cli.words import Command, File
 
 
 @click.command(cls=Command)
 @names_network
+@on_device
 @click.option("--nfe", default=6, show_default=True, help="Score evaluations of the solver.")
 @click.option("-n", "--noises", default=64, show_default=True,
               help="Noises that it is fitted to; half of them are held out.")  # fmt: skip

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from sdeplug.cli.subject import names_data
+from sdeplug.cli.subject import names_data, on_device
 from sdeplug.cli.words import Command, File
 
 
 @click.command(cls=Command)
 @names_data
+@on_device
 @click.option("--levels", default=10, show_default=True, help="Levels of noise to look at.")
 @click.option("--rows", type=int, help="Rows of data at each level, at most.  [default: by size]")
 @click.option("--paths", type=int, help="Samples of flow and SDE, at most.  [default: by size]")
@@ -37,8 +38,9 @@ def diagnose(
     """
     from sdeplug.cli.work.aim import Subject
     from sdeplug.cli.work.diagnose import Request, run
+    from sdeplug.cli.work.held import Scene
     from sdeplug.cli.work.place import Place
     from sdeplug.tuning import Effort
 
-    subject = Subject(target, model, labels)
-    run(Request(subject, data, sde, Place(device), plot, json), Effort(**effort), seed)  # type: ignore[arg-type]
+    scene = Scene(Subject(target, model, labels), data, sde, Place(device))
+    run(Request(scene, plot, json), Effort(**effort), seed)  # type: ignore[arg-type]

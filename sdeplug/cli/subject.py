@@ -24,7 +24,7 @@ _DATA = click.option(
     "--data", type=click.Path(path_type=Path), metavar="FILE",
     help="Data for the network, as `sdeplug train` takes them; rows that it learned are left out.",
 )  # fmt: skip
-_DEVICE = click.option(
+on_device = click.option(
     "--device", default="cpu", show_default=True, help="Device, as torch names it."
 )
 
@@ -32,8 +32,8 @@ Command = Callable[..., Any]
 
 
 def names_network(command: Command) -> Command:
-    """With --model, --label, --target, --sde and --device."""
-    for each in reversed((*_SUBJECT, _DEVICE)):
+    """With --model, --label, --target and --sde."""
+    for each in reversed(_SUBJECT):
         command = each(command)
     return command
 

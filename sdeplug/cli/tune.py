@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from sdeplug.cli.subject import names_data
+from sdeplug.cli.subject import names_data, on_device
 from sdeplug.cli.words import NAMED, Command, File, Name, Stopped
 
 
 @click.command(cls=Command)
 @click.argument("solvers", metavar=f"[{NAMED}]...", nargs=-1, type=Name("solvers"))
 @names_data
+@on_device
 @click.option("--nfe", default=10, show_default=True, help="Score evaluations of a sample.")
 @click.option("--grid", "grids", multiple=True, metavar=NAMED, type=Name("grids"),
               help="Grid of each SOLVER, once for each.  [default: log-snr]")  # fmt: skip
@@ -34,6 +35,7 @@ def tune(
     model: Path | None,
     labels: tuple[str, ...],
     target: str | None,
+    sde: str | None,
     data: Path | None,
     device: str,
     resume: Path | None,
@@ -48,10 +50,11 @@ def tune(
     """
     try:
         from sdeplug.cli.work.aim import Subject
+        from sdeplug.cli.work.held import Scene
         from sdeplug.cli.work.place import Place
         from sdeplug.cli.work.tune import Request, run
 
-        subject = Subject(target, model, labels)
-        run(Request(subject, data, Place(device), resume=resume, **asked))
+        scene = Scene(Subject(target, model, labels), data, sde, Place(device))
+        run(Request(scene, resume, **asked))
     except KeyboardInterrupt:
         raise Stopped.kept(resume) from None

@@ -20,6 +20,7 @@ def conventions(setting: Setting) -> list[str]:
             "a network's score: every run starts from data diffused to T and ends at 0; the final "
             "denoising is one of its evaluations; one that asks no network (AnalyticFirst) is none"
         )
+        found.append(f"measured: {', '.join(repr(each) for _, each in setting.metrics)}")
     flow = setting.conditions.flow
     if flow is not None:
         found.append(

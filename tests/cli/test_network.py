@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,24 @@ import pytest
 import torch
 from common import normal
 
-from sdeplug import Bound, Pipeline, ReverseSDE, calibrate, diagnose, read_spec
+from sdeplug import (
+    Bound,
+    Karras,
+    LogSNR,
+    Pipeline,
+    ReverseSDE,
+    calibrate,
+    diagnose,
+    read_spec,
+    sample,
+    solver,
+)
 from sdeplug.cli.work import small
 from sdeplug.cli.work.aim import Subject
 from sdeplug.cli.work.data.read import Source, read
 from sdeplug.cli.work.data.units import Units
-from sdeplug.cli.work.held import held
-from sdeplug.cli.work.place import Place
+from sdeplug.cli.work.held import Scene, held
+from sdeplug.compare import Comparison, Contender, OnData, compare
 from sdeplug.errors import ArgumentError
 from sdeplug.networks import load, save
 from sdeplug.score import FromDenoiser
@@ -63,7 +75,7 @@ def unseen():
 
 
 def looked_at(*labels, data="t.csv", model="model"):
-    return held(Subject(None, Path(model), labels), Path(data), Place())
+    return held(Scene(Subject(None, Path(model), labels), Path(data)))
 
 
 def test_rows_that_were_learned_are_left_out(files):
@@ -147,6 +159,46 @@ def test_what_is_calibrated_is_in_a_file(sdeplug, files):
     assert Calibrated.load("few.json") == wanted
     assert f"3 evaluations: error {wanted.fitted[1]:.3g} on noises" in out
     assert "next: sdeplug sample --solver calibrated:file=few.json --model model" in out
+    assert sdeplug(*out.partition("next: sdeplug ")[2].split(), "-n", 5, "--seed", 3)[0] == 0
+    samples = sample(ReverseSDE(model.sde, model.score), (5, 2), wanted, seed=3).x
+    np.testing.assert_allclose(
+        np.load("samples.npz")["x"], Units.load(Path("model")).outward(samples)
+    )
+
+
+def test_a_comparison_on_a_network_is_that_of_the_library(sdeplug, files):
+    words = (
+        "ddim",
+        "--nfe",
+        "3,4",
+        "--seeds",
+        1,
+        "-n",
+        12,
+        "--metric",
+        "sliced-w2",
+        "--label",
+        "b",
+    )
+    grids = ("--grid", "karras", "--grid", "log-snr")
+    status, out, err = sdeplug("compare", *MODEL, *words, *grids, "--json", "c.json")
+    assert status == 0, err
+    found, model = Comparison.load("c.json"), load("model")
+    labels = torch.ones(1, dtype=torch.int64)
+    bound = replace(model, network=Bound(model.network, labels=labels))
+    rows = unseen().x[unseen().labels == 1]
+    wanted = compare(
+        {"ddim": Contender(solver("ddim"), grid=(Karras(1), LogSNR(1)))},
+        OnData(bound, rows), nfe=(3, 4), seeds=1, samples=12, metrics=["sliced-w2"],
+    )  # fmt: skip
+    for one, other in zip(found.rows, wanted.rows, strict=True):
+        for name in ("sliced-w2", "flow-rmse"):
+            assert one.values[name].mean == pytest.approx(other.values[name].mean, rel=1e-4)
+    assert "22 rows of t.csv, which training held out, of class b" in out
+    assert "measured: SlicedW2" in out.replace("\n", " ")
+    again = found.command.split()[1:]
+    assert again[:2] == ["compare", "ddim"]
+    assert {"--model", "model", "--data", "t.csv", "--label", "b", "karras"} <= set(again)
 
 
 def test_a_target_brings_its_own_data(sdeplug):
@@ -181,6 +233,12 @@ REFUSED = {
     "tune adaptive/row-dopri5": "SOLVERS = 'adaptive/row-dopri5': must be one whose evaluations",
     "tune ode/rk4 --nfe 4": "--nfe = 4: must be enough for ode/rk4, log-snr",
     "tune -n 8": "-n = 8: must be of type int, at least 32",
+    "compare --model model": "--data = None: must be the file of data that the network was not",
+    "compare --model model --data t.csv --sde vp": "--sde = 'vp': must be left out: the model",
+    "compare --grid karras:steps=3": "--grid = 'karras:steps=3': must be given without steps",
+    "compare adaptive/row-dopri5 --grid karras": "--grid = 'karras': must be given with a SOLVER",
+    "compare --data t.csv": "--data = 't.csv': must be left out: a target brings its own",
+    "compare --nfe x": "--nfe = 'x': must be numbers with commas between",
     "calibrate --nfe 0": "--nfe = 0: must be a whole number of at least 1",
     "calibrate -n 1": "-n = 1: must be at least 2",
     "calibrate --values 9": "No such option",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,10 +132,14 @@ class Learned(Aim):
         if sde != self.model.sde:
             allowed = f"one of {self.model.sde!r}, which the model was trained for"
             raise ArgumentError("pipeline", f"of {sde!r}", allowed)
+        return self.bound.score
+
+    @property
+    def bound(self) -> Model:
+        """The model with its labels."""
         if self.labels is None:
-            return self.model.score
-        bound = Bound(self.model.network, labels=self.labels)
-        return self.model.parametrisation(bound, sde)
+            return self.model
+        return replace(self.model, network=Bound(self.model.network, labels=self.labels))
 
     def arrays(self, x: Tensor) -> dict[str, Any]:
         """The samples in the units of the data, their labels, and the folder."""

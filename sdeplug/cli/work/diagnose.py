@@ -7,11 +7,9 @@ from pathlib import Path
 
 import click
 
-from sdeplug.cli.work.aim import Subject
 from sdeplug.cli.work.bar import Bar
 from sdeplug.cli.work.files import demand_picture, write, write_text
-from sdeplug.cli.work.held import held
-from sdeplug.cli.work.place import Place
+from sdeplug.cli.work.held import Scene, held
 from sdeplug.cli.work.terminal import console
 from sdeplug.tuning import Diagnosis, Effort, diagnose
 
@@ -21,18 +19,12 @@ class Request:
     """What is looked at, and where it goes.
 
     Attributes:
-        subject: the model or the target.
-        data: file of data for a model.
-        sde: forward SDE of a target.
-        place: device.
+        scene: the network and its data.
         plot: picture file, if any.
         json: JSON file, if any.
     """
 
-    subject: Subject
-    data: Path | None
-    sde: str | None
-    place: Place
+    scene: Scene
     plot: Path | None
     json: Path | None
 
@@ -45,7 +37,7 @@ def run(request: Request, effort: Effort, seed: int) -> None:
     """
     if request.plot is not None:
         demand_picture("plot", request.plot)
-    known = held(request.subject, request.data, request.place, request.sde)
+    known = held(request.scene)
     click.echo(known.told)
     with Bar("levels") as bar:
         found = diagnose(known.reverse, known.data, effort=effort, seed=seed, on_part=bar.show)

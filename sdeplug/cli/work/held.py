@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,23 @@ from sdeplug.targets import Target
 _BEYOND = 1e-3  # of the range of the data that rounding may reach
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What flags name.
+
+    Attributes:
+        subject: the model, perhaps with a class, or the target.
+        data: a file of arrays, a table, or a folder of images, as ``sdeplug train`` takes them.
+        sde: the forward SDE of a target.
+        place: device and dtype of the network.
+    """
+
+    subject: Subject
+    data: Path | None = None
+    sde: str | None = None
+    place: Place = field(default_factory=Place)
+
+
 @dataclass(frozen=True, eq=False)
 class Held:
     """What a command looks at.
@@ -39,21 +56,16 @@ class Held:
     told: str
 
 
-def held(subject: Subject, data: Path | None, place: Place, sde: str | None = None) -> Held:
-    """What flags name: a model with data, or a target, which brings its own.
+def held(scene: Scene) -> Held:
+    """A model with data, or a target, which brings its own.
 
     Rows that the model was trained on are left out, and so are those of other classes than its
     own.
 
-    Args:
-        subject: the model, perhaps with a class, or the target.
-        data: a file of arrays, a table, or a folder of images, as ``sdeplug train`` takes them.
-        place: device and dtype of the network.
-        sde: the forward SDE of a target.
-
     Raises:
         SdeplugError: for what is not there, or does not fit the model.
     """
+    subject, data, place, sde = scene.subject, scene.data, scene.place, scene.sde
     subject.check()
     if subject.model is None:
         if data is not None:

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import click
 
-from sdeplug.cli.work.aim import Subject
 from sdeplug.cli.work.bar import Bar
 from sdeplug.cli.work.files import demand_picture, write, write_text
-from sdeplug.cli.work.held import held
-from sdeplug.cli.work.place import Place
+from sdeplug.cli.work.grids import DEFAULT, open_grid
+from sdeplug.cli.work.held import Scene, held
 from sdeplug.cli.work.terminal import console
 from sdeplug.compare import Contender
 from sdeplug.errors import ArgumentError
-from sdeplug.registry import named, named_grid, split
+from sdeplug.registry import named
 from sdeplug.solvers import Integrator
 from sdeplug.tuning import Race, Tuning, tune
 
@@ -28,12 +27,9 @@ _ENDINGS = (".toml", ".json")
 class Request:
     """What races on what, and where it goes; the names are those of the flags."""
 
-    subject: Subject
-    data: Path | None
-    place: Place
+    scene: Scene
     resume: Path | None
     solvers: tuple[str, ...]
-    sde: str | None
     nfe: int
     grids: tuple[str, ...]
     levels: tuple[float, ...]
@@ -60,10 +56,10 @@ class Request:
         found: dict[str, Contender] = {}
         for text in self.solvers:
             by = _integrator(text)
-            grids = _grids(self.grids) if by.needs_grid else ("",)
+            grids = (self.grids or (DEFAULT,)) if by.needs_grid else ("",)
             levels = self.levels if self.levels and by.claims.stochastic else (None,)
             for grid, level in product(grids, levels):
-                steps = named_grid(grid, None) if grid else None
+                steps = open_grid(grid) if grid else None
                 found[_label(text, grid, level)] = Contender(by, level, steps)
         return found
 
@@ -80,8 +76,8 @@ def run(request: Request) -> None:
         demand_picture("plot", request.plot)
     race = Race(request.samples, request.rounds, request.batch)
     candidates = request.candidates()
-    known = held(request.subject, request.data, request.place, request.sde)
-    request.place.demand_room(request.samples, known.aim.shape)
+    known = held(request.scene)
+    request.scene.place.demand_room(request.samples, known.aim.shape)
     click.echo(known.told)
     with Bar("runs") as bar:
         ran = [0]
@@ -113,15 +109,8 @@ def _write(found: Tuning, request: Request) -> None:
 
         figure = found.plot()
         write(request.plot, lambda path: save(figure, path))
-    words = ["sdeplug", "sample", "--pipeline", str(request.out), *request.subject.words]
+    words = ["sdeplug", "sample", "--pipeline", str(request.out), *request.scene.subject.words]
     click.echo(f"next: {shlex.join(words)}")
-
-
-def _grids(texts: tuple[str, ...]) -> tuple[str, ...]:
-    for text in texts:
-        if "steps" in split(text)[1]:
-            raise ArgumentError("grids", text, "given without steps: --nfe decides on them")
-    return texts or ("log-snr",)
 
 
 def _label(text: str, grid: str, level: float | None) -> str:
