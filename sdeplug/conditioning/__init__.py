@@ -24,3 +24,4 @@ from sdeplug.conditioning.posterior import PiGDM as PiGDM
 from sdeplug.conditioning.purify import purify as purify
 from sdeplug.conditioning.replacement import Replacement as Replacement
 from sdeplug.conditioning.smc import SMC as SMC
+from sdeplug.conditioning.time_travel import TimeTravel as TimeTravel

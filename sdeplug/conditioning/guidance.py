@@ -10,7 +10,6 @@ stochasticity.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,8 @@ import torch
 from torch import Tensor
 
 from sdeplug.conditioning.derivative import demand_gradient, pull_back, recorded
-from sdeplug.errors import ArgumentError, ScoreModelError, brief_fields
+from sdeplug.conditioning.span import Span, check_span, inside
+from sdeplug.errors import ScoreModelError, brief_fields
 from sdeplug.options import Configured, option
 from sdeplug.score import (
     ScoreModel,
@@ -50,13 +50,13 @@ class ClassifierGuided(Configured):
     score: ScoreModel = option(help="score of all data")
     log_prob: LogProb = option(help="log-probability of the class, (x, t) -> (B,)")
     scale: float = option(1.0, ge=0.0, help="factor w; 1 samples the class, as it is in the data")
-    span: tuple[float, ...] | None = option(None, help="times (from, to) at which it acts")
+    span: Span = option(None, help="times (from, to) at which it acts")
 
     __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_span(self.span)
+        check_span(self.span)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The score of the class: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``.
@@ -64,14 +64,14 @@ class ClassifierGuided(Configured):
         Raises:
             ScoreModelError: if ``log_prob`` returns anything but log-probabilities, one a row.
         """
-        score, inside = checked(self.score(x, t), x), _inside(t, self.span)
-        if not bool(inside.any()):
+        score, acts = checked(self.score(x, t), x), inside(t, self.span)
+        if not bool(acts.any()):
             return score
         with recorded(x) as z:
             value = _checked_log_prob(self.log_prob(z, t), z)
         demand_gradient(value, "log_prob")
         pull = pull_back(value, z)
-        return score + expand(self.scale * inside.to(x), x) * pull(torch.ones_like(value))
+        return score + expand(self.scale * acts.to(x), x) * pull(torch.ones_like(value))
 
     @property
     def sde(self) -> ForwardSDE | None:
@@ -102,13 +102,13 @@ class ClassifierFree(Configured):
     conditional: ScoreModel = option(help="score of the class")
     unconditional: ScoreModel = option(help="score of all data")
     scale: float = option(help="1 is the class alone; more is farther from all data", ge=0.0)
-    span: tuple[float, ...] | None = option(None, help="times (from, to) at which it acts")
+    span: Span = option(None, help="times (from, to) at which it acts")
 
     __repr__ = brief_fields
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_span(self.span)
+        check_span(self.span)
         known = sde_of(self.conditional)
         if known is not None:
             check_pair(known, self.unconditional)
@@ -134,10 +134,10 @@ class ClassifierFree(Configured):
 
     def _weight(self, x: Tensor, t: Tensor) -> Tensor | None:
         """What the difference of the two counts for in each row, ``(B,)``; None: nowhere."""
-        inside = _inside(t, self.span)
-        if self.scale == 1.0 or not bool(inside.any()):
+        acts = inside(t, self.span)
+        if self.scale == 1.0 or not bool(acts.any()):
             return None
-        return (self.scale - 1.0) * inside.to(x)
+        return (self.scale - 1.0) * acts.to(x)
 
     @property
     def sde(self) -> ForwardSDE | None:
@@ -148,16 +148,6 @@ class ClassifierFree(Configured):
         """The same for some rows of the batch: int64, shape ``(R,)``."""
         both = for_rows(self.conditional, rows), for_rows(self.unconditional, rows)
         return replace(self, conditional=both[0], unconditional=both[1])
-
-
-def _check_span(span: tuple[float, ...] | None) -> None:
-    if span is not None and not (len(span) == 2 and 0.0 <= span[0] < span[1] < math.inf):
-        raise ArgumentError("span", span, "two times (from, to) with 0 <= from < to", "None: all.")
-
-
-def _inside(t: Tensor, span: tuple[float, ...] | None) -> Tensor:
-    """Whether each time is in the span: Boolean, of the shape of t."""
-    return torch.ones_like(t, dtype=torch.bool) if span is None else (span[0] <= t) & (t <= span[1])
 
 
 def _checked_log_prob(value: object, x: Tensor) -> Tensor:
