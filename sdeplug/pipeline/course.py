@@ -25,7 +25,7 @@ from sdeplug.sde import in_float32
 from sdeplug.solvers import Integrator
 
 _EVERY_ON_ACCELERATORS = 25  # a look waits for the device
-_EVERY = 4  # of large states on the CPU
+_EVERY = 8  # of large states on the CPU
 _SMALL, _TOGETHER = 2**14, 16  # numbers in a small state; so many of these are looked at together
 
 

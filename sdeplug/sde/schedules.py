@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import torch
@@ -95,7 +96,7 @@ class SubVPSDE(LinearSDE):
         """1."""
         return 1.0
 
-    @property
+    @cached_property
     def _vp(self) -> VPSDE:
         return VPSDE(self.beta_min, self.beta_max, self.T, self.eps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
@@ -32,6 +32,11 @@ SPECTRUM = (0.01, 0.1, 0.25, 1.0, 4.0)
 
 def gaussian(spectrum: Sequence[float] = SPECTRUM) -> Gaussian:
     """A Gaussian with the given variances on the axes, off the origin."""
+    return _gaussian(tuple(spectrum))
+
+
+@lru_cache(16)
+def _gaussian(spectrum: tuple[float, ...]) -> Gaussian:
     mean = torch.linspace(-1.0, 1.0, len(spectrum), dtype=torch.float64, device="cpu")
     return Gaussian(mean, torch.diag(torch.tensor(spectrum, dtype=torch.float64, device="cpu")))
 
@@ -175,6 +180,7 @@ def rotation() -> Tensor:
     return axes
 
 
+@cache
 def rotated() -> Gaussian:
     """:func:`gaussian`, rotated off the axes by :func:`rotation`."""
     straight, axes = gaussian(), rotation()

@@ -102,6 +102,7 @@ def places(sde: LinearSDE, level: Level, *log_snrs: float) -> tuple[Place, ...]:
     starts = torch.tensor(log_snrs, dtype=torch.float64, device="cpu")
     spans = SPAN * torch.tensor((0.0, 1.0, 0.5, _WIDER), dtype=torch.float64, device="cpu")
     times = sde.time_at(starts[:, None] + spans).tolist()
+    sde.prepare([each for row in times for each in row])
     return tuple(Place(sde, level, t, tuple(ends)) for t, *ends in times)
 
 
