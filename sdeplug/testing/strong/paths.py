@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -39,6 +39,7 @@ from sdeplug.testing.memory import remembered
 _STEPS = (16, 32, 64, 128)
 _MORE = (64, 128, 256)  # steps, where the distances on fewer do not tell
 _SLACK = 0.15  # in the observed order
+_BELOW = 0.01  # the claimed order, from where one that falls on is followed
 _PARTIAL = 0.5  # a stochasticity between flow and reverse SDE
 
 
@@ -227,7 +228,7 @@ def _judged(solver: Solver, limit: str, measured: _Measured) -> Finding:
     for sde, each in _settings(integrator):
         label = f"{sde!r} at stochasticity {each:g}, to {limit}"
         curve = Curve(label, *measured(_paths(integrator, sde, each)))
-        if _order(curve) < order - _SLACK:
+        if not _settled(curve, order):
             curve = Curve(label, *measured(_paths(integrator, sde, each, _MORE)))
         curves.append(curve)
         demand(
@@ -261,6 +262,12 @@ def _claiming(solver: Solver) -> tuple[Integrator, float]:
     if isinstance(inner, OnGrid):
         raise NotApplicable("its grid is fixed: check the integrator inside it")
     return inner, solver.claims.strong_order
+
+
+def _settled(curve: Curve, order: float) -> bool:
+    """Whether the distances fall at the order, and not ever slower."""
+    before, last = _order(replace(curve, errors=curve.errors[:-1])), _order(curve)
+    return last >= order - _SLACK and not last < min(before, order - _BELOW)
 
 
 def _order(curve: Curve) -> float:
