@@ -23,6 +23,8 @@ from sdeplug.cli.words import NAMED, Command, File, Name, Stopped
 @click.option("--samples", "-n", default=256, show_default=True,
               help="Samples of each that reaches the last round.")  # fmt: skip
 @click.option("--rounds", default=3, show_default=True, help="Rounds; a third reaches the next.")
+@click.option("--search", default=0, show_default=True, metavar="N",
+              help="Points of a search for grid, knee and stochasticity.")  # fmt: skip
 @click.option("--batch", default=128, show_default=True, help="Samples at a time.")
 @click.option("--seed", default=0, show_default=True, help="Decides all randomness.")
 @click.option("--out", default="tuned.toml", show_default=True, type=File(), metavar="FILE",

@@ -19,6 +19,7 @@ from sdeplug.tuning.held import Data, Held, checked_reverse, first_look, in_two
 from sdeplug.tuning.jackknife import difference, estimate
 from sdeplug.tuning.kept import Kept
 from sdeplug.tuning.race import Course, Race, Runner, survivors
+from sdeplug.tuning.search import Point, searched
 from sdeplug.tuning.trials import Proof, Trial
 from sdeplug.tuning.tuned import Tuning
 from sdeplug.tuning.yardstick import Distance, Features, Yardstick, yardstick
@@ -60,7 +61,8 @@ def tune(
             Fréchet distance of images and of features, energy distance of points.
         race: how many samples, in how many rounds.
         seed: of all randomness.
-        on_run: called with the number of a round and the label of what runs in it.
+        on_run: called with the number of a round and the label of what runs in it; a search is
+            one round more.
         resume: folder where features of finished samples are kept, and found by the next call.
 
     Raises:
@@ -84,6 +86,7 @@ def tune(
     courses = (replace(courses[0], kept=kept), replace(courses[1], kept=kept))
     with torch.no_grad():
         ranked = _raced(runners, courses[0], on_run or _silent)
+        ranked = _with_search(ranked, watched, courses[0], budget, on_run or _silent)
         proof = _proof(ranked[0], watched, courses, budget)
     return Tuning(
         trials=_trials(ranked),
@@ -123,6 +126,30 @@ def _raced(runners: list[Runner], course: Course, report: OnRun) -> list[Runner]
             t=0.0, row=0,
         )  # fmt: skip
     return running + out
+
+
+def _with_search(
+    ranked: list[Runner], reverse: ReverseSDE, course: Course, nfe: int, report: OnRun
+) -> list[Runner]:
+    """The runners, and before them the best of a search, where that is better than all."""
+    race, runners = course.race, dict[Point, Runner]()
+    if not race.search:
+        return ranked
+
+    def distance(point: Point) -> float:
+        report(race.rounds + 1, point.label)
+        (starter,) = starters({point.label: point.contender}, reverse, nfe)
+        runners[point] = runner = Runner(starter)
+        for number in range(race.rounds):
+            runner.advance(race.rows(number), tuple(course.data.shape[1:]), course)
+        return runner.distances[0]
+
+    level = ranked[0].starter.pipeline.reverse.level(reverse.forward.T)
+    size = float(course.data.double().flatten(1).var(0).mean().sqrt())
+    best = searched(distance, level, size, race.search)
+    if best is None or not runners[best].distances[0] < ranked[0].distances[0]:
+        return ranked
+    return [runners[best], *ranked]
 
 
 def _proof(best: Runner, reverse: ReverseSDE, courses: tuple[Course, Course], nfe: int) -> Proof:

@@ -31,12 +31,16 @@ from sdeplug.tuning.yardstick import Yardstick
 class Race(Configured):
     """How many samples a tuning spends: ``samples`` in the last round, half as many before it.
 
-    A third of the candidates, and no less than two, reach the next round.
+    A third of the candidates, and no less than two, reach the next round.  A
+    search, if there is one, has all samples at each of its points.
     """
 
     samples: int = option(256, help="samples of each candidate of the last round", ge=32)
     rounds: int = option(3, help="rounds", ge=1)
     batch: int = option(128, help="samples that are computed together", ge=1)
+    search: int = option(
+        0, help="points of a search for grid, knee and stochasticity after the rounds", ge=0
+    )
 
     def rows(self, number: int) -> int:
         """Samples of each candidate after a round, counted from 0."""

@@ -27,6 +27,7 @@ from sdeplug.compare import Contender, Estimate
 from sdeplug.errors import ArgumentError, PairingError, RunError
 from sdeplug.tuning import Proof, Race, Tuning
 from sdeplug.tuning.candidates import default_candidates, starters
+from sdeplug.tuning.search import searched
 from sdeplug.tuning.yardstick import yardstick
 
 LAW, SDE = targets.eight_gaussians(), VPSDE()
@@ -233,3 +234,43 @@ def test_a_folder_that_is_none_is_refused(tmp_path):
         tuned(resume=tmp_path / "file")
     with pytest.raises(ArgumentError, match="resume = 3"):
         tuned(resume=3)
+
+
+def bowl(point):
+    """Least at low 0.1, high 100, knee 0.5 of data of size 2, with stochasticity 0.8."""
+    lengths = zip((point.low, point.high, point.knee), (0.2, 200.0, 1.0), strict=True)
+    return sum(math.log(one / other) ** 2 for one, other in lengths) + (point.level - 0.8) ** 2
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 2.0])
+def test_a_search_finds_what_is_best_and_spends_no_more(level):
+    asked = []
+    found = searched(lambda point: asked.append(point) or bowl(point), level, 2.0, 80)
+    assert bowl(found) < 0.05
+    assert bowl(found) == min(map(bowl, asked))
+    assert len(set(asked)) == len(asked) <= 80
+    assert len(asked) < 80 or bowl(searched(bowl, level, 2.0, 7)) > bowl(found)
+    assert asked[0].level == pytest.approx(min(level, 1.6))
+
+
+def test_a_search_goes_around_what_fails():
+    found = searched(lambda point: bowl(point) if point.level < 0.9 else math.inf, 1.0, 2.0, 80)
+    assert bowl(found) < 0.05
+    assert searched(lambda _: math.inf, 1.0, 2.0, 9) is None
+
+
+def test_a_search_is_a_candidate_where_it_is_better(tmp_path):
+    few, race = {"bad": FIVE["bad"]}, Race(samples=32, rounds=1, search=6)
+    told = []
+    first = tuned(candidates=few, race=race, resume=tmp_path, on_run=lambda *w: told.append(w))
+    assert first.label.startswith("UniPC 2, focus")
+    assert first.trials[0].distance.mean < 0.5 * first.trials[1].distance.mean
+    assert [each.nfe for each in first.trials] == [8, 8]
+    assert [number for number, _ in told] == [1, *[2] * 6]
+    assert first.label in {label for _, label in told}
+    assert first.rows == 8 * 32 * (1 + 6 + 2)
+    again = tuned(candidates=few, race=race, resume=tmp_path)
+    assert again.rows == 0  # a search goes on where it was, too
+    assert again.trials == first.trials
+    same = tuned(candidates=few, race=race, distance=lambda *_: 1.0)
+    assert [each.label for each in same.trials] == ["bad"]

@@ -35,6 +35,7 @@ class Request:
     levels: tuple[float, ...]
     samples: int
     rounds: int
+    search: int
     batch: int
     seed: int
     out: Path
@@ -74,7 +75,7 @@ def run(request: Request) -> None:
         raise ArgumentError("out", str(request.out), f"a file that ends in {', '.join(_ENDINGS)}")
     if request.plot is not None:
         demand_picture("plot", request.plot)
-    race = Race(request.samples, request.rounds, request.batch)
+    race = Race(request.samples, request.rounds, request.batch, request.search)
     candidates = request.candidates()
     known = held(request.scene)
     request.scene.place.demand_room(request.samples, known.aim.shape)
