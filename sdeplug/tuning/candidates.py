@@ -86,9 +86,10 @@ def _starter(label: str, each: Contender, reverse: ReverseSDE, nfe: int) -> Star
         argument_type(f"candidates[{label!r}]", each.by, "an Integrator, or a Contender of one")
     level = reverse.stochasticity if each.stochasticity is None else each.stochasticity
     own = replace(reverse, stochasticity=level)
-    if isinstance(each.by, OnGrid):
+    if isinstance(each.by, OnGrid) or each.by.ends_at is not None:
         pipeline = _pipeline(own, each.by)
-        spent = _spent(pipeline)
+        spent = each.by.claims.evaluations if each.by.ends_at == 0.0 else None
+        spent = _spent(pipeline) if spent is None else spent
         return Starter(label, pipeline, spent) if spent <= nfe else None
     steps = nfe - _ONE
     if each.by.claims.evaluations and each.by.claims.steps is None:

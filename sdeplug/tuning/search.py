@@ -71,10 +71,9 @@ def searched(
 
     def measured(place: list[float]) -> float:
         point = _point(place, size)
-        if point not in seen and len(seen) < most:
+        if point not in seen:
             seen[point] = distance(point)
-        found = seen.get(point, _FAR)
-        return found if isfinite(found) else _FAR
+        return seen[point] if isfinite(seen[point]) else _FAR
 
     start = [*map(_share, _START, _LENGTHS), min(level, _MOST) / _MOST]
     simplex = [start, *(_moved(start, axis) for axis in range(len(start)))]

@@ -230,9 +230,11 @@ REFUSED = {
     "tune --stochasticity 1": "--stochasticity = 1.0: must be given with a SOLVER",
     "tune ode/heun --grid karras:steps=3": "--grid = 'karras:steps=3': must be given without",
     "tune song/langevin": "SOLVERS = 'song/langevin': must be an integrator",
-    "tune adaptive/row-dopri5": "SOLVERS = 'adaptive/row-dopri5': must be one whose evaluations",
+    "tune adaptive/row-dopri5": "SOLVERS = 'adaptive/row-dopri5': must be one whose evaluat",
     "tune ode/rk4 --nfe 4": "--nfe = 4: must be enough for ode/rk4, log-snr",
     "tune -n 8": "-n = 8: must be of type int, at least 32",
+    "diagnose --model model --data pictures": "--data = 'pictures': must be a folder of images",
+    "tune --model model --data t.csv calibrated:file=t.csv": "file of calibrated = 't.csv': must",
     "compare --model model": "--data = None: must be the file of data that the network was not",
     "compare --model model --data t.csv --sde vp": "--sde = 'vp': must be left out: the model",
     "compare --grid karras:steps=3": "--grid = 'karras:steps=3': must be given without steps",
@@ -249,6 +251,7 @@ REFUSED = {
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_does_not_fit_is_one_sentence(sdeplug, files, words):
     np.save("wide.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    Path("pictures").mkdir()
     status, _, err = sdeplug(*words.split())
     assert status == 2
     assert REFUSED[words] in err

@@ -18,6 +18,7 @@ from sdeplug import (
     ReverseSDE,
     SharedNoise,
     Uniform,
+    calibrate,
     read_spec,
     solver,
     targets,
@@ -25,7 +26,7 @@ from sdeplug import (
 )
 from sdeplug.compare import Contender, Estimate
 from sdeplug.errors import ArgumentError, PairingError, RunError
-from sdeplug.tuning import Proof, Race, Tuning
+from sdeplug.tuning import Fitting, Proof, Race, Tuning
 from sdeplug.tuning.candidates import default_candidates, starters
 from sdeplug.tuning.search import searched
 from sdeplug.tuning.yardstick import yardstick
@@ -249,7 +250,9 @@ def test_a_search_finds_what_is_best_and_spends_no_more(level):
     assert bowl(found) < 0.05
     assert bowl(found) == min(map(bowl, asked))
     assert len(set(asked)) == len(asked) <= 80
-    assert len(asked) < 80 or bowl(searched(bowl, level, 2.0, 7)) > bowl(found)
+    few = []
+    searched(lambda point: few.append(point) or bowl(point), level, 2.0, 3)
+    assert few == asked[:3]
     assert asked[0].level == pytest.approx(min(level, 1.6))
 
 
@@ -274,3 +277,12 @@ def test_a_search_is_a_candidate_where_it_is_better(tmp_path):
     assert again.trials == first.trials
     same = tuned(candidates=few, race=race, distance=lambda *_: 1.0)
     assert [each.label for each in same.trials] == ["bad"]
+
+
+def test_a_solver_that_was_fitted_races_as_it_is():
+    few = calibrate(REVERSE, 5, (8, 2), fitting=Fitting(rounds=0, fine=10))
+    found = tuned(candidates={"fitted": few, "bad": FIVE["bad"]}, race=Race(32, 1))
+    assert [(each.label, each.nfe) for each in found.trials] == [("fitted", 5), ("bad", 8)]
+    assert found.pipeline.sample((4, 2)).nfe == 5
+    with pytest.raises(ArgumentError, match="nfe = 4: must be enough for fitted"):
+        tune(REVERSE, POINTS, 4, candidates={"fitted": few}, race=RACE)

@@ -119,8 +119,9 @@ def _rows(path: Path, units: Units | None) -> tuple[Rows, str]:
 
 def _as_trained(path: Path, units: Units) -> tuple[Rows, tuple[str, ...]]:
     """The data read as they were for the training, where the file has what held the classes."""
-    square = path.is_dir() and units.inside[1:2] == units.inside[2:]
-    source = Source(path, units.by or None, units.inside[1] if square else None, skip=True)
+    *_, height, width = 0, *units.inside
+    square = path.is_dir() and height == width
+    source = Source(path, units.by or None, width if square else None, skip=True)
     try:
         return parsed(source)
     except ArgumentError as error:

@@ -123,9 +123,8 @@ def _integrator(text: str) -> Integrator:
     by = named("solvers", text)
     if not isinstance(by, Integrator):
         raise ArgumentError("solvers", text, "an integrator", "Correctors need a predictor.")
-    if not by.needs_grid and by.claims.steps is None:
+    if not by.needs_grid and by.claims.steps is None and by.ends_at is None:
         raise ArgumentError(
-            "solvers", text, "one whose evaluations can be chosen",
-            "This one sets its own steps.",
-        )  # fmt: skip
+            "solvers", text, "one whose evaluations are known", "This one sets its own steps."
+        )
     return by
