@@ -12,7 +12,7 @@ from sdeplug.cli.words import NAMED, Name
 
 _SUBJECT = (
     click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER",
-                 help="A network: what `sdeplug train` or networks.save wrote."),
+                 help="A network: what `sdeplug train` wrote; with --data networks.save, too."),
     click.option("--label", "labels", multiple=True, metavar="CLASS",
                  help="Class that a network with classes is asked for.  [default: any]"),
     click.option("--target", metavar="NAME", type=Name("targets"),

@@ -109,11 +109,14 @@ def test_rows_that_are_not_finite_are_left_out_and_told(files):
     assert looked_at(data="other.csv").told.startswith("100 rows of other.csv; left out 1 of 101")
 
 
-def test_a_model_that_networks_save_wrote_takes_data_as_they_are(files):
+def test_a_model_that_networks_save_wrote_takes_data_as_they_are(sdeplug, files):
     Path("model/data.json").unlink()
     np.save("rows.npy", np.random.default_rng(0).normal(size=(40, 2)))
     found = looked_at(data="rows.npy")
     assert torch.equal(found.data, torch.from_numpy(np.load("rows.npy")).float())
+    status, out, _ = sdeplug("tune", "--model", "model", "--data", "rows.npy", *RACE, "auto")
+    assert status == 0
+    assert "next:" not in out  # nothing says what shape to sample
 
 
 def test_a_diagnosis_is_that_of_the_library(sdeplug, files):

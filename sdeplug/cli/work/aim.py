@@ -229,6 +229,11 @@ class Subject:
         return self.exact
 
     @property
+    def has_units(self) -> bool:
+        """Whether ``sdeplug sample`` takes it: a model must know the units of its data."""
+        return self.model is None or (self.model / NAME).exists()
+
+    @property
     def words(self) -> list[str]:
         """The flags that name it."""
         named_by = (("--model", self.model), ("--target", self.target))

@@ -110,8 +110,10 @@ def _write(found: Tuning, request: Request) -> None:
 
         figure = found.plot()
         write(request.plot, lambda path: save(figure, path))
-    words = ["sdeplug", "sample", "--pipeline", str(request.out), *request.scene.subject.words]
-    click.echo(f"next: {shlex.join(words)}")
+    subject = request.scene.subject
+    if subject.has_units:
+        words = ["sdeplug", "sample", "--pipeline", str(request.out), *subject.words]
+        click.echo(f"next: {shlex.join(words)}")
 
 
 def _label(text: str, grid: str, level: float | None) -> str:
