@@ -25,12 +25,13 @@ from sdeplug import (
     SharedNoise,
     sample,
     solver,
+    targets,
 )
 from sdeplug.compare import PerturbedScore
 from sdeplug.targets import GaussianMixture
 from sdeplug.testing import exact_spectrum, marginal_law, relative_error
 from sdeplug.testing.bench import gaussian, gaussian_score
-from sdeplug_exponential import POLICY, Auto
+from sdeplug_exponential import POLICY, Adams, Auto
 
 close = torch.testing.assert_close
 BUDGETS = (1, 2, 6, 32)
@@ -112,6 +113,19 @@ def test_auto_is_more_accurate_than_named_solvers_of_its_family(sde, nfe, limit)
     assert auto < limit
     for name in ("ddim", "dpmpp-2m", "dpmpp-3m", "unipc"):
         assert auto < error(OnGrid(solver(f"exponential/{name}"), LogSNR(nfe)), sde)
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE()], ids=["vp", "ve"])
+def test_more_evaluations_come_nearer_to_the_flow_of_a_network(sde):
+    """No line of the policy is worse than the one before it, where the one ends."""
+    reverse = ReverseSDE(sde, Unknown(targets.eight_gaussians().score(sde)), 0.0)
+    x = sde.prior_std * normal(128, 2)
+    flow = sample(reverse, x=x, by=OnGrid(Adams(4, 4), LogSNR(60))).x
+    budgets = (4, 5, 7, 9, 11, 15, 24)
+    ends = [sample(reverse, x=x, by=Auto(nfe)).x for nfe in budgets]
+    errors = [float((end - flow).square().mean().sqrt()) for end in ends]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.1 * errors[0]
 
 
 def test_auto_scales_the_stochasticity_of_the_reverse_sde():
