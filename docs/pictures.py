@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import encoding_table
 import matplotlib
 import torch
 from blocks import pages, runs
@@ -149,6 +150,7 @@ def _error(by: sp.Integrator, sde: sp.LinearSDE, steps: int) -> tuple[float, int
 FIGURES: Mapping[str, Callable[[], Figure]] = {
     "marginals.png": marginals,
     "errors.png": errors,
+    "round-trip.png": encoding_table.picture,
     **{
         f"errors-{entry.short}.png": partial(errors, entry.short)
         for entry in bundled().values()

@@ -12,6 +12,7 @@ import pytest
 
 import sdeplug
 import sdeplug.compare
+from sdeplug import FlowIntegrator, solver
 from sdeplug.registry import registry
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -22,6 +23,7 @@ DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
 import blocks  # noqa: E402
+import encoding_table  # noqa: E402
 import pictures  # noqa: E402
 import posteriors  # noqa: E402
 import solver_table  # noqa: E402
@@ -180,6 +182,21 @@ def test_the_commands_run(line, sdeplug):
         list(blocks.runs(page))
     status, out, err = sdeplug(*arguments)
     assert status == 0, out + err
+
+
+def test_every_flow_integrator_has_a_line_in_the_tables_of_encodings():
+    """Of the families of other libraries one stands for all."""
+    flows = {name for name, entry in solver_table.bundled().items()
+             if isinstance(solver(name), FlowIntegrator)}  # fmt: skip
+    for part in ("round-trip", "latent"):
+        assert set(encoding_table.shown(part)) == {*flows, "torchdiffeq/dopri5"}
+
+
+def test_a_round_trip_is_measured_as_the_page_says():
+    """The cheapest cell: Heun in 25 evaluations."""
+    found = encoding_table.on_grid(solver("ode/heun"), 25)
+    assert found.nfe == 24
+    assert encoding_table.told(found.error) == encoding_table.shown()["ode/heun"][0]
 
 
 def test_every_method_has_a_line_in_every_table_of_posteriors():

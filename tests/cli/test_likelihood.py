@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from sdeplug import VPSDE, FromScore, LogSNR, OnGrid, ReverseSDE, solver
+from sdeplug import VPSDE, FromScore, LogSNR, OnGrid, PerSampleNoise, ReverseSDE, solver
 from sdeplug.cli.work.data.units import Units
-from sdeplug.likelihood import log_likelihood
+from sdeplug.likelihood import dequantised, log_likelihood
 from sdeplug.networks import ResidualMLP, save
 from sdeplug.targets import eight_gaussians
 
@@ -79,7 +79,25 @@ def test_a_trained_folder_knows_the_units_of_its_data(sdeplug, data):
     with np.load("plain.npz") as plain, np.load("likelihood.npz") as found:
         assert np.allclose(found["log_prob"], plain["log_prob"] - np.log(6.0), atol=1e-4)
         assert np.allclose(found["rescaling"], -np.log(6.0))
-    assert "left out: the folder" in sdeplug("likelihood", "wide.npy", *words, "--levels", 4)[2]
+    err = sdeplug("likelihood", "wide.npy", *words, "--levels", 4)[2]
+    assert "--levels = 4: must be left out: the network was not trained on whole" in err
+
+
+def test_levels_of_a_trained_folder_are_bins_of_length_1_in_its_units(sdeplug, data):
+    save("model", ResidualMLP(2, width=8), VPSDE(), FromScore)
+    words = ("--model", "model", "--dtype", "float64", *QUICK)
+    spread = dequantised(
+        torch.from_numpy(np.load("levels.npy")), PerSampleNoise(0, range(5)),
+        levels=10, data_range=(-0.5, 9.5), dtype=torch.float64,
+    )  # fmt: skip
+    np.save("seen.npy", (spread.numpy() - 4.5) / 3.0)
+    assert sdeplug("likelihood", "seen.npy", *words, "--out", "plain")[0] == 0
+    Units((2,), (4.5,), (3.0,), 0.0, 9.0, True).save(Path("model"))
+    assert sdeplug("likelihood", "levels.npy", *words, "--levels", 10, "--batch", 2)[0] == 0
+    with np.load("plain.npz") as plain, np.load("likelihood.npz") as found:
+        wanted = np.log2(3.0) - plain["log_prob"] / (2 * np.log(2.0))
+        assert np.allclose(found["bits_per_dim"], wanted, atol=1e-4)
+        assert np.allclose(found["log_prob"], plain["log_prob"] - 2 * np.log(3.0), atol=1e-4)
 
 
 @pytest.mark.parametrize(

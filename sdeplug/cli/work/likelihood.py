@@ -133,11 +133,10 @@ def _source(request: Request) -> _Source:
         if isinstance(model.network, torch.nn.Module):
             model.network.to(request.place.device, request.place.torch_dtype)
         units, limits = Units.load(request.source), model.data_range or (-1.0, 1.0)
-        if units is not None and request.settings.levels is not None:
+        levels = request.settings.levels
+        if levels is not None and units is not None and not units.whole:
             raise ArgumentError(
-                "levels",
-                request.settings.levels,
-                "left out: the folder tells its units",
+                "levels", levels, "left out: the network was not trained on whole numbers"
             )
         shape = None if units is None else units.shape
         return _Source(ReverseSDE(model.sde, model.score), shape, limits, units)
@@ -182,13 +181,20 @@ def _check_levels(x: Tensor, levels: int | None, source: _Source) -> None:
 
 def _state(x: Tensor, source: _Source, request: Request, noise: PerSampleNoise) -> Tensor:
     place, levels = request.place, request.settings.levels
+    if levels is not None:
+        limits = source.data_range if source.units is None else (-0.5, levels - 0.5)
+        x = dequantised(x, noise, levels=levels, data_range=limits, dtype=torch.float64)
     if source.units is not None:
         x = source.units.inward(x.numpy())
-    if levels is not None:
-        x = dequantised(
-            x, noise, levels=levels, data_range=source.data_range, dtype=place.torch_dtype
-        )
     return x.to(place.device, place.torch_dtype)
+
+
+def _bits(found: Likelihood, source: _Source, levels: int) -> Tensor:
+    """Bits per dimension: in units of the data, each whole number has a bin of length 1."""
+    if source.units is None:
+        return bits_per_dim(found, levels=levels, data_range=source.data_range).total
+    bit = math.log(2.0) * math.prod(source.units.shape)
+    return bits_per_dim(found, levels=None).total - source.stretch / bit
 
 
 def _finish(found: list[Likelihood], source: _Source, request: Request) -> None:
@@ -205,8 +211,8 @@ def _finish(found: list[Likelihood], source: _Source, request: Request) -> None:
         errors = [each.std_error for each in found if each.std_error is not None]
         arrays["std_error"] = torch.cat(errors).cpu().numpy()
     if levels is not None:
-        bits = [bits_per_dim(each, levels=levels, data_range=source.data_range) for each in found]
-        arrays["bits_per_dim"] = torch.cat([each.total for each in bits]).cpu().numpy()
+        bits = torch.cat([_bits(each, source, levels) for each in found])
+        arrays["bits_per_dim"] = bits.cpu().numpy()
     arrays |= {"t": found[0].t, "nfe": sum(each.nfe for each in found)}
     path = request.out.with_name(request.out.name + ".npz")
     write(path, lambda place: np.savez(place, **arrays))
