@@ -16,6 +16,8 @@ from torch import Tensor
 from sdeplug import ArgumentError, NoiseSource, Run
 from sdeplug_diffusers.needed import randn_tensor
 
+_WIDE = (torch.float32, torch.float64)
+
 Generators = torch.Generator | list[torch.Generator] | None
 """One generator for the batch, one for each row of it, or torch's own."""
 
@@ -118,7 +120,7 @@ def drawn(like: Tensor, generator: Generators, everywhere: bool = True) -> Tenso
 
 def wide(x: Tensor) -> Tensor:
     """x in float32 at least, in which schedulers of diffusers answer."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return x if x.dtype in _WIDE else x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def in_rows(

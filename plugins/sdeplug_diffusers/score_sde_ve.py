@@ -19,13 +19,8 @@ from sdeplug import ArgumentError, ReverseSDE, solver
 from sdeplug_diffusers.corrected import corrected
 from sdeplug_diffusers.handed import Generators, Given, drawn, evenly, in_rows, timed, wide
 from sdeplug_diffusers.ladder import Ladder
-from sdeplug_diffusers.needed import (
-    BaseOutput,
-    ConfigMixin,
-    SchedulerMixin,
-    SchedulerOutput,
-    register_to_config,
-)
+from sdeplug_diffusers.needed import BaseOutput, SchedulerOutput, register_to_config
+from sdeplug_diffusers.repairs import Repairable
 
 
 @dataclass
@@ -41,7 +36,7 @@ class SdeVeOutput(BaseOutput):  # type: ignore[misc]
     prev_sample_mean: Tensor
 
 
-class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class ScoreSdeVeScheduler(Repairable):
     """Predictor and corrector of the variance-exploding SDE, in the place of diffusers' own.
 
     Args:
@@ -61,8 +56,6 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         single_step: a run of one step goes from sigma_max to 0, and not from sigma_min.
         repaired: all of these.
     """
-
-    order = 1
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
@@ -86,10 +79,6 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._predictor = solver("song/reverse-diffusion")
         self._corrector = solver("song/langevin", snr=snr, batch_mean=True)
         self.set_sigmas(num_train_timesteps, sigma_min, sigma_max, sampling_eps)
-
-    def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
-        """The sample as it is, shape ``(B, *D)``."""
-        return sample
 
     def set_timesteps(
         self,
@@ -171,7 +160,7 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         def move(level: int, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
             reverse = ReverseSDE(ladder, Given(output[rows]))
             mean, std = self._predictor.kernel(reverse, state[rows], level + 1.0, float(level))
-            return mean + std * noise[rows], mean
+            return noise[rows].mul_(std).add_(mean), mean  # the draws are this step's own
 
         moved = tuple(self._kept(each, sample) for each in in_rows(times, move))
         if return_dict:
@@ -242,12 +231,6 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         moved = self.step_pred(output, t, x, generator, return_dict=False)
         return moved[0], moved[1]
 
-    def __len__(self) -> int:
-        return int(self.config.num_train_timesteps)
-
-    def _repairs(self, what: str) -> bool:
-        return bool(self.config.repaired or self.config[what])
-
     def _tabulate(self, count: int, sigma_min: float, sigma_max: float) -> None:
         if not 0.0 < sigma_min < sigma_max:
             raise ArgumentError(
@@ -267,9 +250,12 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """The level of each row, on the CPU."""
         timed(self.timesteps)
         times = timestep.to("cpu") if isinstance(timestep, Tensor) else timestep
-        levels = self._level_of(times * torch.ones(batch, dtype=torch.float32, device="cpu"))
-        last = len(self.discrete_sigmas) - 1
-        if not bool(((levels >= 0) & (levels <= last)).all()):
+        ones = torch.ones(1, dtype=torch.float32, device="cpu")
+        levels = self._level_of((times * ones).flatten())
+        last, found = len(self.discrete_sigmas) - 1, levels.tolist()
+        if len(found) not in (1, batch):
+            raise ArgumentError("timestep", timestep, f"one time, or one for each of {batch} rows")
+        if not 0 <= min(found) <= max(found) <= last:
             raise ArgumentError(
                 "timestep", timestep, f"that of a level from 0 to {last}",
                 "set_sigmas() makes as many levels as there are timesteps.",
@@ -284,9 +270,6 @@ class ScoreSdeVeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         if self._ladder is None or self._ladder[0] is not self.discrete_sigmas:
             self._ladder = self.discrete_sigmas, Ladder(self.discrete_sigmas.cpu())
         return self._ladder[1]
-
-    def _kept(self, moved: Tensor, sample: Tensor) -> Tensor:
-        return moved.to(sample.dtype) if self._repairs("keep_dtype") else moved
 
 
 def _table(values: list[Any]) -> Tensor:

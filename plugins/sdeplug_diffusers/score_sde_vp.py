@@ -15,18 +15,14 @@ from torch import Tensor
 from sdeplug import VPSDE, ArgumentError, FromNoise, LinearSDE, ReverseSDE, SubVPSDE, solver
 from sdeplug_diffusers.corrected import corrected
 from sdeplug_diffusers.handed import Generators, Given, Handed, drawn, evenly, in_rows, timed, wide
-from sdeplug_diffusers.needed import (
-    ConfigMixin,
-    SchedulerMixin,
-    SchedulerOutput,
-    register_to_config,
-)
+from sdeplug_diffusers.needed import SchedulerOutput, register_to_config
+from sdeplug_diffusers.repairs import Repairable
 
 LABELS = 999.0
 """What a continuous network of Song et al. is told at t = 1."""
 
 
-class ScoreSdeVpScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class ScoreSdeVpScheduler(Repairable):
     """Predictor and corrector of the variance-preserving SDE, in the place of diffusers' own.
 
     Args:
@@ -36,14 +32,11 @@ class ScoreSdeVpScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         sampling_eps: time at which sampling ends; it begins at 1.
         snr: signal-to-noise ratio of a step of the corrector.
         correct_steps: steps of the corrector at each time, for pipelines.
-        rows_apart: each row has its own length of the corrector's step, and does not depend on
-            its neighbours.
-        keep_dtype: results have the dtype of the sample, and the corrector draws in it, where it
-            is; so a generator of the sample's device serves.
-        repaired: all of these.
+        rows_apart: a repair, as for :class:`ScoreSdeVeScheduler`.
+        keep_dtype: a repair, too.
+        repaired: both of these.
     """
 
-    order = 1
     sde_class: ClassVar[type[LinearSDE]] = VPSDE
 
     @register_to_config  # type: ignore[untyped-decorator]
@@ -72,10 +65,6 @@ class ScoreSdeVpScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self.timesteps = evenly(self.config.sampling_eps, num_inference_steps, device)
         self._sde.prepare(self.timesteps.tolist())
         self._predictor = solver("song/euler-maruyama", reference_steps=num_inference_steps)
-
-    def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
-        """The sample as it is, shape ``(B, *D)``."""
-        return sample
 
     def step_pred(
         self,
@@ -172,9 +161,6 @@ class ScoreSdeVpScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """:meth:`step_pred`, called alike for every scheduler."""
         return self.step_pred(output, x, t, generator)
 
-    def __len__(self) -> int:
-        return int(self.config.num_train_timesteps)
-
     @property
     def _steps(self) -> int:
         return len(timed(self.timesteps))
@@ -186,12 +172,6 @@ class ScoreSdeVpScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         if not bool(((times > 0.0) & (times <= 1.0)).all()):
             raise ArgumentError("t", t, "in (0, 1]", "At 0 there is no noise to predict.")
         return times.expand(batch) if len(times) == 1 else times
-
-    def _repairs(self, what: str) -> bool:
-        return bool(self.config.repaired or self.config[what])
-
-    def _kept(self, moved: Tensor, sample: Tensor) -> Tensor:
-        return moved.to(sample.dtype) if self._repairs("keep_dtype") else moved
 
 
 class ScoreSdeSubVpScheduler(ScoreSdeVpScheduler):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, Claims, Integrator, LinearSDE, ReverseSDE, Run, option
@@ -40,7 +41,7 @@ class Ancestral(Integrator):
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """Carry x ~ p_t to s in one step; raises what :meth:`kernel` does."""
         mean, std = self.kernel(reverse, x, t, s)
-        return mean + std * run.noise.normal(x) if std else mean
+        return torch.add(mean, run.noise.normal(x), alpha=std) if std else mean
 
     def kernel(self, reverse: ReverseSDE, x: Tensor, t: float, s: float) -> tuple[Tensor, float]:
         """Mean, shape ``(B, *D)``, and standard deviation of the step's normal law.
@@ -54,7 +55,7 @@ class Ancestral(Integrator):
             if self.reference_steps is None
             else self._tabulated(reverse, t, self.reference_steps)
         )
-        return (x + weight * reverse.score(x, t)) / scale, std
+        return torch.add(x, reverse.score(x, t), alpha=weight) / scale, std
 
     def _posterior(self, reverse: ReverseSDE, t: float, s: float) -> tuple[float, float, float]:
         """Scale A, weight of the score, standard deviation of the noise."""

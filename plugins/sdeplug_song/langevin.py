@@ -75,18 +75,18 @@ class Langevin(Corrector):
         With ``reference_steps`` the step is also multiplied by the factor 1 - beta of one
         forward step for VP and sub-VP, as in the reference implementation.
         """
-        factor = _step_factor(reverse.linear, t, self.reference_steps)
+        factor = 2.0 * self.snr**2 * _step_factor(reverse.linear, t, self.reference_steps)
         sigma = reverse.linear.at(t).sigma
         for _ in range(self.steps):
             score = reverse.score(x, t)
             z = run.noise.normal(x)
             if self.batch_mean:
-                size = _norms(score).mean()
+                ratio = _norms(z).mean() / _norms(score).mean()
                 # A score of 0 gives no length: the state stays, where inf * 0 would be no number.
-                ratio = torch.where(size > 0.0, _norms(z).mean() / size, 0.0)
-                length = 2.0 * factor * (self.snr * ratio).square()
+                ratio = ratio.nan_to_num(0.0, posinf=0.0)
+                length = factor * ratio.square()
             else:
-                length = 2.0 * factor * self.snr**2 / _mean_square(score, sigma)
+                length = factor / _mean_square(score, sigma)
             # Products and sums in one pass: for a network that costs nothing, passes are the cost.
             x = torch.addcmul(torch.addcmul(x, length, score), (2.0 * length).sqrt(), z)
         return x

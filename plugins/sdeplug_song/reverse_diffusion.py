@@ -45,5 +45,5 @@ class ReverseDiffusion(Integrator):
             else forward_step(forward, t, self.reference_steps)
         )
         weight = 0.5 * (1.0 + level**2) * variance
-        mean = (2.0 - scale) * x + weight * reverse.score(x, t)
-        return mean, level * math.sqrt(variance)
+        kept = x if scale == 1.0 else (2.0 - scale) * x
+        return kept + weight * reverse.score(x, t), level * math.sqrt(variance)

@@ -166,6 +166,43 @@ def test_what_the_network_predicts(word, zero):
     close(x, torch.full_like(x, point), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "name"),
+    [
+        ("DDIMScheduler", "exponential/ddim"),
+        ("DDPMScheduler", "song/ancestral"),
+        ("DPMSolverMultistepScheduler", "exponential/dpmpp-2m"),
+    ],
+)
+@pytest.mark.parametrize("word", ["sample", "v_prediction"])
+def test_at_zero_terminal_snr(theirs, name, word):
+    """They put alpha = 0, or 2^-12, at the last level; here it is 6.5e-5: nearly one run."""
+    words = {
+        "rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": word,
+    }  # fmt: skip
+    off = {} if "Multistep" in theirs else {"clip_sample": False}
+    other = getattr(diffusers, theirs)(**words, **off)
+    ours = IntegratorScheduler.from_config(other.config, solver=name)
+    for scheduler in (ours, other):
+        scheduler.set_timesteps(8)
+    assert ours.timesteps.tolist() == other.timesteps.tolist()
+    assert int(ours.timesteps[0]) == 999
+    draws = theirs == "DDPMScheduler"
+    close(run(ours, start())[-1], run(other, start(), draws)[-1], rtol=1e-3, atol=1e-3)
+
+
+def test_noise_alone_says_nothing_of_data_to_a_network_that_predicts_noise():
+    """Theirs divides by alpha = 0 in the first step; here a point comes out all the same."""
+    other = diffusers.DDIMScheduler(
+        clip_sample=False, rescale_betas_zero_snr=True, timestep_spacing="trailing"
+    )
+    other.set_timesteps(4)
+    assert not bool(other.step(start(), 999, start()).prev_sample.isfinite().all())
+    ours = IntegratorScheduler.from_config(other.config, solver="exponential/ddim")
+    ours.set_timesteps(4)
+    assert bool(ours.step(start(), 999, start()).prev_sample.isfinite().all())
+
+
 def test_in_the_place_of_flow_matching():
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
     ours = as_scheduler("ode/euler", prediction_type="flow_prediction", shift=3.0)

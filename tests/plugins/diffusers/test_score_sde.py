@@ -347,6 +347,9 @@ def test_bad_input():
     for t in (-0.5, 1.5):
         with pytest.raises(sp.ArgumentError, match="timestep"):
             scheduler.step_pred(score, t, x)
+    for t in (torch.full((3,), 0.5), torch.zeros(0)):
+        with pytest.raises(sp.ArgumentError, match="one for each of 2 rows"):
+            scheduler.step_pred(score, t, x)
     for t in (0.0, 1.5):
         with pytest.raises(sp.ArgumentError, match=r"in \(0, 1\]"):
             vp.step_pred(score, x, t)
