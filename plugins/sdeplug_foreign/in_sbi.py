@@ -59,12 +59,16 @@ def register_in_sbi(name: str = "sdeplug") -> None:
             if not isinstance(by, Integrator):
                 raise ArgumentError("integrator", integrator, "an integrator, or the name of one")
             sde = sde_of_estimator(potential_fn.vector_field_estimator)
-            self.reverse = ReverseSDE(sde, _score(potential_fn), stochasticity)
-            self.run = Run(Drawing())
-            self.advance = by.begin(self.reverse, self.run)
+            self.by, self.reverse = by, ReverseSDE(sde, _score(potential_fn), stochasticity)
+            self.reached: float | None = None
 
         def predict(self, theta: Tensor, t1: Tensor, t0: Tensor) -> Tensor:
-            return self.advance(theta, float(t1), float(t0))
+            t, s = float(t1), float(t0)
+            if t != self.reached:  # a new way, to the posterior of another observation perhaps
+                by = self.by.settled(self.reverse, theta, t, s)
+                self.advance = by.begin(self.reverse, Run(Drawing()))
+            self.reached = s
+            return self.advance(theta, t, s)
 
     predictors.register_predictor(name)(Predictor)
 
@@ -89,8 +93,22 @@ def sde_of_estimator(estimator: Any) -> LinearSDE:
 
 
 def _score(potential_fn: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    """The score of the posterior: sbi is asked at one time, or one for each row where it can."""
+    several = getattr(potential_fn, "x_is_iid", False) or getattr(
+        potential_fn, "guidance_method", None
+    )
+
     def score(theta: Tensor, t: Tensor) -> Tensor:
-        asked: Tensor = potential_fn.gradient(theta, t[:1].to(theta.dtype))
+        times = t.to(theta.dtype)
+        if bool((times == times[0]).all()):
+            times = times[:1]
+        elif several:  # what sbi makes of many observations knows one time
+            rows = zip(theta, times, strict=True)
+            return torch.cat([potential_fn.gradient(row[None], time[None]) for row, time in rows])
+        else:
+            extra = theta.ndim - 1 - len(potential_fn.vector_field_estimator.input_shape)
+            times = times.reshape(-1, *(1,) * extra)
+        asked: Tensor = potential_fn.gradient(theta, times)
         return torch.broadcast_to(asked, theta.shape)
 
     return score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -35,6 +35,63 @@ def test_the_sde_is_that_of_the_estimator(name):
 def test_an_unknown_estimator_is_refused():
     with pytest.raises(sp.ArgumentError, match="one of VPScoreEstimator"):
         sde_of_estimator(estimator("FlowMatchingEstimator"))
+
+
+# With a stand-in for sbi, which is not asked for more than its base class and its register.
+
+
+class StandIn:
+    """The predictor of sbi, and where it finds one by name."""
+
+    def __init__(self, potential_fn):
+        self.potential_fn = potential_fn
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """What has been registered, by name."""
+    found = {}
+    module = ModuleType("sbi.samplers.score.predictors")
+    module.Predictor = StandIn
+    module.register_predictor = lambda name: lambda made: found.setdefault(name, made)
+    for name in ("sbi", "sbi.samplers", "sbi.samplers.score"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    register_in_sbi()
+    return found
+
+
+def small_posterior(**more):
+    """A learned posterior much narrower than 1, as sbi holds one; it takes one time, or rows."""
+    options, _ = CHOICES["VEScoreEstimator"]
+    holder = estimator("VEScoreEstimator", **options)
+    holder.input_shape = torch.Size([2])
+    sde = sde_of_estimator(holder)
+
+    def gradient(theta, time):
+        assert more == {} or len(time) == 1
+        sigma = sde.sigma(time.double())[..., None]
+        return ((MEAN - theta) / (0.05**2 + sigma**2)).to(theta.dtype)
+
+    return SimpleNamespace(vector_field_estimator=holder, gradient=gradient, **more), sde
+
+
+@pytest.mark.parametrize("more", [{}, {"x_is_iid": True}, {"guidance_method": "affine"}])
+@pytest.mark.parametrize("name", ["exponential/auto", "adaptive/row-dopri5"])
+def test_a_whole_way_is_a_run_of_the_pipeline(registered, name, more):
+    """What looks at the score before it runs, and what takes rows at times of their own."""
+    holder, sde = small_posterior(**more)
+    rows, options = (40, {"nfe": 9}) if "auto" in name else (4, {"rtol": 0.01, "atol": 0.01})
+    by = sp.solver(name, **options)
+    predictor = registered["sdeplug"](holder, by, stochasticity=0.0)
+    x = 10.0 * torch.randn(rows, 1, 2, generator=torch.Generator().manual_seed(3))
+    ends = torch.tensor(1.0), torch.tensor(sde.eps)
+    got = predictor.predict(x, *ends)
+    score = sp.targets.Gaussian(MEAN.double(), 0.05**2 * torch.eye(2).double()).score(sde)
+    reverse = sp.ReverseSDE(sde, lambda x, t: score(x, t), 0.0)
+    expected = sp.Pipeline(reverse, (sp.Leg(float(ends[1]), by),)).sample(x=x[:, 0]).x
+    close(got[:, 0], expected, rtol=1e-4, atol=1e-4)
+    close(predictor.predict(x, *ends), got)
 
 
 # With sbi.
