@@ -4,13 +4,15 @@ The ``python`` blocks of a page share one namespace and run in order.  A block t
 ``text title="Output"`` right after one of them must be what it printed.  Lines that start with
 ``$ sdeplug`` in a ``console`` block are run as commands, by themselves, and those of a block with
 the title ``Shell`` in order, between the code of the page.  A block whose title is the name of a
-TOML file is written to that file first.  ``python docs/blocks.py PAGE ...`` writes what was
-printed into the pages.
+TOML file is written to that file first.  One whose title is ``Needs NAME`` is left out where
+no such package is installed.  ``python docs/blocks.py PAGE ...`` writes what was printed into the
+pages.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -67,6 +69,17 @@ def blocks(text: str) -> list[Block]:
     ]
 
 
+def needed(block: Block) -> str | None:
+    """The package that a block cannot do without, and that need not be installed."""
+    found = re.search(r'title="Needs ([\w.]+)"', block.info)
+    return found[1] if found else None
+
+
+def _left_out(block: Block) -> bool:
+    name = needed(block)
+    return name is not None and importlib.util.find_spec(name) is None
+
+
 def runs(path: Path) -> Iterator[tuple[Block, str]]:
     """Run the Python blocks of a page in the working directory.
 
@@ -79,6 +92,8 @@ def runs(path: Path) -> Iterator[tuple[Block, str]]:
     text, printed, position = path.read_text(encoding="utf-8"), "", 0
     try:
         for block in blocks(text):
+            if _left_out(block):
+                continue
             if block.info == OUTPUT:
                 between = text[position : block.start].replace("`", "").replace(OUTPUT, "")
                 if not between.strip():

@@ -59,6 +59,14 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_says(name):
     assert all(Path(picture).stat().st_size > 5_000 for picture in saved_by(PAGES[name]))
 
 
+def test_what_is_left_out_needs_what_has_no_extra():
+    """Only sbi, which none of our extras brings: its code runs where it is installed."""
+    found = {
+        blocks.needed(block) for page in PAGES.values() for block in blocks.blocks(page.read_text())
+    }
+    assert found == {None, "sbi"}
+
+
 def saved_by(page: Path) -> list[str]:
     """The pictures that the code of a page saves."""
     return re.findall(r'savefig\("([\w-]+\.png)"', page.read_text(encoding="utf-8"))
