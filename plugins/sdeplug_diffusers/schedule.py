@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -79,7 +80,10 @@ class Schedule:
 
     def of_sigmas(self, sigmas: Sequence[float]) -> tuple[float, ...]:
         """The times of noise levels sigma / alpha, or the shifted ones of the straight path."""
-        kept = [float(each) for each in sigmas if float(each) > 0.0]
+        values = [float(each) for each in sigmas]
+        kept = values[:-1] if values and values[-1] == 0.0 else values
+        if not all(0.0 < each < inf for each in kept):
+            raise ArgumentError("sigmas", list(sigmas), "finite and above 0, the last may be 0")
         if self.double:
             return self._shifted(kept)
         levels = torch.tensor(kept, dtype=torch.float64, device="cpu")
@@ -140,7 +144,7 @@ def schedule_of(config: Mapping[str, Any], sde: LinearSDE | Mapping[str, Any] | 
         sde: another SDE than the one of its betas.
 
     Raises:
-        ArgumentError: for an unknown prediction type.
+        ArgumentError: for an unknown prediction type, or a shift or last label that is not above 0.
     """
     word = config["prediction_type"]
     if word not in PREDICTS:
@@ -149,6 +153,9 @@ def schedule_of(config: Mapping[str, Any], sde: LinearSDE | Mapping[str, Any] | 
         sde = from_spec(sde, LinearSDE)
     if sde is None:
         sde = StraightSDE() if word == "flow_prediction" else TabulatedSDE(betas=_betas(config))
+    for name in ("shift", "last_label"):
+        if not config[name] > 0.0:
+            raise ArgumentError(name, config[name], "above 0")
     names = ("timestep_spacing", "steps_offset", "shift", "last_label")
     return Schedule(sde, PREDICTS[word], *(config[name] for name in names))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, Integrator, LinearSDE
+from sdeplug_diffusers.configured import translated
 from sdeplug_diffusers.cut import Ask, Course, asks, in_units
 from sdeplug_diffusers.handed import Generators, Handed, timed, wide
 from sdeplug_diffusers.needed import (
@@ -84,6 +85,22 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self._course: Course | None = None
         self._held: tuple[Tensor, Tensor, int] | None = None
         self.sigmas: Tensor | None = None
+
+    @classmethod
+    def from_config(cls, config: Any = None, *others: Any, **options: Any) -> Any:
+        """One for the network that another scheduler was configured for.
+
+        Args:
+            config: of a scheduler of diffusers, or of this one.
+            others: as in diffusers.
+            options: of this class, above what the configuration says.
+
+        Raises:
+            ArgumentError: for a schedule that is neither a table of betas nor the straight path.
+        """
+        if isinstance(config, Mapping):
+            options = {**translated({**config, **options}), **options}
+        return super().from_config(config, *others, **options)
 
     @property
     def init_noise_sigma(self) -> float:

@@ -362,6 +362,32 @@ def test_from_the_configuration_of_another_scheduler():
     close(torch.tensor(ours.schedule.sde.betas, dtype=torch.float64), theirs.betas.double())
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "shift"),
+    [
+        ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, 3.0),
+        ("DPMSolverMultistepScheduler", {"use_flow_sigmas": True, "flow_shift": 2.0}, 2.0),
+    ],
+)
+def test_from_the_configuration_of_flow_matching(name, words, shift):
+    ours = IntegratorScheduler.from_config(getattr(diffusers, name)(**words).config)
+    assert ours.config.prediction_type == "flow_prediction"
+    assert ours.schedule.shift == shift
+    back = IntegratorScheduler.from_config(ours.config, solver="ode/euler")
+    assert back.schedule == ours.schedule
+
+
+def test_a_configuration_of_another_schedule_is_refused():
+    for other in (diffusers.EDMEulerScheduler(), diffusers.ScoreSdeVeScheduler()):
+        with pytest.raises(sp.ArgumentError, match="table of betas, or of flow matching"):
+            IntegratorScheduler.from_config(other.config)
+    dynamic = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True).config
+    with pytest.raises(sp.ArgumentError, match="shift itself"):
+        IntegratorScheduler.from_config(dynamic)
+    fixed = IntegratorScheduler.from_config(dynamic, use_dynamic_shifting=False, shift=2.5)
+    assert fixed.schedule.shift == 2.5
+
+
 # In pipelines.
 
 
@@ -448,6 +474,11 @@ def test_bad_input():
     for timesteps in ([1, 5], [5, 5], []):
         with pytest.raises(sp.ArgumentError, match="strictly falling"):
             scheduler.set_timesteps(timesteps=timesteps)
+    for sigmas in ([3.0, -1.0], [3.0, float("nan")], [0.0, 1.0]):
+        with pytest.raises(sp.ArgumentError, match="above 0, the last may be 0"):
+            scheduler.set_timesteps(sigmas=sigmas)
+    with pytest.raises(sp.ArgumentError, match="shift = 0"):
+        as_scheduler("ode/euler", prediction_type="flow_prediction", shift=0.0)
     with pytest.raises(sp.ArgumentError, match="label"):
         scheduler.set_timesteps(timesteps=[1000])
     scheduler.set_timesteps(4)
