@@ -33,6 +33,7 @@ LIBRARIES = {
 }
 KEPT = "as claimed"
 _NEAR = 0.3
+_CORRECTOR = "a corrector is at work"
 _STEPS, _STEPS_WHERE_ROUNDED = (32, 64, 128), (16, 32, 64)
 _HEAD = ("sampler", "order claimed", "observed", "error left", "verdict")
 _PART = re.compile(
@@ -78,6 +79,9 @@ def verdict(by: sp.Integrator, order: float) -> str:
         near = round(order)
         if abs(order - near) <= _NEAR and 1 <= near < (by.claims.order or 0.0):
             return f"order {near}, not {by.claims.order:g}"
+        stays = re.search(r"Extrapolated error (\S+) at", str(failure))
+        if stays is not None and _CORRECTOR in str(failure):
+            return f"the limit is wrong: {stays[1]} stays, of its corrector"
         # What follows are the setting and the numbers behind it.
         return re.split(r", on |\. | on (?=VP|VE)", str(failure))[0]
     except NotApplicable as reason:

@@ -32,6 +32,15 @@ def levels(integrator: Integrator) -> Iterator[float]:
         yield 0.5
 
 
+def tolerant(solver: Integrator | Corrector) -> bool:
+    """Whether a solver chooses its steps by a tolerance of its own: it claims neither an order nor
+    how often it asks for the score.
+
+    With an order it is refined by a grid, though what it asks for may vary.
+    """
+    return solver.claims.order is None and solver.claims.evaluations is None
+
+
 def own_grid(solver: Integrator | Corrector) -> bool:
     """Whether a solver brings its own grid, so that one call of it takes steps of its own."""
     return isinstance(solver, OnGrid) or solver.claims.steps is not None

@@ -8,7 +8,7 @@ import torch
 
 from sdeplug.sde import VESDE, VPSDE
 from sdeplug.testing.bench import Solver, jumps
-from sdeplug.testing.claimed import first_level
+from sdeplug.testing.claimed import first_level, tolerant
 from sdeplug.testing.contract.calls import Call, calls, explore, working
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
@@ -24,7 +24,7 @@ _AGREED = 1e-4  # of the size of a derivative and of the output
 
 def check_precision(solver: Solver) -> Finding:
     """In float32 it gives what it gives in float64, to rounding."""
-    allowed = _TOLERANCE if solver.claims.evaluations is None else _SINGLE
+    allowed = _TOLERANCE if tolerant(solver) else _SINGLE
 
     def test(call: Call) -> None:
         exact = call.apply(solver)
@@ -53,7 +53,7 @@ def check_half_precision(solver: Solver) -> Finding:
     fitting = [sde for sde in _WIDE if type(sde) in known]
     if not fitting:
         raise NotApplicable("it works with neither VP nor VE")
-    free = solver.claims.evaluations is None
+    free = tolerant(solver)
     if free:
         calls(solver, level=0.0)  # with noise another step may mean another path
     # A tolerance that the rounding does not meet makes short steps, many of them in bfloat16.
@@ -98,7 +98,7 @@ def check_gradient(solver: Solver) -> Finding:
     """
     if not solver.claims.differentiable:
         raise NotApplicable("it claims no gradients")
-    fixed = solver.claims.evaluations is not None
+    fixed = not tolerant(solver)
 
     def test(call: Call) -> None:
         direction = replace(call, seed=call.seed + 1).state()

@@ -20,7 +20,7 @@ from sdeplug.pipeline import Leg, Pipeline
 from sdeplug.run import Run
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver, jumps
-from sdeplug.testing.claimed import first_level
+from sdeplug.testing.claimed import first_level, tolerant
 from sdeplug.testing.contract.calls import Call, working
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 
@@ -77,7 +77,7 @@ def check_pipeline_in_half_precision(solver: Solver) -> Finding:
         raise NotApplicable("it is a corrector")
     if jumps(solver):
         raise NotApplicable("it jumps to the data")
-    if solver.claims.evaluations is None:
+    if tolerant(solver):
         raise NotApplicable(
             "its steps follow a tolerance, which roundings of half precision do not meet"
         )

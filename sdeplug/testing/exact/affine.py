@@ -15,7 +15,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.solvers import Corrector
 from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score, sdes
-from sdeplug.testing.claimed import first_level
+from sdeplug.testing.claimed import first_level, tolerant
 from sdeplug.testing.exact.laws import Sampler
 from sdeplug.testing.exact.refine import coarse
 from sdeplug.testing.findings import Finding, demand
@@ -97,8 +97,7 @@ def rounding(solver: Solver) -> float:
         :data:`EXACT`, :data:`ROUNDED`, or infinity for one that is not affine.
     """
     claims = solver.claims
-    adaptive = claims.order is None and claims.evaluations is None
-    if claims.affine or adaptive:
+    if claims.affine or tolerant(solver):
         return EXACT if claims.affine else math.inf
     found = measured(solver)
     return {Affinity.AFFINE: EXACT, Affinity.ROUNDED: ROUNDED}.get(found, math.inf)

@@ -12,11 +12,13 @@ between two levels is not: for it the values are drawn, each from its part of th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from sdeplug.errors import PairingError
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.run import Run
 from sdeplug.testing.exact.laws import Sampler
@@ -61,6 +63,36 @@ class Arrays(NoiseSource):
         if not self.mirrored:
             return values
         return torch.cat((values, values if self.draws > 1 else -values))
+
+
+class Apart(NoiseSource):
+    """Noise of an array in which the numbers of a row are independent: in each the rows have an
+    order of their own.
+
+    Args:
+        levels: one of :data:`LEVELS`.
+        seed: in which order levels and rows come, and which values are drawn.
+        shape: of a row of x.
+    """
+
+    def __init__(self, levels: int, seed: int, shape: Sequence[int]) -> None:
+        self._array = Arrays(levels, seed, drawn=True)
+        self.rows = levels**2
+        chance = torch.Generator().manual_seed(seed)
+        self._orders = torch.stack(
+            [torch.randperm(self.rows, generator=chance) for _ in range(math.prod(shape))]
+        )
+
+    def normal(self, like: Tensor) -> Tensor:
+        """The next column, for each number of a row in its own order."""
+        width = math.prod(like.shape[1:])
+        if width > len(self._orders) or len(like) != self.rows:
+            raise PairingError(
+                f"it draws {width} numbers in each of {len(like)} rows; {len(self._orders)} in "
+                f"{self.rows} are the most that there are."
+            )
+        numbers = self._array.next_column()[self._orders[:width]]
+        return numbers.T.reshape(like.shape).to(like)
 
 
 class _Columns:
@@ -146,11 +178,11 @@ def array_moments(
     return float(y.mean()), float(y.var(correction=0))
 
 
-def counted_draws(sampler: Sampler) -> int:
-    """How often a sampler draws in a run."""
+def counted_draws(sampler: Sampler, dimension: int = 1) -> int:
+    """How often a sampler draws in a run, for rows of so many numbers."""
     source = _Counted()
     with torch.no_grad():
-        sampler(torch.zeros(1, 1, dtype=torch.float64, device="cpu"), Run(source))
+        sampler(torch.zeros(1, dimension, dtype=torch.float64, device="cpu"), Run(source))
     return source.draws
 
 

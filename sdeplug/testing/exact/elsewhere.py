@@ -15,7 +15,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score
-from sdeplug.testing.claimed import Level, first_level, own_grid
+from sdeplug.testing.claimed import Level, first_level, own_grid, tolerant
 from sdeplug.testing.exact.convergence import extrapolated
 from sdeplug.testing.exact.invariance import drift_of
 from sdeplug.testing.exact.laws import marginal_law, relative_error
@@ -74,8 +74,8 @@ def error_on(solver: Solver, sde: LinearSDE, *fractions: float) -> float:
         return _moved(solver, sde, *fractions)
     if solver.claims.floor is not None:
         return _biased(solver, sde)
-    if solver.claims.order is None and solver.claims.evaluations is None:
-        return _tolerant(solver, sde)
+    if tolerant(solver):
+        return _by_its_tolerance(solver, sde)
     watched = Watched.of(solver)
     asked = places(sde, first_level(solver), *inner(sde, *fractions))
     return max(leak_at(watched, place, _FEW, "however short the steps") for place in asked)
@@ -148,7 +148,7 @@ def _biased(integrator: Integrator, sde: LinearSDE) -> float:
     return size
 
 
-def _tolerant(integrator: Integrator, sde: LinearSDE) -> float:
+def _by_its_tolerance(integrator: Integrator, sde: LinearSDE) -> float:
     """A solver that is accurate to a tolerance of its own."""
     run = _whole(integrator, sde)
     if not integrator.claims.stochastic:

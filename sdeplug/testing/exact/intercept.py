@@ -1,14 +1,15 @@
 r"""The exact law of code that is no plugin.
 
 Any function x -> y that draws from torch's generators is probed by replacing what it draws: torch
-is intercepted below it.  A draw is known by the state of the generator before it, so that noise
-that is drawn again from the same state adds up in one column, as it does in the sampler.
+is intercepted below it, and uniform numbers are made of normal ones.  A draw is known by the state
+of the generator before it, so that noise that is drawn again from the same state adds up in one
+column, as it does in the sampler.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.run import Run
+from sdeplug.testing.exact.draws import MADE, Draw
 from sdeplug.testing.exact.laws import Law, Sampler, probes, split
-
-_aten = torch.ops.aten
-_STANDARD = {_aten.randn, _aten.randn_like}
-_SCALED = {_aten.normal, _aten.normal_, _aten.normal_functional}
+from sdeplug.testing.findings import CheckFailed
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ def foreign_law(
     return ForeignLaw(split(out[0], changes, apart).law(start), residual, len(dry.widths))
 
 
-def intercepted(function: Callable[[Tensor], Tensor]) -> Sampler:
+def intercepted(function: Callable[[Tensor], Tensor], strict: bool = True) -> Sampler:
     """Any function that draws its noise from torch, as a sampler that takes it from ``run.noise``.
 
     What it draws twice from the same state of a generator is the same draw.
@@ -94,6 +93,10 @@ def intercepted(function: Callable[[Tensor], Tensor]) -> Sampler:
     Args:
         function: x of shape ``(B, D)`` to y of the same shape; the result of the sampler is in
             float64.
+        strict: whether noise that has not a part for each row is refused, or else left to torch.
+
+    Raises:
+        PairingError: by the sampler, if it is strict and rows share a draw.
     """
 
     def sampler(x: Tensor, run: Run) -> Tensor:
@@ -104,9 +107,31 @@ def intercepted(function: Callable[[Tensor], Tensor]) -> Sampler:
                 drawn[column] = run.noise.normal(like)
             return drawn[column]
 
-        return _run(function, x, _Replaced(noise))[0]
+        return _run(function, x, _Replaced(noise, strict))[0]
 
     return sampler
+
+
+def demand_noise_for_rows(function: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """All noise that a function draws is of rows of x, of all or of some.
+
+    Args:
+        function: x of shape ``(B, D)`` to y of the same shape.
+        x: many rows, so that some of them are seldom a single one.
+
+    Raises:
+        CheckFailed: if all rows share it.
+    """
+    replaced = _run(function, x, _Replaced(lambda column, like: torch.randn_like(like), False))[1]
+    if replaced.odd and all(len(each) < x.ndim or each[0] == 1 for each in replaced.odd):
+        raise CheckFailed(_shared(replaced.odd[0], len(x)))
+
+
+def _shared(shape: Sequence[int], rows: int) -> str:
+    return (
+        f"it draws noise of shape {tuple(shape)} for {rows} rows: rows share it, so that they are "
+        "not independent samples."
+    )
 
 
 def _impulses(first: int, widths: list[int], apart: bool) -> Callable[[int, Tensor], Tensor]:
@@ -172,56 +197,52 @@ def _zeros(column: int, like: Tensor) -> Tensor:
 
 
 class _Replaced(TorchDispatchMode):
-    """Replaces normal draws by what a function of (column, tensor alike) says."""
+    """Replaces what torch draws by what a function of (column, tensor alike) says.
 
-    def __init__(self, noise: Callable[[int, Tensor], Tensor]) -> None:
+    Args:
+        noise: function of (column, tensor alike) to normal numbers.
+        strict: whether noise that has not a part for each row is refused, or else left to torch as
+            other numbers are that rows share.
+    """
+
+    def __init__(self, noise: Callable[[int, Tensor], Tensor], strict: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.noise = noise
+        self.noise, self.strict = noise, strict
         self.batch = 0
         self.columns: dict[bytes, int] = {}
         self.widths: list[int] = []
+        self.odd: list[torch.Size] = []  # shapes of noise that has not a part for each row
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        packet = func.overloadpacket
-        if packet not in _STANDARD and packet not in _SCALED:
+        if func.overloadpacket not in MADE:
             return func(*args, **kwargs)
-        key = self._key(func, args, kwargs)
+        draw = Draw(func, args, kwargs)
+        key = _key(draw)
         # Drawn for real, so that the generator goes on.
         drawn: Tensor = func(*args, **kwargs)
-        mean, std = (0.0, 1.0) if packet in _STANDARD else _scale(func, args, kwargs)
-        z = self.noise(self._column(key, drawn), torch.empty_like(drawn))
-        value = mean + std * z
-        return drawn.copy_(value) if packet is _aten.normal_ else value.to(drawn.dtype)
-
-    def _key(self, func: Any, args: Any, kwargs: Any) -> bytes:
-        generator = _argument(func, args, kwargs, "generator", None)
-        if generator is None:
-            generator = torch.default_generator
-        state = generator.get_state().cpu().numpy().tobytes()
-        return hashlib.blake2b(state + str(generator.device).encode(), digest_size=16).digest()
+        if drawn.ndim == 0 or len(drawn) != self.batch:
+            if draw.normal and self.strict:
+                raise PairingError(_shared(drawn.shape, self.batch))
+            if draw.normal:
+                self.odd.append(drawn.shape)
+            return drawn
+        kind = drawn.dtype if drawn.dtype.is_floating_point else torch.float64
+        return draw.made_of(
+            self.noise(self._column(key, drawn), torch.empty_like(drawn, dtype=kind)), drawn
+        )
 
     def _column(self, key: bytes, drawn: Tensor) -> int:
-        if drawn.ndim == 0 or len(drawn) != self.batch:
-            raise PairingError(
-                f"it draws noise of shape {tuple(drawn.shape)} for {self.batch} rows: rows share "
-                "it, so that they are not independent samples."
-            )
         if key not in self.columns:
             self.columns[key] = len(self.columns)
             self.widths.append(drawn.numel() // self.batch)
         return self.columns[key]
 
 
-def _scale(func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
-    return _argument(func, args, kwargs, "mean", 0.0), _argument(func, args, kwargs, "std", 1.0)
-
-
-def _argument(func: Any, args: Any, kwargs: Any, name: str, default: Any) -> Any:
-    """An argument of an operator, by position or by name."""
-    if name in kwargs:
-        return kwargs[name]
-    names = [each.name for each in func._schema.arguments]
-    if name in names and names.index(name) < len(args):
-        return args[names.index(name)]
-    return default
+def _key(draw: Draw) -> bytes:
+    """The state of the generator that it draws from."""
+    generator = draw("generator")
+    if generator is None:
+        generator = torch.default_generator
+    state = generator.get_state().cpu().numpy().tobytes()
+    return hashlib.blake2b(state + str(generator.device).encode(), digest_size=16).digest()

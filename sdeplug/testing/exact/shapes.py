@@ -17,6 +17,7 @@ from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.run import Run
 from sdeplug.score import ScoreModel
 from sdeplug.testing.bench import Solver
+from sdeplug.testing.claimed import tolerant
 from sdeplug.testing.contract.calls import Call, working
 from sdeplug.testing.exact.affine import is_affine, rounding
 from sdeplug.testing.findings import Finding, NotApplicable, demand
@@ -38,7 +39,7 @@ def check_other_shapes(solver: Solver) -> Finding:
 
     The score ties coordinates together and is another in each, so that none stands for another.
     """
-    allowed = _ROUNDING if solver.claims.evaluations is not None else _CHOSEN
+    allowed = _CHOSEN if tolerant(solver) else _ROUNDING
     first, *others = working(solver)
     cases = [(first, shape) for shape in (*SHAPES, _IMAGE)]
     cases += [(sde, SHAPES[0]) for sde in others]

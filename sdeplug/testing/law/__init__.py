@@ -7,4 +7,5 @@ from sdeplug.testing.law.cells import Specimen as Specimen
 from sdeplug.testing.law.cells import specimens as specimens
 from sdeplug.testing.law.sampling import check_law_by_sampling as check_law_by_sampling
 from sdeplug.testing.law.sampling import equivalence_bound as equivalence_bound
+from sdeplug.testing.law.sampling import rejected as rejected
 from sdeplug.testing.law.sampling import sampling_cells as sampling_cells

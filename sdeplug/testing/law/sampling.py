@@ -61,7 +61,7 @@ def check_law_by_sampling(solver: Solver, seed: int = 0) -> Finding:
             first = cell.samples(3 * seed) if not bounds else None
             verdict = cell.verdict(seed, first)
             if not verdict.passed:
-                raise CheckFailed(_rejected(cell, verdict, seed))
+                raise CheckFailed(rejected(cell, verdict, seed))
             if first is not None:
                 told = _distances(cell, first, seed)
             worst = min(worst, verdict.pvalue)
@@ -74,7 +74,7 @@ def check_law_by_sampling(solver: Solver, seed: int = 0) -> Finding:
         )
 
 
-def _rejected(cell: Cell, verdict: CellVerdict, seed: int) -> str:
+def rejected(cell: Cell, verdict: CellVerdict, seed: int) -> str:
     """Why a cell fails: what is off, how surely, and what would have been let pass."""
     last = cell.finer if verdict.stages == 3 and cell.finer is not None else cell
     off = last.farthest(seed, verdict.samples)

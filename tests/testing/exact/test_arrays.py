@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import sdeplug as sp
+from sdeplug.errors import PairingError
 from sdeplug.testing import CheckFailed, NotApplicable
-from sdeplug.testing.exact.arrays import LEVELS, Arrays, array_moments, counted_draws, nodes
+from sdeplug.testing.exact.arrays import LEVELS, Apart, Arrays, array_moments, counted_draws, nodes
 from sdeplug.testing.exact.moments import check_moments
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.chance import (
@@ -116,3 +117,18 @@ def test_an_adaptive_flow_is_judged_by_its_tolerance():
 def test_what_others_judge_is_left_to_them(solver, why):
     with pytest.raises(NotApplicable, match=why):
         check_moments(solver)
+
+
+def test_numbers_of_a_row_come_in_orders_of_their_own():
+    noise = Apart(32, 0, (3,))
+    x = torch.zeros(noise.rows, 3, dtype=torch.float64)
+    first, second = noise.normal(x), noise.normal(x)
+    assert torch.equal(first[:, 0].sort().values, first[:, 1].sort().values)
+    inside = torch.special.ndtr(torch.stack((first, second))).mul(32).floor()  # the levels
+    pairs = inside[0] * 32 + inside[1]
+    assert all(len(torch.unique(pairs[:, k])) == 32**2 for k in range(3))
+    across = inside[0, :, 0] * 32 + inside[0, :, 1]
+    assert len(torch.unique(across)) < 0.7 * 32**2  # as independent numbers meet
+    assert noise.normal(x[:, 0]).shape == (noise.rows,)
+    with pytest.raises(PairingError, match="4 numbers in each of"):
+        noise.normal(torch.zeros(noise.rows, 4, dtype=torch.float64))

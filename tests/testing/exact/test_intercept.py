@@ -9,9 +9,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sdeplug import VPSDE, LogSNR, OnGrid, PairingError, ReverseSDE, Uniform
-from sdeplug.testing import exact_law, foreign_law, marginal_law, relative_error
+from sdeplug import VPSDE, LogSNR, OnGrid, PairingError, ReverseSDE, Run, SharedNoise, Uniform
+from sdeplug.testing import CheckFailed, exact_law, foreign_law, marginal_law, relative_error
 from sdeplug.testing.bench import carried, gaussian, gaussian_score
+from sdeplug.testing.exact import Arrays, intercepted
+from sdeplug.testing.exact.intercept import demand_noise_for_rows
 from sdeplug_ode import Euler
 from sdeplug_song import EulerMaruyama
 
@@ -165,3 +167,50 @@ def test_torchdiffeq():
     assert found.residual < 1e-12
     wanted = ours(OnGrid(Euler(), Uniform(32)))
     assert float(relative_error(found.law, wanted).abs().max()) < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("draw", "mean", "spread"),
+    [
+        (lambda x: torch.rand_like(x), 0.5, math.sqrt(1.0 / 12.0)),
+        (lambda x: torch.rand(x.shape), 0.5, math.sqrt(1.0 / 12.0)),
+        (lambda x: torch.empty_like(x).uniform_(-1.0, 3.0), 1.0, math.sqrt(16.0 / 12.0)),
+        (lambda x: torch.randint(2, x.shape), 0.5, 0.5),
+        (lambda x: torch.randint(1, 4, x.shape), 2.0, math.sqrt(2.0 / 3.0)),
+        (lambda x: torch.bernoulli(torch.full_like(x, 0.25)), 0.25, math.sqrt(3.0 / 16.0)),
+        (lambda x: torch.empty_like(x).bernoulli_(0.25), 0.25, math.sqrt(3.0 / 16.0)),
+        (lambda x: torch.normal(x, 2.0), 0.0, 2.0),
+    ],
+)
+def test_what_is_drawn_is_made_of_normal_numbers(draw, mean, spread):
+    """Of a column of an orthogonal array, whose moments are those of a normal number."""
+    x = torch.zeros(128**2, 1, dtype=torch.float64)
+    y = intercepted(draw)(x, Run(Arrays(128)))
+    assert float(y.mean()) == pytest.approx(mean, abs=0.01)
+    assert float(y.std(correction=0)) == pytest.approx(spread, rel=0.02)
+
+
+def test_noise_that_rows_share_is_refused_and_other_numbers_are_not():
+    def shared(x):
+        return x + torch.rand(()) + torch.rand(1, 2)
+
+    x = torch.zeros(4, 2, dtype=torch.float64)
+    assert intercepted(shared)(x, Run(SharedNoise(0))).shape == x.shape
+    noisy = lambda x: x + torch.randn(2)  # noqa: E731
+    with pytest.raises(PairingError, match="rows share it"):
+        intercepted(noisy)(x, Run(SharedNoise(0)))
+    assert intercepted(noisy, strict=False)(x, Run(SharedNoise(0))).shape == x.shape
+
+
+def test_noise_of_some_rows_is_none_that_all_share():
+    def some(x):
+        noise = torch.zeros_like(x)
+        noise[x[:, 0] > 0.0] = torch.randn_like(x[x[:, 0] > 0.0])
+        return x + noise
+
+    x = torch.linspace(-1.0, 1.0, 20, dtype=torch.float64).reshape(10, 2)
+    demand_noise_for_rows(some, x)
+    demand_noise_for_rows(lambda x: x + torch.randn_like(x), x)
+    for shape in ((), (2,), (1, 2)):
+        with pytest.raises(CheckFailed, match="rows share it"):
+            demand_noise_for_rows(lambda x, shape=shape: x + torch.randn(shape), x)
