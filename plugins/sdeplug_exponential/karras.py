@@ -18,6 +18,7 @@ probability flow.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, exp, inf, log1p, sqrt
@@ -40,10 +41,12 @@ class _OwnGrid(Integrator):
     def integrate(self, reverse: ReverseSDE, x: Tensor, t: float, s: float, run: Run) -> Tensor:
         """All steps from t to s, or from the horizon; reports the times of the grid in between."""
         x, t = reverse.linear.from_horizon(x, t, s)
-        times = (t, s) if self.steps == 1 else self._grid.times(t, s, reverse.linear)
+        times = (t, s) if self.steps == 1 else tuple(self._grid.times(t, s, reverse.linear))
         reverse.linear.prepare(times)
+        rises = self.rises(reverse, times)
+        reverse.linear.prepare(tuple(rises.values()))
         for late, early in pairwise(times):
-            x = self.step(reverse, x, (late, early, t, s), run)
+            x = self.step(reverse, x, (late, early), rises, run)
             if early != s:
                 run.report(early, x)
         return x
@@ -53,10 +56,15 @@ class _OwnGrid(Integrator):
         return Karras(self.steps, self.rho)
 
     @abstractmethod
+    def rises(self, reverse: ReverseSDE, times: Sequence[float]) -> Mapping[float, float]:
+        """The times of the grid at which noise is put back, and those that it goes up to."""
+
+    @abstractmethod
     def step(
-        self, reverse: ReverseSDE, x: Tensor, span: tuple[float, float, float, float], run: Run
-    ) -> Tensor:
-        """One step; ``span`` has its start, its end, and the two ends of the whole."""
+        self, reverse: ReverseSDE, x: Tensor, span: tuple[float, float],
+        rises: Mapping[float, float], run: Run,
+    ) -> Tensor:  # fmt: skip
+        """One step over a span of the grid."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +92,28 @@ class EDMHeun(_OwnGrid):
             needs=LinearSDE,
         )
 
+    def rises(self, reverse: ReverseSDE, times: Sequence[float]) -> Mapping[float, float]:
+        """At every time but the first, by the churn; all are looked for at once."""
+        wanted = {}
+        for late in times[1:-1]:
+            place = _place(reverse.linear, late)
+            churn = reverse.level(late) ** 2 * self.churn / self.steps
+            if churn and self.low <= exp(-place) <= self.high:
+                wanted[late] = place - log1p(min(churn, _MOST))
+        if not wanted:
+            return {}
+        found = times_between(reverse.linear, (times[0], times[-2]), tuple(wanted.values()))
+        return {late: max(late, up) for late, up in zip(wanted, found, strict=True)}
+
     def step(
-        self, reverse: ReverseSDE, x: Tensor, span: tuple[float, float, float, float], run: Run
-    ) -> Tensor:
+        self, reverse: ReverseSDE, x: Tensor, span: tuple[float, float],
+        rises: Mapping[float, float], run: Run,
+    ) -> Tensor:  # fmt: skip
         """Up by the churn where there is room, then down."""
-        late, early, top, _ = span
-        sde, place = reverse.linear, _place(reverse.linear, late)
-        churn = reverse.level(late) ** 2 * self.churn / self.steps
-        if churn and late < top and self.low <= exp(-place) <= self.high:
-            (up,) = times_between(sde, (top, late), [place - log1p(min(churn, _MOST))])
-            x, late = noised(sde, x, (late, up), run), up
-        return heun(reverse, x, late, early)
+        late, early = span
+        if late in rises:
+            x = noised(reverse.linear, x, (late, rises[late]), run)
+        return heun(reverse, x, rises.get(late, late), early)
 
 
 @dataclass(frozen=True)
@@ -131,21 +150,30 @@ class Restart(_OwnGrid):
             needs=LinearSDE,
         )
 
-    def step(
-        self, reverse: ReverseSDE, x: Tensor, span: tuple[float, float, float, float], run: Run
-    ) -> Tensor:
-        """Down, and where the step crosses ``low``, up and down again."""
-        late, early, top, bottom = span
-        sde = reverse.linear
-        x = heun(reverse, x, late, early)
-        end, zeta = _place(sde, bottom), reverse.level(early) ** 2
-        if not self.times or not zeta or end == inf:
-            return x
+    def rises(self, reverse: ReverseSDE, times: Sequence[float]) -> Mapping[float, float]:
+        """Once, at the end of the step that crosses ``low``."""
+        sde, top = reverse.linear, times[0]
+        end = _place(sde, times[-1])
+        if not self.times or end == inf:
+            return {}
         length = end - _place(sde, top)
-        here = _place(sde, early)
-        if _place(sde, late) < end - self.low * length <= here:
-            high = end - self.high * length
-            (up,) = times_between(sde, (top, early), [here - zeta * (here - high)])
+        low, high = end - self.low * length, end - self.high * length
+        for late, early in pairwise(times):
+            here, zeta = _place(sde, early), reverse.level(early) ** 2
+            if zeta and _place(sde, late) < low <= here:
+                (up,) = times_between(sde, (top, early), [here - zeta * (here - high)])
+                return {early: up}
+        return {}
+
+    def step(
+        self, reverse: ReverseSDE, x: Tensor, span: tuple[float, float],
+        rises: Mapping[float, float], run: Run,
+    ) -> Tensor:  # fmt: skip
+        """Down, and where the step crosses ``low``, up and down again."""
+        late, early = span
+        x = heun(reverse, x, late, early)
+        if early in rises:
+            up, sde = rises[early], reverse.linear
             down = Karras(self._inner, self.rho).times(up, early, sde)
             for _ in range(self.times):
                 x = noised(sde, x, (early, up), run)

@@ -69,6 +69,15 @@ def test_a_pipeline_is_judged_by_its_own():
         check_pipeline_in_half_precision(solver)
 
 
+def test_what_asks_as_often_as_it_has_to_follows_no_tolerance():
+    """It saves an evaluation at times, and claims an order: it is judged, as sharply as others."""
+    solver = sp.solver("exponential/f-ddim")
+    assert solver.claims.evaluations is None
+    assert "off by at most" in check_pipeline_in_half_precision(solver).text
+    with pytest.raises(CheckFailed, match=r"float16 are 0\.\d+ times as wide"):
+        check_pipeline_in_half_precision(spoil(solver, When(half_score, ScoreTimes(1.1))))
+
+
 @pytest.mark.parametrize(
     ("check", "solver", "why"),
     [
