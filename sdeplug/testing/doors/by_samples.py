@@ -9,6 +9,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor
 
+from sdeplug.noise import SharedNoise
 from sdeplug.run import Run
 from sdeplug.score import ScoreModel
 from sdeplug.sde import LinearSDE
@@ -31,6 +32,7 @@ Function = Callable[[Tensor], Tensor]
 _FACTOR = 3.0  # tau of a mixture in units of the error for Gaussian data
 _LEAST, _LARGEST = 0.02, 0.15  # of tau
 _TARGETS = 2
+_ROWS = 64  # in which draws are counted: those of some rows alone are none
 _LAW = "check_law_by_sampling"
 _FINER = 4  # times as many steps, for a mixture and where that is found too coarse
 
@@ -167,5 +169,7 @@ class BySamples:
     def _levels(self, score: ScoreModel, steps: int) -> int:
         """Levels of an array that has a column for each draw, if there is one; the most where there
         is none, so that nothing but many rows makes less of chance."""
-        draws = counted_draws(partial(self._carried, score, steps, 0), len(SPECTRUM))
+        like = torch.empty(_ROWS, len(SPECTRUM), dtype=torch.float64, device="cpu")
+        x = SharedNoise(0).normal(like)
+        draws = counted_draws(partial(self._carried, score, steps, 0), x)
         return next((each for each in LEVELS if each >= draws > 0), LEVELS[-1])

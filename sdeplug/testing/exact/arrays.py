@@ -178,11 +178,12 @@ def array_moments(
     return float(y.mean()), float(y.var(correction=0))
 
 
-def counted_draws(sampler: Sampler, dimension: int = 1) -> int:
-    """How often a sampler draws in a run, for rows of so many numbers."""
+def counted_draws(sampler: Sampler, x: Tensor | None = None) -> int:
+    """How often a sampler draws in a run: for x, or for a single number."""
     source = _Counted()
+    start = torch.zeros(1, 1, dtype=torch.float64, device="cpu") if x is None else x
     with torch.no_grad():
-        sampler(torch.zeros(1, dimension, dtype=torch.float64, device="cpu"), Run(source))
+        sampler(start, Run(source))
     return source.draws
 
 

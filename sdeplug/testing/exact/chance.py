@@ -29,8 +29,8 @@ ALPHA = 1e-3
 FINEST = 4
 """How many times as many steps the finest of three grids has."""
 
-_LOOKS = (4, 8, 16, 32)  # how often it has been measured when what was found is looked at
-_ENOUGH = 16  # after which chance may hide more
+_LOOKS = (4, 8, 16, 32, 64)  # how often it has been measured when what was found is looked at
+_ENOUGH = 16  # after which chance may hide more, where no error is seen
 _STAYING = 0.7  # of an error that the next one is at least, if the limit is wrong
 _MOST_STEPS = 1024  # steps
 
@@ -115,7 +115,9 @@ def _estimated(errors: Errors, order: float, steps: int) -> Estimate:
             found.append(torch.stack([errors(count, seed) for count in grids]))
             demand(bool(found[-1].isfinite().all()), f"its law is not finite in {steps} steps")
         estimate = _of(torch.stack(found, 1), order, grids)
-        if estimate.surely > LIMIT or estimate.hidden <= (LIMIT if look < _ENOUGH else HIDDEN):
+        seen = float(estimate.limit.abs().max())
+        enough = HIDDEN if look >= _ENOUGH and seen <= LIMIT else LIMIT
+        if estimate.surely > LIMIT or estimate.hidden <= enough:
             break
     return estimate
 

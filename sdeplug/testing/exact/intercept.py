@@ -172,7 +172,7 @@ def _residual(
         return told[column].to(like)
 
     out, _ = _run(function, x, _Replaced(random))
-    inputs = [each.flatten(1).to(x.dtype).double() for each in (x, *told)]
+    inputs = [each.reshape(len(each), -1).to(x.dtype).double() for each in (x, *told)]
     if apart:
         foretold = offset + sum(c * z for c, z in zip(changes, inputs, strict=True))
     else:

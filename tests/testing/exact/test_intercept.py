@@ -214,3 +214,9 @@ def test_noise_of_some_rows_is_none_that_all_share():
     for shape in ((), (2,), (1, 2)):
         with pytest.raises(CheckFailed, match="rows share it"):
             demand_noise_for_rows(lambda x, shape=shape: x + torch.randn(shape), x)
+
+
+def test_one_number_for_each_row_is_a_column():
+    found = foreign_law(lambda x: x + torch.randn(len(x), dtype=x.dtype)[:, None], START)
+    assert found.affine
+    assert torch.allclose(found.law.covariance, START.covariance + 1.0)
