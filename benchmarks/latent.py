@@ -3,13 +3,15 @@
 python benchmarks/latent.py --data FOLDER [--seconds N] [--out FOLDER]
 
 The folder is that of benchmarks/mnist.py: 9,000 digits train, 1,000 are held out.  Both models have
-one thread and the same seconds.
+one thread and the same seconds.  Each is asked for samples, their Frechet distance, and the bits
+per dimension of held-out digits, term by term.  FOLDER gets the models and latent.png.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -20,10 +22,11 @@ import mnist
 import torch
 from torch import Tensor, nn
 
-from sdeplug import VPSDE, FromDenoiser, ReverseSDE, sample
+from sdeplug import VPSDE, FromDenoiser, LogSNR, OnGrid, ReverseSDE, SharedNoise, sample, solver
+from sdeplug.likelihood import Hutchinson, log_likelihood, truncated
 from sdeplug.metrics import frechet, moments
 from sdeplug.networks import Latent, Model, Preconditioned, SmallAutoencoder, SmallUNet, save
-from sdeplug.pictures import glance
+from sdeplug.pictures import INK, blank_figure, image_sheet
 from sdeplug.pictures import save as save_picture
 from sdeplug.training import DenoisingLoss, EvidenceLoss, ImportanceTimes, Trainer, WarmUp
 
@@ -66,15 +69,45 @@ def trained(network: nn.Module, loss: object, data: Tensor, seconds: float) -> M
 
 
 def report(name: str, model: Model, options: argparse.Namespace) -> Tensor:
-    """Draw samples, write a picture of them, and say what they cost."""
+    """Draw samples, and say what they cost."""
     begin = time.process_time()
     reverse = ReverseSDE(model.sde, model.score)
     x = model.decode(sample(reverse, (options.count, *SHAPES[name]), seed=0).x).detach()
     took = 1e3 * (time.process_time() - begin) / options.count
     save(options.out / name, model.network, SDE, FromDenoiser, (-1.0, 1.0), model.step)
-    save_picture(glance(x[:64].clamp(-1.0, 1.0)), options.out / f"{name}.png")
     print(f"{name}: {model.step} steps, {took:.0f} ms a sample")
     return x
+
+
+def density(name: str, model: Model, x: Tensor) -> None:
+    """Say how many bits per dimension images take, and what they are the sum of."""
+    reverse, few = ReverseSDE(SDE, model.score), OnGrid(solver("ode/heun"), LogSNR(40))
+
+    def nats(z: Tensor) -> Tensor:
+        return log_likelihood(reverse, z, few, divergence=Hutchinson()).log_prob.detach()
+
+    if isinstance(model.network, Latent):
+        evidence = model.network.autoencoder.evidence(x, nats, SharedNoise(0))
+        terms = {key: each[0].detach() for key, each in evidence._asdict().items()}
+    else:
+        start, way = truncated(reverse, x)
+        terms = {"flow and prior": nats(start), "truncation": way}
+    size = x[0].numel()
+    bits = {key: -each.double() / (size * math.log(2.0)) for key, each in terms.items()}
+    bits["rescaling"] = torch.full((len(x),), math.log2(256 / 2), dtype=torch.float64)
+    total = torch.stack(tuple(bits.values())).sum(0)
+    error = float(total.std()) / math.sqrt(len(x))
+    parts = ", ".join(f"{key} {float(each.mean()):+.3f}" for key, each in bits.items())
+    print(f"{name}: {float(total.mean()):.3f} +- {error:.3f} bits per dimension: {parts}")
+
+
+def picture(drawn: Mapping[str, Tensor], path: Path) -> None:
+    """The first images of each kind, side by side."""
+    figure = blank_figure(3.0 * len(drawn), 3.2)
+    for axes, (name, x) in zip(figure.subplots(1, len(drawn)), drawn.items(), strict=True):
+        image_sheet(axes, x[:64])
+        axes.set_title(name, color=INK, fontsize=10)
+    save_picture(figure, path)
 
 
 def main() -> int:
@@ -82,6 +115,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each training")
     parser.add_argument("--count", type=int, default=500, help="samples of each model")
+    parser.add_argument("--known", type=int, default=100, help="images whose density is asked for")
     parser.add_argument("--out", type=Path, default=Path("latent"), metavar="FOLDER")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -91,8 +125,10 @@ def main() -> int:
         torch.manual_seed(0)
         model = trained(*make(), data, options.seconds)
         drawn[name] = report(name, model, options)
+        density(name, model, held_out[: options.known])
         if isinstance(model.network, Latent):
-            drawn["held out, decoded again"] = model.network.autoencoder(drawn["held out"]).detach()
+            drawn["through the autoencoder"] = model.network.autoencoder(drawn["held out"]).detach()
+    picture(drawn, options.out / "latent.png")
     features = mnist.features(options.data)
     law = moments(features(0.5 * data))
     for name, x in drawn.items():

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_WALL = 500  # characters of a value, beyond which nobody reads a message
+
+
 class SdeplugError(Exception):
     """Base class of all exceptions of sdeplug."""
 
@@ -29,7 +32,8 @@ class ArgumentError(SdeplugError, ValueError):
 
     def __init__(self, argument: str, value: object, allowed: str, hint: str = "") -> None:
         self.argument, self.value, self.allowed, self.hint = argument, value, allowed, hint
-        text = f"{argument} = {value!r}: must be {allowed}."
+        shown = repr(value) if isinstance(value, str) else brief(value, _WALL)
+        text = f"{argument} = {shown}: must be {allowed}."
         super().__init__(f"{text} {hint}".rstrip())
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -224,12 +224,20 @@ def _taken(value: object, annotation: Any) -> object:
     for member in members(annotation):
         if member in (int, float, bool):
             value = plain(value)
-        elif typing.get_origin(member) is tuple and isinstance(listed(value), (list, tuple)):
-            item = typing.get_args(member)[0]
-            value = tuple(_taken(each, item) for each in listed(value))  # type: ignore[attr-defined]
+        elif typing.get_origin(member) is tuple:
+            value = _as_tuple(value, typing.get_args(member)[0])
         elif is_one_of(member) and isinstance(value, str):
             value = member.named(value) or value
     return value
+
+
+def _as_tuple(value: object, item: Any) -> object:
+    """A list, an array or one item by itself as a tuple of items; anything else as it is."""
+    found = listed(value)
+    if isinstance(found, (list, tuple)):
+        return tuple(_taken(each, item) for each in found)
+    alone = _taken(value, item)
+    return (alone,) if _conforms(alone, item) else value
 
 
 def _conforms(value: object, annotation: Any) -> bool:

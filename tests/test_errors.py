@@ -33,6 +33,18 @@ def test_an_argument_error_says_all():
         argument_type("name", 3, "a str")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))]), "Adam(...)"),
+        (tuple(range(1000)), "tuple(...)"),
+        ("word " * 200, repr("word " * 200)),
+    ],
+)
+def test_a_value_that_is_a_wall_is_shown_as_its_class(value, shown):
+    assert str(ArgumentError("it", value, "another")) == f"it = {shown}: must be another."
+
+
 def test_errors_pickle_whole():
     error = pickle.loads(pickle.dumps(ArgumentError("a", (1, 2), "less", "Try 1.")))
     assert (error.argument, error.value, error.allowed, error.hint) == (

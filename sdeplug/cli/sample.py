@@ -20,6 +20,9 @@ from sdeplug.errors import ArgumentError
               help="Sample what `sdeplug train` learned, instead of a target.")  # fmt: skip
 @click.option("--label", "labels", multiple=True, metavar="CLASS",
               help="Class of the samples of a model; may be repeated.  [default: any]")  # fmt: skip
+@click.option("--guidance", type=float, metavar="SCALE",
+              help="How much more a class counts than all data, of a model: 1 is the class as it "
+              "is, 2 twice as far.  [default: 1]")  # fmt: skip
 @click.option("--sde", metavar=NAMED, type=Name("sdes"), help="Forward SDE.  [default: core/vp]")
 @click.option("--solver", metavar=NAMED, type=Name("solvers"),
               help="Integrator.  [default: exponential/auto]")  # fmt: skip
@@ -45,6 +48,7 @@ def sample(
     target: str | None,
     model: Path | None,
     labels: tuple[str, ...],
+    guidance: float | None,
     samples: int,
     seed: int,
     dtype: str,
@@ -65,5 +69,5 @@ def sample(
     from sdeplug.cli.work.sample import Parts, Request, run
 
     description = Parts(**given) if pipeline is None else pipeline  # type: ignore[arg-type]
-    subject = Subject(target, model, labels)
+    subject = Subject(target, model, labels, guidance)
     run(Request(description, subject, samples, seed, Place(device, dtype), out))

@@ -10,7 +10,7 @@ import torch
 
 from sdeplug.errors import ArgumentError
 
-VERSION = 1
+VERSION = 2
 NAME = "training.pt"
 
 

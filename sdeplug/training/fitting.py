@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from sdeplug.noise import SharedNoise
 from sdeplug.training import checkpoint
 from sdeplug.training.averages import Averages
 from sdeplug.training.data import Batch, seed_device
-from sdeplug.training.recipe import Recipe
+from sdeplug.training.recipe import Recipe, rates_mark
 from sdeplug.training.watch import Mark
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Fitting:
         self.optimiser = prepared if accelerator.scaler is not None else optimiser
         self.averages.follow(network)
         self.history: list[Mark] = []
-        self.steps, self._seen = 0, 0
+        self.steps, self._seen, self._rates = 0, 0, 0
         self._sum = torch.zeros((), dtype=torch.float32, device=accelerator.device)
         self._fine = torch.ones((), dtype=torch.bool, device=accelerator.device)
 
@@ -90,6 +91,7 @@ class Fitting:
         factor = self.recipe.rate(self.steps)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+        self._rates = rates_mark(self._rates, factor)
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.averages.update(self.steps)
@@ -122,6 +124,7 @@ class Fitting:
             scaler = self.accelerator.scaler
             checkpoint.write(folder, {
                 "recipe": self.recipe.told(),
+                "rates": self._rates,
                 "steps": self.steps,
                 "network": self.plain.state_dict(),
                 "averages": self.averages.state(),
@@ -140,11 +143,16 @@ class Fitting:
         state = checkpoint.read(folder)
         if state is None:
             return
-        for name, told in self.recipe.told().items():
-            if state["recipe"].get(name) != told:
+        mine, its = self.recipe.told(), state["recipe"]
+        same = {name: told == its.get(name) for name, told in mine.items()}
+        # Of the rate that counts which the steps had: what comes after them may be planned anew.
+        factors = map(self.recipe.rate, range(state["steps"]))
+        same["rate"] = state["rates"] == reduce(rates_mark, factors, 0)
+        for name, told in mine.items():
+            if not same[name]:
                 raise ArgumentError(
                     "folder", str(folder), f"one of a training with {name} = {told}",
-                    f"There it was {state['recipe'].get(name)}: give another folder.",
+                    f"There it was {its.get(name)}: give another folder.",
                 )  # fmt: skip
         differing = _difference(self.plain.state_dict(), state["network"])
         if differing:
@@ -157,7 +165,7 @@ class Fitting:
         self.optimiser.load_state_dict(state["optimiser"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.steps = state["steps"]
+        self.steps, self._rates = state["steps"], state["rates"]
         self.history = [Mark(*mark) for mark in state["history"]]
 
     def _rows(self, batch: Batch) -> Tensor:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from sdeplug.errors import ArgumentError
 from sdeplug.options import Configured, option
 from sdeplug.training.labels import Labels
 
@@ -29,18 +34,50 @@ class WarmUp(Configured):
 class Cosine(Configured):
     """A learning rate that rises, and then falls to 0 along half a cosine: its factor at a step.
 
-    It ends with the last step: a training with more steps is another training.
+    It ends with the last step.  A training that is to go on after that begins anew there:
+    ``Cosine(6000, restarts=(3000,))`` is ``Cosine(3000)`` for 3000 steps.
 
     Loshchilov & Hutter, arXiv 1608.03983, equation 5.
+
+    Raises:
+        ArgumentError: unless the restarts rise and are before the end.
     """
 
     steps: int = option(help="steps of the training", ge=1)
     warm_up: int = option(100, help="steps until it falls", ge=0)
+    restarts: tuple[int, ...] = option((), help="steps at which it begins anew", ge=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(early >= late for early, late in pairwise((*self.restarts, self.steps))):
+            raise ArgumentError("restarts", self.restarts, f"rising, and below {self.steps}")
 
     def __call__(self, step: int) -> float:
-        """min((step + 1) / warm_up, 1) (1 + cos(pi step / steps)) / 2."""
-        rise = min((step + 1) / self.warm_up, 1.0) if self.warm_up else 1.0
-        return rise * 0.5 * (1.0 + math.cos(math.pi * min(step / self.steps, 1.0)))
+        """min((i + 1) / warm_up, 1) (1 + cos(pi i / n)) / 2 at step i of the n between restarts."""
+        past = bisect_right(self.restarts, step)
+        begin, end = (0, *self.restarts)[past], (*self.restarts, self.steps)[past]
+        done, planned = step - begin, end - begin
+        rise = min((done + 1) / self.warm_up, 1.0) if self.warm_up else 1.0
+        return rise * 0.5 * (1.0 + math.cos(math.pi * min(done / planned, 1.0)))
+
+
+_CALLED = (
+    (
+        "loss",
+        "a loss: a function of (network, x0, noise), with a number for each row",
+        "DenoisingLoss(VPSDE()) is one.",
+    ),
+    (
+        "optimiser",
+        "what makes an optimiser of parameters",
+        "partial(torch.optim.Adam, lr=1e-3) does: the trainer gives it those of the network.",
+    ),
+    (
+        "rate",
+        "a function from the number of a step to a factor of the learning rate",
+        "The rate itself belongs to the optimiser: partial(torch.optim.Adam, lr=1e-3).",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -58,10 +95,25 @@ class Recipe(Configured):
     labels: Labels = option(Labels(), help="how labels reach the network")
     seed: int = option(0, help="decides all randomness", ge=0)
 
+    def __post_init__(self) -> None:
+        for name, wanted, hint in _CALLED:
+            value = getattr(self, name)
+            if isinstance(value, torch.optim.Optimizer) or not callable(value):
+                raise ArgumentError(name, value, wanted, hint)
+        super().__post_init__()
+
     def told(self) -> dict[str, str]:
-        """What has to be the same where a training goes on: by name, as text."""
+        """What has to be the same where a training goes on: by name, as text.
+
+        Of the rate it is what :func:`rates_mark` makes of the steps done.
+        """
         names = (each.name for each in fields(self))
         return {name: _told(getattr(self, name)) for name in names}
+
+
+def rates_mark(before: int, factor: float) -> int:
+    """What tells the learning rates of a training from others: the mark of one step more."""
+    return zlib.crc32(struct.pack("<d", factor), before)
 
 
 def _told(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,19 +76,38 @@ def test_labels_share_the_samples_and_reach_the_network(sdeplug, model, tmp_path
     assert "labels" not in drawn[""]
 
 
+def test_guidance_goes_beyond_the_class(sdeplug, model, tmp_path):
+    """1 is the class to the last bit, 0 all data, and more goes farther from them."""
+    means = {}
+    call = ("sample", "--model", "model", "-n", 40, "--steps", 6, "--dtype", "float64")
+    for words in ([], ["--label", "b"], *(["--label", "b", "--guidance", w] for w in (0, 1, 3))):
+        assert sdeplug(*call, *words)[0] == 0
+        means[words[-1] if words else "all"] = loaded(tmp_path / "samples.npz")["x"].mean(0)[0]
+    assert means["b"] == means[1]
+    assert means["all"] == pytest.approx(means[0])
+    assert abs(means[3] - means[0]) > 1.5 * abs(means[1] - means[0]) > 0.0
+    assert loaded(tmp_path / "samples.npz")["guidance"] == 3.0
+
+
+def stopped_at(step, seen=None):
+    """Who looks on, and stops a training after some steps."""
+
+    def stop(moment):
+        if seen is not None:
+            seen.append(moment.mark.step)
+        if moment.mark.step == step:
+            raise KeyboardInterrupt
+
+    return stop
+
+
 def test_the_same_command_goes_on_where_it_was_to_the_same_weights(table, trained):
     """It is stopped while it looks, once, after a few steps."""
     seen = []
-
-    def stop(moment):
-        seen.append(moment.mark.step)
-        if moment.mark.step == 12:
-            raise KeyboardInterrupt
-
     rows, _ = read(Source(table / "t.csv", "kind"))
     data, folder = small.divided(rows, TINY), table / "model"
     with pytest.raises(KeyboardInterrupt):
-        small.fit(data, TINY, folder, (stop,))
+        small.fit(data, TINY, folder, (stopped_at(12, seen),))
     small.fit(data, TINY, folder, (lambda moment: seen.append(moment.mark.step),))
     assert seen == [*range(1, 13), *range(13, 21)]
     once, twice = ((base / "model" / "model.safetensors").read_bytes() for base in (trained, table))
@@ -95,12 +115,37 @@ def test_the_same_command_goes_on_where_it_was_to_the_same_weights(table, traine
     assert json.loads((folder / "model.json").read_text())["step"] == 20
 
 
+WORDS = ("train", "t.csv", "--labels", "kind", "--width", 8)
+
+
 def test_other_settings_are_another_training(sdeplug, model, table):
-    words = ("train", "t.csv", "--labels", "kind", "--width", 8, "--batch", 16, "--steps", 21)
-    status, _, err = sdeplug(*words)
+    status, _, err = sdeplug(*WORDS, "--batch", 8, "--steps", 30)
     assert status == 2
     assert "--out = 'model'" in err
-    assert "Cosine(steps=20" in err
+    assert "There it was 16" in err
+    assert json.loads((model / "plan.json").read_text()) == [20]
+
+
+def test_with_more_steps_what_is_done_goes_on(sdeplug, model, table, tmp_path):
+    """At once, or cut off within the second stretch: to the same bits, as with a rate that falls
+    twice; fewer steps than are done are none."""
+    shutil.copytree(model, table / "cut")
+    assert sdeplug(*WORDS, "--batch", 16, "--steps", 30)[0] == 0
+    rows, _ = read(Source(table / "t.csv", "kind"))
+    data, longer = small.divided(rows, TINY), replace(TINY, steps=30)
+    with pytest.raises(KeyboardInterrupt):
+        small.fit(data, longer, table / "cut", (stopped_at(24),))
+    for steps in (10, 30):
+        status, out, _ = sdeplug(*WORDS, "--batch", 16, "--steps", steps, "--out", "cut")
+        assert status == 0
+        assert f"wrote cut after {max(steps, 24)} steps" in out
+    assert json.loads((table / "cut" / "plan.json").read_text()) == [20, 30]
+    once, twice = ((table / each / "model.safetensors").read_bytes() for each in ("model", "cut"))
+    assert once == twice
+    (model / "plan.json").write_text("[]")
+    status, _, err = sdeplug(*WORDS, "--batch", 16, "--steps", 40)
+    assert status == 2
+    assert "--out = 'model': must be a folder whose plan.json is a list of steps" in err
 
 
 def test_a_stopped_training_says_how_to_go_on(sdeplug, table, monkeypatch):
@@ -183,6 +228,10 @@ def test_wrong_words_of_a_model_are_one_line(sdeplug, model, table):
         (["--model", "model", "--sde", "ve"], "--sde = 've': must be left out"),
         (["--model", "model", "--target", "two-modes"], "--target = 'two-modes'"),
         (["--label", "a"], "--label = 'a': must be given with --model"),
+        (["--guidance", 2], "--guidance = 2.0: must be given with --label"),
+        (["--model", "model", "--guidance", 2], "--guidance = 2.0: must be given with --label"),
+        (["--model", "model", "--label", "a", "--guidance", -1], "--guidance = -1.0: must be a"),
+        (["--model", "model", "--label", "a", "--guidance", "nan"], "--guidance = nan: must be a"),
     ):
         status, _, err = sdeplug("sample", *words)
         assert status == 2

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from training.nets import Net, same
 
 from sdeplug import VPSDE, ArgumentError
-from sdeplug.training import DenoisingLoss, Journal, Trainer, WarmUp, checkpoint
+from sdeplug.training import Cosine, DenoisingLoss, Journal, Trainer, WarmUp, checkpoint
 
 pytest.importorskip("accelerate")
 
@@ -80,6 +80,28 @@ def test_the_optimiser_goes_on_too(tmp_path):
         assert all(torch.equal(one[key], two[key]) for key in one)
 
 
+def test_a_rate_may_be_planned_anew_after_the_steps_that_are_done(tmp_path):
+    """Two stretches of a cosine are one training, cut off between them and within the second."""
+    one, both = Cosine(4, warm_up=2), Cosine(9, warm_up=2, restarts=(4,))
+    whole = replace(TRAINER, rate=both).fit(Net(), DATA, 9)
+    replace(TRAINER, rate=one).fit(Net(), DATA, 4, journal=Journal(tmp_path))
+    for steps in (6, 9):
+        rest = replace(TRAINER, rate=both).fit(Net(), DATA, steps, journal=Journal(tmp_path))
+    assert same(rest.network, whole.network)
+    with pytest.raises(ArgumentError, match="rate = Cosine"):
+        replace(TRAINER, rate=one).fit(Net(), DATA, 10, journal=Journal(tmp_path))
+
+
+def test_a_cosine_begins_anew_at_its_restarts():
+    plain, anew = Cosine(10, warm_up=3), Cosine(30, warm_up=3, restarts=(10, 20))
+    rates = [plain(step) for step in range(10)]
+    assert [anew(step) for step in range(30)] == 3 * rates
+    assert anew(31) == pytest.approx(0.0)
+    for wrong in ((30,), (5, 5), (9, 2)):
+        with pytest.raises(ArgumentError, match=r"restarts = .*rising, and below 30"):
+            Cosine(30, restarts=wrong)
+
+
 def test_what_is_done_is_given_back(tmp_path):
     done = TRAINER.fit(Net(), DATA, 4, journal=Journal(tmp_path))
     again = TRAINER.fit(Net(seed=3), DATA, 4, journal=Journal(tmp_path))
@@ -109,6 +131,7 @@ def test_a_write_that_is_cut_off_leaves_the_one_before(tmp_path, monkeypatch):
         (replace(TRAINER, batch=8), Net(), "with batch = 8. .*There it was 16"),
         (replace(TRAINER, loss=DenoisingLoss(VPSDE(beta_max=10.0))), Net(), "loss = Denoising"),
         (replace(TRAINER, optimiser=torch.optim.SGD), Net(), r"optimiser = SGD.*Adam.lr=0\.0002"),
+        (replace(TRAINER, rate=WarmUp(4)), Net(), r"rate = WarmUp\(steps=4\).*steps=8"),
         (TRAINER, Net(3), r"classes.weight has shape \(4, 2\) and not \(4, 3\)"),
         (TRAINER, torch.nn.Linear(2, 2), "bias has shape None"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sdeplug.cli.work.data.units import NAME, Units
 from sdeplug.cli.work.place import Place
+from sdeplug.conditioning import ClassifierFree
 from sdeplug.errors import ArgumentError
 from sdeplug.networks import Model, load
 from sdeplug.registry import named, target
@@ -108,12 +110,21 @@ class Learned(Aim):
         model: what was read there.
         units: what its numbers mean.
         labels: the class of each sample, int64, shape ``(n,)``; None: any.
+        guidance: how much the class counts against all data: 1, as it is.
+
+    Raises:
+        ArgumentError: for a guidance below 0, or that is no number.
     """
 
     folder: Path
     model: Model
     units: Units
     labels: Tensor | None
+    guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.guidance < math.inf:
+            raise ArgumentError("guidance", self.guidance, "a number of at least 0")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -132,7 +143,9 @@ class Learned(Aim):
         if sde != self.model.sde:
             allowed = f"one of {self.model.sde!r}, which the model was trained for"
             raise ArgumentError("pipeline", f"of {sde!r}", allowed)
-        return self.bound.score
+        if self.guidance == 1.0:
+            return self.bound.score
+        return ClassifierFree(self.bound.score, self.model.score, self.guidance)
 
     @property
     def bound(self) -> Model:
@@ -145,7 +158,7 @@ class Learned(Aim):
         """The samples in the units of the data, their labels, and the folder."""
         found: dict[str, Any] = {"x": self.units.outward(x), "model": str(self.folder)}
         if self.labels is not None:
-            found["labels"] = self.labels.cpu().numpy()
+            found |= {"labels": self.labels.cpu().numpy(), "guidance": self.guidance}
         for name in ("columns", "classes"):
             found |= {name: getattr(self.units, name)} if getattr(self.units, name) else {}
         return found
@@ -207,11 +220,13 @@ class Subject:
         target: name of a target; None: the default.
         model: folder of a model, in its place.
         labels: names of the classes that samples of the model are to have; none: any.
+        guidance: how much a class counts against all data; None: as it is.
     """
 
     target: str | None = None
     model: Path | None = None
     labels: tuple[str, ...] = ()
+    guidance: float | None = None
 
     def aim(self, samples: int, place: Place) -> Aim:
         """What it stands for.
@@ -224,9 +239,10 @@ class Subject:
             SdeplugError: for a target or model that is not there, or labels that it lacks.
         """
         self.check()
-        if self.model is not None:
-            return learned(self.model, self.labels, samples, place)
-        return self.exact
+        if self.model is None:
+            return self.exact
+        aim = learned(self.model, self.labels, samples, place)
+        return aim if self.guidance is None else replace(aim, guidance=self.guidance)
 
     @property
     def has_units(self) -> bool:
@@ -241,7 +257,7 @@ class Subject:
         return [*words, *(each for label in self.labels for each in ("--label", label))]
 
     def check(self) -> None:
-        """Refuse a target and a model together, and labels of a target.
+        """Refuse a target and a model together, labels of a target, and guidance to no label.
 
         Raises:
             ArgumentError: for these.
@@ -250,6 +266,8 @@ class Subject:
             raise ArgumentError("target", self.target, "given without --model")
         if self.labels and self.model is None:
             raise ArgumentError("labels", self.labels[0], "given with --model")
+        if self.guidance is not None and not self.labels:
+            raise ArgumentError("guidance", self.guidance, "given with --label, the class")
 
     @property
     def exact(self) -> Exact:

@@ -17,6 +17,7 @@ from torch import Tensor
 from sdeplug.cli.work.data.parts import mark, parted, shuffled
 from sdeplug.cli.work.data.rows import Rows
 from sdeplug.cli.work.data.units import Units
+from sdeplug.cli.work.plan import Plan
 from sdeplug.errors import ArgumentError
 from sdeplug.networks import Preconditioned, ResidualMLP, SmallUNet, save
 from sdeplug.noise import SharedNoise
@@ -25,7 +26,6 @@ from sdeplug.score import FromDenoiser
 from sdeplug.sde import VPSDE
 from sdeplug.training import (
     EDM,
-    Cosine,
     DenoisingLoss,
     Dequantised,
     Journal,
@@ -123,6 +123,8 @@ def fit(
 ) -> Trained:
     """Train a network, or go on where the folder is, and write it there.
 
+    With more steps than the folder was planned for, a rate that falls once more comes after them.
+
     Args:
         data: both parts.
         settings: how it is trained.
@@ -139,10 +141,12 @@ def fit(
         raise ArgumentError("out", str(folder), "a folder without a model of other data", hint)
     folder.mkdir(parents=True, exist_ok=True)
     data.units.save(folder)
-    journal = Journal(folder, every=max(1, min(100, settings.steps // 20)), observers=(*observers,))
+    plan = Plan.of(folder, settings.steps)
+    watching = (lambda moment: plan.save(folder), *observers)  # once it has begun: all fits
+    journal = Journal(folder, every=max(1, min(100, settings.steps // 20)), observers=watching)
     inner, given, beside = network(data, settings), data.learned.given, data.held_out.given
     try:
-        trained = _trainer(data, settings).fit(inner, given, settings.steps, beside, journal)
+        trained = _trainer(data, settings, plan).fit(inner, given, settings.steps, beside, journal)
     except ArgumentError as error:
         name = "out" if error.argument == "folder" else error.argument
         raise ArgumentError(name, error.value, error.allowed, error.hint) from error
@@ -164,7 +168,7 @@ def network(data: Divided, settings: Settings) -> Preconditioned:
     return Preconditioned(inner, SDE, data.spread)
 
 
-def _trainer(data: Divided, settings: Settings) -> Trainer:
+def _trainer(data: Divided, settings: Settings, plan: Plan) -> Trainer:
     spread, classes = data.spread, len(data.units.classes)
     loss: Callable[..., Tensor] = DenoisingLoss(SDE, FromDenoiser, EDM(spread), _TIMES)
     return Trainer(
@@ -172,7 +176,7 @@ def _trainer(data: Divided, settings: Settings) -> Trainer:
         optimiser=partial(torch.optim.Adam, lr=_RATE),
         ema=(_DECAY,),
         batch=settings.batch,
-        rate=Cosine(settings.steps),
+        rate=plan.rate,
         labels=Labels(drop=_DROPPED, null=classes) if classes else Labels(),
         seed=settings.seed,
     )
