@@ -13,20 +13,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-import numpy as np
-
 from sdeplug.errors import ArgumentError
-from sdeplug.values import is_one_of, listed, plain
+from sdeplug.kinds import conforms, members, numbers, others, parse, taken, type_name
+from sdeplug.values import is_one_of
 
 C = TypeVar("C")
 
+_OTHERS = 8  # classes in a hint
 _DECLARED = ("help", "ge", "gt", "le", "lt")
 
 
@@ -85,7 +84,7 @@ class Option:
     @property
     def type_name(self) -> str:
         """The type, as a person would write it."""
-        return _type_name(self.type)
+        return type_name(self.type)
 
     @property
     def allowed(self) -> str:
@@ -94,7 +93,9 @@ class Option:
             ("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt),
         )  # fmt: skip
         bounds = [f"{word} {bound:g}" for word, bound in limits if bound is not None]
-        kind = self.type_name if is_one_of(self.type) else f"of type {self.type_name}"
+        kind = f"of type {self.type_name}"
+        if is_one_of(self.type) or typing.get_origin(self.type) is type:
+            kind = self.type_name
         return kind + (f", {' and '.join(bounds)}" if bounds else "")
 
     def checked(self, value: object) -> object:
@@ -103,10 +104,10 @@ class Option:
         Raises:
             ArgumentError: unless it has the type and is within bounds.
         """
-        value = _taken(value, self.type)
-        if not _conforms(value, self.type):
-            raise ArgumentError(self.name, value, self.allowed, self._hint())
-        for number in _numbers(value):
+        value = taken(value, self.type)
+        if not conforms(value, self.type):
+            raise ArgumentError(self.name, value, self.allowed, self._hint(value))
+        for number in numbers(value):
             if (
                 math.isnan(number)
                 or (self.ge is not None and number < self.ge)
@@ -124,12 +125,21 @@ class Option:
             ArgumentError: if the text cannot be read as the option's type.
         """
         try:
-            return _parse(text, self.type)
+            return parse(text, self.type)
         except ValueError:
             raise ArgumentError(self.name, text, self.allowed, self._hint()) from None
 
-    def _hint(self) -> str:
-        return "" if self.required or self.default is None else f"The default is {self.default!r}."
+    def _hint(self, value: object = None) -> str:
+        """The next thing to try: an object of the class that was given, the default, others."""
+        if isinstance(value, type) and any(
+            isinstance(each, type) and issubclass(value, each) for each in members(self.type)
+        ):
+            return f"{value.__name__}() makes one."
+        if self.required or self.default is None:
+            return ""
+        default = getattr(self.default, "__name__", None) or repr(self.default)
+        more = ", ".join(each.__name__ for each in others(self.type, self.default)[:_OTHERS])
+        return f"The default is {default}{f'; there are {more}, too' if more else ''}."
 
 
 class Configured:
@@ -208,100 +218,3 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
 
 def _listing(options: typing.Iterable[Option]) -> str:
     return ", ".join(f"{each.name} ({each.type_name})" for each in options)
-
-
-def members(annotation: Any) -> tuple[Any, ...]:
-    """The alternatives of a union; the annotation itself when it is none."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
-
-
-def _taken(value: object, annotation: Any) -> object:
-    """The value with what is plainly meant by it: a Python number for one of numpy or torch."""
-    if _conforms(value, annotation) and not isinstance(value, (np.generic, tuple)):
-        return value
-    for member in members(annotation):
-        if member in (int, float, bool):
-            value = plain(value)
-        elif typing.get_origin(member) is tuple:
-            value = _as_tuple(value, typing.get_args(member)[0])
-        elif is_one_of(member) and isinstance(value, str):
-            value = member.named(value) or value
-    return value
-
-
-def _as_tuple(value: object, item: Any) -> object:
-    """A list, an array or one item by itself as a tuple of items; anything else as it is."""
-    found = listed(value)
-    if isinstance(found, (list, tuple)):
-        return tuple(_taken(each, item) for each in found)
-    alone = _taken(value, item)
-    return (alone,) if _conforms(alone, item) else value
-
-
-def _conforms(value: object, annotation: Any) -> bool:
-    return any(_conforms_one(value, member) for member in members(annotation))
-
-
-def _conforms_one(value: object, annotation: Any) -> bool:
-    if annotation is Any:
-        return True
-    if annotation is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    origin = typing.get_origin(annotation)
-    if origin is tuple:
-        item = typing.get_args(annotation)[0]
-        return isinstance(value, tuple) and all(_conforms(each, item) for each in value)
-    if origin is Callable:
-        return callable(value)
-    return isinstance(value, origin or annotation)
-
-
-def _numbers(value: object) -> Sequence[float]:
-    if isinstance(value, tuple):
-        return [number for each in value for number in _numbers(each)]
-    return [value] if isinstance(value, (int, float)) else []
-
-
-def _type_name(annotation: Any) -> str:
-    names = []
-    for member in members(annotation):
-        if member is type(None):
-            names.append("None")
-        elif typing.get_origin(member) is Callable:
-            names.append("function")
-        elif typing.get_origin(member) is tuple:
-            names.append(f"tuple of {_type_name(typing.get_args(member)[0])}")
-        elif is_one_of(member):
-            names.append(f"one of {', '.join(map(str, member))}")
-        else:
-            names.append(getattr(member, "__name__", str(member)))
-    return " or ".join(names)
-
-
-def _parse(text: str, annotation: Any) -> Any:
-    alternatives = members(annotation)
-    if type(None) in alternatives and text.lower() == "none":
-        return None
-    for member in alternatives:
-        try:
-            return _parse_one(text, member)
-        except ValueError:
-            continue
-    raise ValueError(text)
-
-
-def _parse_one(text: str, annotation: Any) -> Any:
-    if annotation is bool and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if annotation in (int, float, str):
-        return annotation(text)
-    if is_one_of(annotation) and annotation.named(text):
-        return annotation.named(text)
-    if typing.get_origin(annotation) is tuple:
-        item = typing.get_args(annotation)[0]
-        return tuple(_parse(part.strip(), item) for part in text.split(","))
-    raise ValueError(text)

@@ -16,7 +16,8 @@ from typing import Any
 from torch import Tensor
 
 from sdeplug.errors import PairingError
-from sdeplug.options import Configured, members, options_of
+from sdeplug.kinds import members
+from sdeplug.options import Configured, options_of
 from sdeplug.reverse import ReverseSDE, Time
 from sdeplug.run import Run
 from sdeplug.sde import ForwardSDE

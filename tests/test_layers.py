@@ -14,6 +14,7 @@ FLOORS = [
     each.split()
     for each in """
     errors values sheet
+    kinds
     options noise
     sde
     score grid run

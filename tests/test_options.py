@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import abc
 import copy
 import math
 import pickle
@@ -229,6 +230,40 @@ def test_numbers_of_numpy_and_torch_become_those_of_python(name, value, wanted):
         ("points", "12"),
     ],
 )
+class Weight(abc.ABC):
+    @abc.abstractmethod
+    def of(self): ...
+
+
+class Even(Weight):
+    of = None
+
+
+class Odd(Weight):
+    of = None
+
+
+@dataclass(frozen=True)
+class Weighted(Configured):
+    weight: Weight = option(Even(), help="an object of some class")
+    kind: type[Weight] = option(Even, help="a class")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight": Odd}, r"must be of type Weight\. Odd\(\) makes one\."),
+        ({"weight": "odd"}, r"of type Weight\. The default is .*Even object.*; there are Odd, too"),
+        ({"kind": Odd()}, r"must be a class of Weight\. The default is Even\."),
+        ({"kind": float}, r"kind = <class 'float'>: must be a class of Weight"),
+    ],
+)
+def test_what_there_is_instead_is_told(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        Weighted(**options)
+    assert Weighted(weight=Odd(), kind=Odd).kind is Odd
+
+
 def test_numbers_that_do_not_fit_are_refused_wherever_they_come_from(name, value):
     with pytest.raises(ArgumentError, match=f"{name} = "):
         Numbers(**{name: value})

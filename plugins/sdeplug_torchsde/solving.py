@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sdeplug import NonFiniteError, ReverseSDE
+from sdeplug import Checkpointed, NonFiniteError, ReverseSDE
 from sdeplug_torchsde.area import AreaPath
 from sdeplug_torchsde.clock import Clock
 from sdeplug_torchsde.memory import Memory
@@ -147,9 +148,12 @@ class Call:
     def _parameters(self) -> tuple[Tensor, ...]:
         """What requires gradients in the first drift, other than x, whoever holds it.
 
-        The memory hands the same drift to torchsde, so that it costs nothing.
+        The memory hands the same drift to torchsde, so that it costs nothing.  Reversible Heun
+        keeps it, with its graph, until the way back: it is a checkpoint, not a graph for each span.
         """
-        drift = self.problem.f(self.span[0], self.y)
+        lean = replace(self.reverse, score_model=Checkpointed(self.reverse.score_model))
+        first = Problem(lean, self.x.shape, self.method, self.watch, self.memory)
+        drift = first.f(self.span[0], self.y)
         found: dict[Tensor, None] = {}
         waiting, seen = [drift.grad_fn], {None, self.y.grad_fn}
         while waiting:

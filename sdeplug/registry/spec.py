@@ -22,8 +22,9 @@ import tomli_w
 from sdeplug.compose import COMBINATORS
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.grid import GRIDS, TimeGrid
+from sdeplug.kinds import members
 from sdeplug.metrics import Metric
-from sdeplug.options import Configured, build, members, options_of
+from sdeplug.options import Configured, build, options_of
 from sdeplug.registry.catalogue import registry
 from sdeplug.registry.discovery import Kind
 from sdeplug.sde import ForwardSDE

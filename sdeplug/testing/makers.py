@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from sdeplug.errors import ArgumentError
 from sdeplug.grid import At, Focus, Karras, LogSNR, Quadratic, TimeGrid, Uniform
-from sdeplug.options import Configured, Option, build, members, options_of
+from sdeplug.kinds import members
+from sdeplug.options import Configured, Option, build, options_of
 from sdeplug.registry import registry
 from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, ForwardSDE, LinearSDE, SubVPSDE
 from sdeplug.solvers import Corrector, Integrator

@@ -53,22 +53,21 @@ def batches(data: object, recipe: Recipe, start: int, accelerator: Accelerator) 
     if whole is not None:
         check_data("data", whole.x0, sde)
         return _drawn(whole, recipe, start, accelerator)
-    if not isinstance(data, Iterable) or isinstance(data, (Mapping, str)):
-        raise ArgumentError(
-            "data", type(data), "a tensor, (data, labels), or a loader of such batches"
-        )
-    given = _loaded(data, recipe.seed, start, accelerator)
+    given = _loaded(_loader("data", data), recipe.seed, start, accelerator)
     first = next(given)
     check_data("data", first.x0, sde)
     return chain((first,), given)
 
 
-def finite_batches(data: object, size: int) -> Iterator[Batch]:
-    """All of the data once, in order."""
-    whole = _rows(data)
+def finite_batches(name: str, data: object, size: int) -> Iterator[Batch]:
+    """All of the data once, in order.
+
+    Raises:
+        ArgumentError: for data that are none, called by the name of the argument.
+    """
+    whole = _rows(data, name)
     if whole is None:
-        assert isinstance(data, Iterable)
-        yield from map(as_batch, data)
+        yield from (as_batch(each, name) for each in _loader(name, data))
         return
     labels = whole.labels
     for first in range(0, len(whole.x0), size):
@@ -76,7 +75,7 @@ def finite_batches(data: object, size: int) -> Iterator[Batch]:
         yield Batch(whole.x0[part], None if labels is None else labels[part])
 
 
-def as_batch(batch: object) -> Batch:
+def as_batch(batch: object, name: str = "data") -> Batch:
     """What a loader gives as data and labels: a tensor, or one or two of them.
 
     Raises:
@@ -85,7 +84,7 @@ def as_batch(batch: object) -> Batch:
     parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
     if not 1 <= len(parts) <= 2 or not all(isinstance(each, Tensor) for each in parts):
         raise ArgumentError(
-            "data", [type(each).__name__ for each in parts],
+            name, [type(each).__name__ for each in parts],
             "batches that are x0, or (x0, labels), of tensors",
             "A generator expression makes them: ((b['image'], b['label']) for b in loader).",
         )  # fmt: skip
@@ -130,7 +129,22 @@ def check_data(name: str, x0: Tensor, sde: object) -> None:
             )  # fmt: skip
 
 
-def _rows(data: object) -> Batch | None:
+def _loader(name: str, data: object) -> Iterable[object]:
+    """What gives batches.
+
+    Raises:
+        ArgumentError: if it cannot be that.
+    """
+    table = hasattr(data, "to_numpy")
+    if isinstance(data, Iterable) and not (table or isinstance(data, (Mapping, str))):
+        return data
+    raise ArgumentError(
+        name, type(data).__name__, "a tensor, (data, labels), or a loader of such batches",
+        "Of a file: numpy.load(path), or `sdeplug train path`; of a table: frame.to_numpy().",
+    )  # fmt: skip
+
+
+def _rows(data: object, name: str = "data") -> Batch | None:
     """Data and labels in memory, where they are that.
 
     Raises:
@@ -142,7 +156,7 @@ def _rows(data: object) -> Batch | None:
     x0, *labels = (each if isinstance(each, Tensor) else torch.from_numpy(each) for each in parts)
     if labels and labels[0].shape[:1] != x0.shape[:1]:
         raise ArgumentError(
-            "data", [tuple(each.shape) for each in parts], "as many labels as rows of data"
+            name, [tuple(each.shape) for each in parts], "as many labels as rows of data"
         )
     return Batch(x0, labels[0] if labels else None)
 

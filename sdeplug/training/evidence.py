@@ -76,7 +76,7 @@ class EvidenceLoss(Loss):
         Raises:
             PairingError: for a network without an autoencoder.
         """
-        autoencoder, data = autoencoder_of(network), checked_data(x0)
+        autoencoder, data = autoencoder_of(network), checked_data(x0, noise)
         first = self.sde.at(self.times.first(self.sde))
         mean, std = autoencoder.posterior(data)
         draw = noise.normal(mean)

@@ -19,6 +19,7 @@ from sdeplug.training.averages import Averages
 from sdeplug.training.data import Batch, seed_device
 from sdeplug.training.recipe import Recipe, rates_mark
 from sdeplug.training.watch import Mark
+from sdeplug.values import number
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -64,7 +65,7 @@ class Fitting:
         network.to(accelerator.device)
         self.averages = Averages(network, recipe.ema)
         self.parameters = [each for each in network.parameters() if each.requires_grad]
-        optimiser = recipe.optimiser(self.parameters)
+        optimiser = _optimiser(recipe, self.parameters)
         self.rates = [group["lr"] for group in optimiser.param_groups]
         self.network, prepared = accelerator.prepare(network, optimiser)
         # What accelerate puts around a step looks at every kind of device: only where it has to.
@@ -242,6 +243,23 @@ class Fitting:
         return float(torch.cat(rows).double().mean())
 
 
+def _optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser of a recipe, whose rate is a number.
+
+    Raises:
+        ArgumentError: if what should make them makes anything else.
+    """
+    optimiser, factor = recipe.optimiser(parameters), recipe.rate(0)
+    for name, made, right, wanted in (
+        ("optimiser", optimiser, isinstance(optimiser, torch.optim.Optimizer), "an optimiser"),
+        ("rate", factor, number(factor) is not None, "a number, the factor of a step"),
+    ):
+        if not right:
+            given = brief(getattr(recipe, name))
+            raise ArgumentError(name, f"{given}, which returned {made!r}", f"what makes {wanted}")
+    return optimiser
+
+
 def _loss(recipe: Recipe, network: nn.Module, batch: Batch, noise: SharedNoise) -> Tensor:
     """The loss of each row of a batch.
 
@@ -251,7 +269,7 @@ def _loss(recipe: Recipe, network: nn.Module, batch: Batch, noise: SharedNoise) 
     bound: Any = network
     if batch.labels is not None:
         bound = recipe.labels.bind(network, batch.labels, noise.stream("labels"))
-    rows = recipe.loss(bound, batch.x0, noise)
+    rows = recipe.loss(bound, _seen(batch.x0, network), noise)
     if not isinstance(rows, Tensor) or rows.shape != batch.x0.shape[:1]:
         found = tuple(rows.shape) if isinstance(rows, Tensor) else type(rows).__name__
         raise PairingError(
@@ -259,6 +277,14 @@ def _loss(recipe: Recipe, network: nn.Module, batch: Batch, noise: SharedNoise) 
             f"and returned {found}. The trainer takes their mean."
         )
     return rows
+
+
+def _seen(x0: Tensor, network: nn.Module) -> Tensor:
+    """Data as the network sees them: those of numpy, in float64, in float32 unless it is wide."""
+    if x0.dtype != torch.float64:
+        return x0
+    wide = any(each.dtype == torch.float64 for each in network.parameters())
+    return x0 if wide else x0.float()
 
 
 def _difference(mine: dict[str, Tensor], its: dict[str, Tensor]) -> str:

@@ -75,7 +75,13 @@ class Noised(NamedTuple):
     drawn: Drawn
 
     def says(self, network: Network) -> Tensor:
-        """What the network returns for x and its times."""
+        """What the network returns for x and its times.
+
+        Raises:
+            PairingError: if it is none.
+        """
+        if not callable(network):
+            raise PairingError(f"network = {brief(network)}: must be a callable (x, t).")
         return network(self.x, self.time)
 
     @property
@@ -91,20 +97,27 @@ def noised(sde: LinearSDE, times: Times, x0: Tensor, noise: NoiseSource) -> Nois
 
     Raises:
         ArgumentError: for data that are no batch of floating-point numbers.
+        PairingError: for a source of noise that is none.
     """
-    data = checked_data(x0)
+    data = checked_data(x0, noise)
     drawn = times.draw(sde, len(data), noise)
     epsilon = noise.normal(data)
     alpha, sigma = like(sde.alpha(drawn.t), data), like(sde.sigma(drawn.t), data)
     return Noised(alpha * data + sigma * epsilon, data, epsilon, drawn)
 
 
-def checked_data(x0: object) -> Tensor:
-    """A batch of data, in float32 at least.
+def checked_data(x0: object, noise: object) -> Tensor:
+    """A batch of data, in float32 at least, that comes with a source of noise.
 
     Raises:
         ArgumentError: unless it is one, of floating-point numbers.
+        PairingError: for a source of noise that is none.
     """
+    if not isinstance(noise, NoiseSource):
+        raise PairingError(
+            f"noise = {brief(noise)}: must be a NoiseSource, as SharedNoise(seed). The order is "
+            "loss(network, x0, noise)."
+        )
     if not isinstance(x0, Tensor) or x0.ndim == 0 or len(x0) == 0 or not x0.is_floating_point():
         told = (tuple(x0.shape), x0.dtype) if isinstance(x0, Tensor) else x0
         raise ArgumentError(

@@ -98,7 +98,8 @@ class Recipe(Configured):
     def __post_init__(self) -> None:
         for name, wanted, hint in _CALLED:
             value = getattr(self, name)
-            if isinstance(value, torch.optim.Optimizer) or not callable(value):
+            of_class = isinstance(value, type) and name != "optimiser"
+            if of_class or isinstance(value, torch.optim.Optimizer) or not callable(value):
                 raise ArgumentError(name, value, wanted, hint)
         super().__post_init__()
 

@@ -18,6 +18,7 @@ from sdeplug.training.data import Batch, batches, check_data, finite_batches
 from sdeplug.training.fitting import Fitting, Trained
 from sdeplug.training.recipe import Recipe
 from sdeplug.training.watch import Journal, Moment
+from sdeplug.values import plain
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -107,9 +108,9 @@ class Trainer(Recipe):
     def _held_out(self, data: object) -> list[Batch]:
         if data is None:
             return []
-        found = list(finite_batches(data, self.batch))
+        found = list(finite_batches("held_out", data, self.batch))
         if not found:
-            raise ArgumentError("held_out", data, "data of at least one row")
+            raise ArgumentError("held_out", "empty", "data of at least one row")
         for each in found:
             check_data("held_out", each.x0, getattr(self.loss, "sde", None))
         return found
@@ -123,7 +124,8 @@ def _check(network: object, steps: object, journal: object) -> None:
         )
     if not any(each.requires_grad for each in network.parameters()):
         raise PairingError(f"network = {brief(network)}: must have parameters that can be trained.")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+    count = plain(steps)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ArgumentError("steps", steps, "a whole number of at least 1")
     if not isinstance(journal, Journal):
         raise ArgumentError("journal", journal, "a Journal", "Journal(folder='run').")
@@ -150,6 +152,11 @@ def _accelerator(given: Accelerator | None) -> Accelerator:
     except ImportError as error:
         raise MissingExtraError("Trainer.fit", "accelerate", "train") from error
     found = Accelerator() if given is None else given
+    if not isinstance(found, Accelerator):
+        raise ArgumentError(
+            "accelerator", found, "an Accelerator of accelerate, or left out",
+            "Accelerator(cpu=True) stays on the CPU; left out, it takes what is there.",
+        )  # fmt: skip
     if found.gradient_accumulation_steps != 1:
         raise ArgumentError(
             "accelerator", f"with {found.gradient_accumulation_steps} accumulation steps",

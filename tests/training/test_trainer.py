@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -324,8 +325,42 @@ def test_data_of_a_usual_size_are_taken(sde):
 def test_held_out_data_are_checked_too():
     with pytest.raises(ArgumentError, match="held_out = 'with a number that is not finite"):
         QUICK.fit(Net(), DATA, 4, held_out=NAN)
+    for wrong in (3, "data.npz", [3.0]):
+        with pytest.raises(ArgumentError, match=r"held_out = .*must be .*batches"):
+            QUICK.fit(Net(), DATA, 1, held_out=wrong)
     with pytest.raises(ArgumentError, match="held_out"):
         QUICK.fit(Net(), DATA, 4, held_out=[])
+
+
+def test_data_of_numpy_are_in_float64():
+    """And a network in float32 trains on them, as on the same numbers."""
+    wide, narrow = (QUICK.fit(Net(), each, 2).network for each in (DATA.double(), DATA))
+    assert same(wide, narrow)
+    trained = QUICK.fit(Net().double(), DATA.double().numpy(), np.int64(2))
+    assert trained.network.inner[0].weight.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"optimiser": torch.optim.Adam([torch.zeros(1)])},
+            r"optimiser = Adam\(\.\.\.\): .*partial",
+        ),
+        ({"optimiser": lambda parameters: None}, "which returned None.*what makes an optimiser"),
+        ({"rate": 1e-3}, "rate = 0.001: .*belongs to the optimiser"),
+        ({"rate": lambda step: None}, "which returned None.*what makes a number"),
+        ({"loss": DenoisingLoss}, r"loss = <class.*DenoisingLoss\(VPSDE\(\)\) is one"),
+        ({"ema": 1.0}, r"ema = \(1\.0,\)"),
+    ],
+)
+def test_what_does_not_fit_in_a_trainer_is_told(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        replace(QUICK, **options).fit(Net(), DATA, 1)
+
+
+def test_one_decay_is_one_average():
+    assert replace(QUICK, ema=0.9).ema == (0.9,)
 
 
 def test_what_is_no_network_or_loss_is_refused():
@@ -339,5 +374,11 @@ def test_what_is_no_network_or_loss_is_refused():
         QUICK.fit(Net(), DATA, 0)
     with pytest.raises(ArgumentError, match="journal = 'run'"):
         QUICK.fit(Net(), DATA, 4, journal="run")
+    with pytest.raises(ArgumentError, match="accelerator = 'cuda'"):
+        QUICK.fit(Net(), DATA, 1, accelerator="cuda")
+    with pytest.raises(PairingError, match=r"noise = 0: must be a NoiseSource.*loss\(network, x0"):
+        LOSS(Net(), DATA, 0)
+    with pytest.raises(PairingError, match="network = None"):
+        LOSS(None, DATA, SharedNoise(0))
     with pytest.raises(ArgumentError, match="ema"):
         Trainer(LOSS, ema=(1.0,))

@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from sdeplug.errors import ArgumentError, PluginError, SdeplugError
-from sdeplug.options import Option, members, options_of
+from sdeplug.kinds import members
+from sdeplug.options import Option, options_of
 from sdeplug.registry import from_spec, to_spec
 from sdeplug.score import Counted
 from sdeplug.solvers import Corrector, Integrator
