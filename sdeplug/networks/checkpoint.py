@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from sdeplug.errors import ArgumentError, MissingExtraError, PairingError, brief
+from sdeplug.errors import ArgumentError, MissingExtraError, PairingError, SdeplugError, brief
 from sdeplug.networks.described import built_from, described
 from sdeplug.networks.model import Model
 from sdeplug.networks.weights import existing
@@ -30,6 +30,7 @@ from sdeplug.score import (
     check_pair,
 )
 from sdeplug.sde import ForwardSDE, LinearSDE
+from sdeplug.values import number
 
 FORMAT = 1
 _TEXT, _WEIGHTS = "model.json", "model.safetensors"
@@ -73,13 +74,14 @@ def save(
             f"parametrisation = {brief(parametrisation)}: must be one of {', '.join(_PREDICTS)}."
         )
     check_pair(sde, network)
+    limits = _limits(data_range)
     text = {
         "format": FORMAT,
         "versions": {"sdeplug": installed_version("sdeplug"), "torch": torch.__version__},
         "sde": to_spec(sde),
         "predicts": parametrisation.__name__,
         "network": described(network),
-        "data_range": data_range,
+        "data_range": limits,
         "step": step,
     }
     target = Path(folder)
@@ -110,16 +112,38 @@ def load(folder: str | Path, network: nn.Module | None = None) -> Model:
         MissingExtraError: without safetensors or diffusers, the extra ``networks``.
     """
     path = existing(folder, "folder")
+    if not (network is None or isinstance(network, nn.Module)):
+        raise ArgumentError(
+            "network", brief(network), "a module of torch to be filled, or left out"
+        )
     text = _read(path)
     try:
         sde = cast(LinearSDE, from_spec(text["sde"], ForwardSDE))
         predicts = _PREDICTS[text["predicts"]]
         built = built_from(text["network"], sde, network)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(path / _TEXT, f"It lacks {error}.") from error
+        limits, step = _limits(text.get("data_range")), text.get("step")
+    except SdeplugError:
+        raise
+    except KeyError as error:
+        raise _damaged(path / _TEXT, f"It lacks {error}, or that is unknown here.") from error
+    except (TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise _damaged(path / _TEXT, f"It does not say how to build it: {error}.") from error
     _fill(built, path / _WEIGHTS)
-    limits = text.get("data_range")
-    return Model(built.eval(), sde, predicts, limits and tuple(limits), text.get("step"))
+    return Model(built.eval(), sde, predicts, limits, step if isinstance(step, int) else None)
+
+
+def _limits(data_range: object) -> tuple[float, float] | None:
+    """A range of data.
+
+    Raises:
+        ArgumentError: unless it is two numbers, the lower first, or None.
+    """
+    if data_range is None:
+        return None
+    ends = tuple(map(number, data_range)) if isinstance(data_range, (list, tuple)) else ()
+    if len(ends) != 2 or ends[0] is None or ends[1] is None or not ends[0] < ends[1]:
+        raise ArgumentError("data_range", data_range, "two numbers, the lower first", "(-1, 1).")
+    return ends[0], ends[1]
 
 
 def _read(folder: Path) -> Mapping[str, Any]:

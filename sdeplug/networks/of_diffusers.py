@@ -57,9 +57,7 @@ def from_diffusers(source: str | Path | object) -> Model:
             is unknown here.
         MissingExtraError: without diffusers, the extra ``networks``.
     """
-    parts = _of_folder(existing(source, "folder")) if isinstance(source, (str, Path)) else (
-        _of_pipeline(source)
-    )  # fmt: skip
+    parts = _of_folder(source) if isinstance(source, (str, Path)) else _of_pipeline(source)
     name = type(parts.scheduler).__name__
     read = _READERS.get(name, _of_betas if hasattr(parts.scheduler, "betas") else None)
     if read is None:
@@ -141,8 +139,14 @@ def _of_pipeline(source: object) -> _Parts:
     return _Parts(network, scheduler)
 
 
-def _of_folder(folder: Path) -> _Parts:
+def _of_folder(source: str | Path) -> _Parts:
     """The network and the scheduler of a folder, both in folders of their own or in this one."""
+    if not Path(source).is_dir():
+        raise ArgumentError(
+            "source", str(source), "a folder that is there",
+            "A model of a hub is fetched first: DDPMPipeline.from_pretrained(name) is a pipeline.",
+        )  # fmt: skip
+    folder = Path(source)
     inner = next(
         (folder / each for each in ("unet", "transformer") if (folder / each).is_dir()), folder
     )
@@ -164,8 +168,9 @@ def _of_folder(folder: Path) -> _Parts:
 
 
 def _class_named(file: Path) -> str:
+    there = existing(file)
     try:
-        return str(json.loads(existing(file).read_text(encoding="utf-8"))["_class_name"])
+        return str(json.loads(there.read_text(encoding="utf-8"))["_class_name"])
     except (ValueError, KeyError, TypeError) as error:
         raise ArgumentError(
             "file", str(file), "a configuration that diffusers wrote", f"{error}."

@@ -14,7 +14,13 @@ from sdeplug.networks.architecture import Architecture
 from sdeplug.networks.model import Model
 from sdeplug.networks.paper import built
 from sdeplug.networks.scaling import OverSigma
-from sdeplug.networks.score_sde_modules import architecture_of, fill, modules, not_ours
+from sdeplug.networks.score_sde_modules import (
+    architecture_of,
+    demand_known,
+    fill,
+    modules,
+    not_ours,
+)
 from sdeplug.networks.weights import read_pickle
 from sdeplug.score import FromNoise, FromScore, Labelled, LevelLabel, SigmaLabel, TimeLabel
 from sdeplug.sde import VESDE, VPSDE, LinearSDE, SubVPSDE, TabulatedSDE
@@ -68,6 +74,7 @@ def _weights(content: Mapping[str, Any], file: str, ema: bool) -> dict[str, Tens
     if not isinstance(model, Mapping) or any(not isinstance(v, Tensor) for v in model.values()):
         raise not_ours(file, f"it has {', '.join(map(str, list(content)[:8]))}")
     weights = {name.removeprefix("module."): each for name, each in model.items()}
+    demand_known(weights, file)
     if not ema:
         return weights
     averages = (content.get("ema") or {}).get("shadow_params", [])

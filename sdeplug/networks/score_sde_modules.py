@@ -178,10 +178,34 @@ def _value(part: Module, name: str) -> Tensor | None:
     return next((each for each in found if each is not None), None)
 
 
-def not_ours(file: str, why: str) -> ArgumentError:
+def demand_known(weights: Weights, file: str) -> None:
+    """Refuse the other networks of the reference, each with the way in which it is used.
+
+    Raises:
+        ArgumentError: for ``ddpm``, ``ncsn`` and ``ncsnv2``, and for a network of elsewhere.
+    """
+    parts = modules(weights)
+    if any(each.is_residual and "NIN_0.W" in each.weights for each in parts):
+        raise not_ours(file, "it is of the network ddpm", _DDPM)
+    if "begin_conv.weight" in weights:
+        raise not_ours(file, "it is of the network ncsn or ncsnv2", _NCSN)
+    if not parts:
+        raise not_ours(file, f"its weights are {', '.join([*weights][:3])}")
+
+
+_CODE = "Build it by the code of that repository, load the weights, and "
+_DDPM = (
+    f"{_CODE}from_module(network, sde, predicts=FromNoise, labels=...): VPSDE() with "
+    "TimeLabel(999), or TabulatedSDE(betas=torch.linspace(1e-4, 0.02, 1000)) with LevelLabel()."
+)
+_NCSN = (
+    f"{_CODE}from_module(network, TabulatedSDE(sigmas=sigmas), predicts=FromScore, "
+    "labels=LevelLabel()), with the sigmas that it was trained by, the largest first."
+)
+_ELSEWHERE = "A network of elsewhere is from_module(network, sde, predicts=..., labels=...)."
+
+
+def not_ours(file: str, why: str, hint: str = _ELSEWHERE) -> ArgumentError:
     """What is said of a checkpoint of another network."""
-    return ArgumentError(
-        "file", file, f"a checkpoint of NCSN++ or DDPM++ of score_sde_pytorch, but {why}",
-        "The networks ddpm, ncsn and ncsnv2 of that repository are not read; build them there and "
-        "use from_module(network, sde, predicts=..., labels=...).",
-    )  # fmt: skip
+    wanted = f"a checkpoint of NCSN++ or DDPM++ of score_sde_pytorch, but {why}"
+    return ArgumentError("file", file, wanted, hint)

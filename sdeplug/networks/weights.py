@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,8 +31,10 @@ def existing(path: str | Path, name: str = "file") -> Path:
     """A path at which there is something.
 
     Raises:
-        ArgumentError: if there is nothing.
+        ArgumentError: if there is nothing, or it is no path.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(name, path, f"the path of a {name}")
     found = Path(path)
     if not found.exists():
         raise ArgumentError(name, str(path), f"a {name} that is there")
@@ -46,6 +50,11 @@ def read_pickle(path: str | Path) -> Mapping[str, Any]:
         ArgumentError: for a file that is not there, is cut off, or holds anything else.
     """
     file = existing(path)
+    if file.is_dir():
+        raise ArgumentError(
+            "file", str(path), "a file of weights, not a folder",
+            "networks.load reads what save wrote, from_diffusers what diffusers did.",
+        )  # fmt: skip
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
     if any(word in head for word in _EDM):
@@ -82,5 +91,9 @@ def _numbers_of_numpy() -> contextlib.AbstractContextManager[Any]:
 
 
 def _first_line(error: Exception) -> str:
-    text = (str(error).splitlines() or [""])[0].strip()
-    return text if text.endswith(".") else f"{text}."
+    """The first sentence of an error, without the colours of a terminal; its class if it has none.
+
+    Of torch what comes after it is how to run the code of a pickle all the same.
+    """
+    line = re.sub(r"\x1b.*?m", "", (str(error).splitlines() or [""])[0])
+    return f"{line.split('. ')[0].strip().rstrip('.') or type(error).__name__}."

@@ -169,6 +169,17 @@ def changed(folder, **changes):
         (lambda at: changed(at, predicts="FromDreams"), r"whole one.*FromDreams"),
         (lambda at: changed(at, network={"kind": "strange"}), r"kind = 'strange'.*Labelled"),
         (lambda at: changed(at, network={}), r"lacks 'kind'"),
+        (
+            lambda at: changed(
+                at, network={"kind": "ResidualMLP", "settings": {"features": 2, "width": -16}}
+            ),
+            r"model\.json'.*does not say how to build it: .*negative",
+        ),
+        (
+            lambda at: changed(at, network={"kind": "ResidualMLP", "settings": [1]}),
+            r"model\.json'.*does not say how to build it: .*mapping",
+        ),
+        (lambda at: changed(at, data_range=[1, 2, 3]), r"data_range = \[1, 2, 3\]: .*two numbers"),
         (lambda at: changed(at, sde={"name": "nowhere/sde"}), "nowhere/sde"),
     ],
 )  # fmt: skip
@@ -182,6 +193,15 @@ def test_a_damaged_folder_is_named(damage, match, tmp_path):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ArgumentError, match=r"folder = .*a folder that is there"):
         networks.load(tmp_path / "none")
+    with pytest.raises(ArgumentError, match="folder = None: must be the path of a folder"):
+        networks.load(None)
+
+
+def test_what_is_saved_and_filled_is_what_it_should_be(tmp_path):
+    with pytest.raises(ArgumentError, match=r"data_range = \(1,\): must be two numbers"):
+        networks.save(tmp_path, SMALL, VPSDE(), FromNoise, (1,))
+    with pytest.raises(ArgumentError, match=r"network = .*a module of torch to be filled"):
+        networks.load(tmp_path, torch.nn.Linear)
 
 
 def test_a_page_may_not_ask_for_any_class(tmp_path):

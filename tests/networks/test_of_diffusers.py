@@ -184,7 +184,7 @@ def test_a_folder_is_read_without_a_network(folder):
 
 
 def test_folders_that_are_none_are_named(folder, tmp_path):
-    with pytest.raises(ArgumentError, match=r"folder = .*that is there"):
+    with pytest.raises(ArgumentError, match=r"source = .*that is there.*from_pretrained"):
         networks.from_diffusers(tmp_path / "none")
     weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-50])

@@ -179,7 +179,10 @@ def test_files_that_are_none_are_named(tmp_path):
     with pytest.raises(ArgumentError, match=r"none\.pth'.*that is there"):
         networks.from_score_sde(tmp_path / "none.pth", VPSDE())
     for changes, match in (
-        ({"model": {"module.layer.weight": torch.ones(2)}}, "no averages"),
+        (
+            {"model": {"module.layer.weight": torch.ones(2)}},
+            r"weights are layer.*elsewhere",
+        ),
         ({"model": "a word"}, "it has optimizer, model, ema, step"),
         ({"ema": {}}, "ema=False takes the last"),
     ):
@@ -188,6 +191,28 @@ def test_files_that_are_none_are_named(tmp_path):
     torch.save({"model": {"all_modules.0.weight": torch.ones(2, 2)}}, whole)
     with pytest.raises(ArgumentError, match="in no order that they have"):
         networks.from_score_sde(whole, VPSDE(), ema=False)
+
+
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        (
+            ["all_modules.2.weight", *(f"all_modules.3.{n}" for n in ("Conv_1.weight", "NIN_0.W"))],
+            r"network ddpm\. Build it.*FromNoise.*TimeLabel\(999\)",
+        ),
+        (["sigmas", "begin_conv.weight", "res1.0.conv1.weight"], r"ncsnv2\. Build it.*FromScore"),
+    ],
+)
+def test_the_other_networks_of_the_reference_are_refused_with_their_way(names, match, tmp_path):
+    weights = {f"module.{name}": torch.ones(2, 2) for name in names}
+    torch.save({"model": weights, "ema": {"shadow_params": [*weights.values()]}}, tmp_path / "a")
+    with pytest.raises(ArgumentError, match=match):
+        networks.from_score_sde(tmp_path / "a")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(ArgumentError, match="a file of weights, not a folder"):
+        networks.from_score_sde(tmp_path)
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path):
