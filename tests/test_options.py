@@ -215,21 +215,6 @@ def test_numbers_of_numpy_and_torch_become_those_of_python(name, value, wanted):
     assert hash(made) == hash(Numbers(**{name: wanted}))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("count", np.float64(2.0)),
-        ("count", np.int64(0)),
-        ("count", np.bool_(True)),
-        ("count", torch.tensor([2])),
-        ("count", np.array([2])),
-        ("share", np.float32(1.0)),
-        ("share", np.float64("nan")),
-        ("flag", np.int64(1)),
-        ("points", np.array([[1.0]])),
-        ("points", "12"),
-    ],
-)
 class Weight(abc.ABC):
     @abc.abstractmethod
     def of(self): ...
@@ -264,6 +249,21 @@ def test_what_there_is_instead_is_told(options, message):
     assert Weighted(weight=Odd(), kind=Odd).kind is Odd
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("count", np.float64(2.0)),
+        ("count", np.int64(0)),
+        ("count", np.bool_(True)),
+        ("count", torch.tensor([2])),
+        ("count", np.array([2])),
+        ("share", np.float32(1.0)),
+        ("share", np.float64("nan")),
+        ("flag", np.int64(1)),
+        ("points", np.array([[1.0]])),
+        ("points", "12"),
+    ],
+)
 def test_numbers_that_do_not_fit_are_refused_wherever_they_come_from(name, value):
     with pytest.raises(ArgumentError, match=f"{name} = "):
         Numbers(**{name: value})
