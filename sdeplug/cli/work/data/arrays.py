@@ -45,7 +45,7 @@ def _arrays(path: Path) -> Mapping[str, Array]:
 
 
 def _unreadable(path: Path, error: Exception) -> ArgumentError:
-    reason = " ".join(str(error).split()).rstrip(".")
+    reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")  # not how to run its code
     return ArgumentError(
         "data", str(path), "a whole file of numbers, as numpy.savez writes it", f"{reason}."
     )
