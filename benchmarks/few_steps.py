@@ -3,13 +3,15 @@
 ``python benchmarks/few_steps.py --data FOLDER`` prints a table for each grid: root mean square
 distance of samples to those of the converged probability flow from the same start, for each
 number of evaluations, the final denoising counted.  ``--above 40`` leaves the network out from
-that noise ratio on, and not for the first evaluation alone.  FOLDER is described in
-``benchmarks/mnist.py``.
+that noise ratio on, and not for the first evaluation alone.  ``--nfe``, ``--solver`` and ``--grid``
+name other numbers of evaluations, solvers and grids, and ``--plain`` leaves the analytic first step
+out.  FOLDER is described in ``benchmarks/mnist.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import mnist
@@ -28,11 +30,15 @@ from sdeplug import (
     ReverseSDE,
     ScoreModel,
     TimeGrid,
+    Uniform,
 )
+from sdeplug.registry import named
 from sdeplug_exponential import DDIM, FDDIM, IPNDM, DPMpp2M, UniPC
 
 BUDGETS = (5, 6, 8, 10)
-GRIDS: tuple[type[Quadratic] | type[Karras] | type[LogSNR], ...] = (Quadratic, Karras, LogSNR)
+GRIDS: dict[str, type[TimeGrid]] = {
+    each.__name__: each for each in (Quadratic, Karras, LogSNR, Uniform)
+}
 SOLVERS = (DDIM(), IPNDM(2), IPNDM(4), FDDIM(), DPMpp2M())
 SHAPE, SEED, CONVERGED, MOST = (48, 1, 28, 28), 5, 80, 60
 
@@ -66,17 +72,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--above", type=float)
+    parser.add_argument("--nfe", type=int, nargs="+", default=BUDGETS)
+    parser.add_argument("--solver", type=partial(named, "solvers"), nargs="+", default=SOLVERS)
+    parser.add_argument("--grid", choices=GRIDS, nargs="+", default=tuple(GRIDS)[:3])
+    parser.add_argument("--plain", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     model = mnist.network(asked.data)
     known, _ = mnist.digits(asked.data)
     first = AnalyticFirst.of(model.score, model.sde, known, asked.above)
     flow, _ = sampled(model.score, OnGrid(UniPC(3), LogSNR(CONVERGED)))
-    columns = [(score, nfe) for score in (model.score, first) for nfe in BUDGETS]
-    for grid in GRIDS:
+    scores = (model.score,) if asked.plain else (model.score, first)
+    columns = [(score, nfe) for score in scores for nfe in asked.nfe]
+    for grid in map(GRIDS.get, asked.grid):
         heads = [f"{nfe}{', first' if score is first else ''}" for score, nfe in columns]
         print(f"| {grid.__name__} | {' | '.join(heads)} |\n| --- {'| --- ' * len(columns)}|")
-        for by in SOLVERS:
+        for by in asked.solver:
             cells = []
             for score, nfe in columns:
                 x, spent = sampled(score, on_budget(score, by, grid, nfe))

@@ -3,7 +3,8 @@
 Multistep, one evaluation a step: ``adams``, and under the names of its special cases ``ddim``,
 ``deis``, ``dpmpp-2m``, ``dpmpp-2m-sde``, ``dpmpp-3m``, ``sa-solver``, ``sde-dpm``, ``unipc``;
 ``er-sde`` along sigma; for few steps ``ipndm`` and ``gradient-estimation``, whose coefficients are
-fixed, and ``f-ddim``, which looks at the end of a step.
+fixed, and ``f-ddim``, which looks at the end of a step; ``stork``, whose coefficients are those of
+a stabilised Runge-Kutta method.
 Runge-Kutta: ``exp-rk`` by tableau, and three by name: ``exp-midpoint``, ``exp-heun``, ``exp-rk3``.
 With a grid of their own: ``edm-heun``, ``restart``, and ``auto``, which picks the best for a
 budget.
@@ -33,6 +34,7 @@ from sdeplug_exponential.ipndm import IPNDM, GradientEstimation
 from sdeplug_exponential.karras import EDMHeun, Restart
 from sdeplug_exponential.policy import POLICY
 from sdeplug_exponential.runge_kutta import ExpHeun, ExpMidpoint, ExpRK, ExpRK3, Method
+from sdeplug_exponential.stork import Stabilised, Stork
 
 __all__ = [
     "DDIM",
@@ -58,6 +60,8 @@ __all__ = [
     "Method",
     "Restart",
     "SASolver",
+    "Stabilised",
+    "Stork",
     "UniPC",
 ]
 
@@ -85,6 +89,7 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "restart": Restart,
         "sa-solver": SASolver,
         "sde-dpm": SDEDPM,
+        "stork": Stork,
         "unipc": UniPC,
     }
 

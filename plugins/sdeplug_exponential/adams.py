@@ -8,12 +8,13 @@ corrector has moved the state, the method starts afresh.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sdeplug import ArgumentError, Claims, LinearSDE, ReverseSDE, Run, option
 from sdeplug_exponential.multistep import Memory, Remembering, Rule
 from sdeplug_exponential.prediction import DATA, NOISE
+from sdeplug_exponential.reevaluated import Reevaluated
 from sdeplug_exponential.weights import exact_slope, mean_slope, taylor_slope
 
 _WITH_NOISE, _STARTED = 2, 3  # the highest orders that noise, and the first steps, leave
@@ -63,9 +64,16 @@ class Adams(Multistep):
         0.0, help="sigma / alpha below which D is smooth in it, rather than in its log", ge=0.0
     )
     noise_prediction: bool = option(False, help="values of the noise in x, not of the data")
+    pece: bool = option(
+        False, help="ask the model again after each correction: two evaluations a step"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.pece and not self.corrector:
+            raise ArgumentError(
+                "corrector", 0, "from 2 to 5 with pece", "Without a correction there is no second."
+            )
         if self.mean_slope and self.knee:
             raise ArgumentError("knee", self.knee, "0 with mean_slope", "That rule has no knee.")
         if self.mean_slope and self.noise_prediction:
@@ -84,6 +92,15 @@ class Adams(Multistep):
         slope = mean_slope if self.mean_slope else exact_slope
         values = NOISE if self.noise_prediction else DATA
         return Rule(self.predictor, self.corrector, slope, self.knee, values)
+
+    @property
+    def claims(self) -> Claims:
+        """With two evaluations a step, none where the first has no step to correct."""
+        return replace(super().claims, evaluations=None) if self.pece else super().claims
+
+    def memory(self, reverse: ReverseSDE, run: Run) -> Memory:
+        """That of the rule; values at corrected states where they are asked for."""
+        return (Reevaluated if self.pece else Memory)(self.rule, reverse, run)
 
 
 @dataclass(frozen=True)

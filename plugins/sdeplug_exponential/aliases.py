@@ -17,6 +17,12 @@ _LOWERED = "the order is not lowered before the end"
 _UNIPC_3 = Alias("exponential/unipc", {"order": 3}, note=_LOWERED)
 _DEIS = Alias("exponential/deis", {"order": 2}, same=True)
 _SA = Alias("exponential/sa-solver", note="tau is the stochasticity")
+_ORDERS = {"predictor": 3, "corrector": 4}
+_STOCHASTIC = Alias(
+    "exponential/adams",
+    _ORDERS,
+    note="eta is the stochasticity, on a part of time there; the order is not lowered at the end",
+)
 _ER = Alias("exponential/er-sde", note="its integrals are exact")
 _RESTART = Alias("exponential/restart", note="brings its own grid; theirs depends on the steps")
 _FLOW = "at stochasticity 0"
@@ -44,6 +50,9 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
                 "UniPCMultistepScheduler": _UNIPC,
                 "DEISMultistepScheduler": _DEIS,
                 "SASolverScheduler": _SA,
+                "STORKScheduler": Alias(
+                    "exponential/stork", {"method": "rock4"}, note="theirs begins with half steps"
+                ),
             },
         ),
         **Alias.of(
@@ -69,7 +78,10 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
                 "er_sde": _ER,
                 "ipndm": Alias("exponential/ipndm", {"order": 4}, note="of order 4 there"),
                 "gradient_estimation": Alias("exponential/gradient-estimation", note="gamma is 2"),
-                "sa_solver": replace(_SA, note="of order 3 and 4 there, tau on a part of time"),
+                "sa_solver": _STOCHASTIC,
+                "sa_solver_pece": replace(
+                    _STOCHASTIC, options={**_STOCHASTIC.options, "pece": True}
+                ),
             },
         ),
         **Alias.of(

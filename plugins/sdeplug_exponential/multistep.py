@@ -104,13 +104,18 @@ class Memory:
         if x is not self.state:
             self.places, self.values = (), []
         now, end = self.sde.at(t), self.sde.at(s)
-        self.remember(x, self.reverse.score(x, t), now)
+        x = self.arrived(x, t, now)
         zeta = 0.0 if self.quiet else mean_square_level(self.reverse, t, s)
         plan = self.plan(0.5 * end.log_snr, zeta)
         x, share = self.combined(x, plan, now, end), plan[2]
         if share and end.sigma:
             x.add_(self.run.noise.normal(x), alpha=end.sigma * share)
         self.last, self.state = zeta, x
+        return x
+
+    def arrived(self, x: Tensor, t: float, here: Marginal) -> Tensor:
+        """Ask the model at the start of a step, and return the state to step from."""
+        self.remember(x, self.reverse.score(x, t), here)
         return x
 
     def remember(self, x: Tensor, score: Tensor, here: Marginal) -> None:
@@ -183,16 +188,27 @@ def combination(
     decay, known, share = extrapolation(rule, target, places, zetas[0])
     if target == inf:
         return decay, known, share
-    weights = list(known)
+    changes = correction(rule, places, zetas[1])
+    weights = [w + decay * change for w, change in zip(known, changes, strict=True)]
+    return decay, tuple(weights), share
+
+
+@lru_cache(maxsize=16384)
+def correction(rule: Rule, places: tuple[float, ...], zeta: float) -> tuple[float, ...]:
+    """What the correction of the last step adds to its weights, the value at its end included.
+
+    The arguments are those of :func:`combination`, zeta that of the last step.
+    """
+    weights = [0.0] * len(places)
     count = rule.corrections(len(places))
     if count > 1:
         end, start = places[:2]
-        for index, weight in _weights(rule, zetas[1], end, start, places[:count]):
-            weights[index] += decay * weight
+        for index, weight in _weights(rule, zeta, end, start, places[:count]):
+            weights[index] += weight
         used = places[1 : 1 + rule.predictor]
-        for index, weight in _weights(rule, zetas[1], end, start, used):
-            weights[1 + index] -= decay * weight
-    return decay, tuple(weights), share
+        for index, weight in _weights(rule, zeta, end, start, used):
+            weights[1 + index] -= weight
+    return tuple(weights)
 
 
 @lru_cache(maxsize=16384)

@@ -104,7 +104,7 @@ def lagrange_weights(points: Sequence[float], measure: Measure) -> list[float]:
         points: where the values are, in units of the step: 0 is its start, 1 its end.
         measure: nodes and weights of the integral, such as ``kernel(z)``.
     """
-    return [sum(w * _lagrange(points, j, v) for v, w in measure) for j in range(len(points))]
+    return [sum(w * lagrange(points, j, v) for v, w in measure) for j in range(len(points))]
 
 
 def step_weights(z: float, points: Sequence[float], slope: Slope = exact_slope) -> list[float]:
@@ -135,6 +135,7 @@ def bent_weights(measure: Measure, points: Sequence[float], variable: Variable) 
     return lagrange_weights([variable(point) for point in points], bent)
 
 
-def _lagrange(points: Sequence[float], j: int, v: float) -> float:
+def lagrange(points: Sequence[float], j: int, v: float) -> float:
+    """The Lagrange polynomial of the j-th of distinct points, at a place v."""
     here = points[j]
     return prod((v - other) / (here - other) for i, other in enumerate(points) if i != j)

@@ -17,6 +17,7 @@ from sdeplug import (
     At,
     Corrected,
     Corrector,
+    Counted,
     FromNoise,
     LogSNR,
     NoiseSource,
@@ -27,6 +28,7 @@ from sdeplug import (
     Silence,
     solver,
 )
+from sdeplug.registry import named, registry
 from sdeplug.targets import Empirical, Gaussian
 from sdeplug.testing import exact_spectrum, marginal_law, relative_error
 from sdeplug.testing.bench import alternating, gaussian_score
@@ -103,9 +105,9 @@ class Levels:
         t = x.new_full((len(x),), self.times[n])
         return (x + self.sigma[n] ** 2 * bent(x, t)) / self.alpha[n]
 
-    def ours(self, by):
+    def ours(self, by, score=bent):
         onto = OnGrid(by, At(tuple(self.times[1:-1])))
-        reverse = ReverseSDE(self.sde, bent, self.level)
+        reverse = ReverseSDE(self.sde, score, self.level)
         run = Run(Listed(*self.noise) if self.level else Silence())
         return onto.integrate(reverse, self.x, self.times[0], self.times[-1], run)
 
@@ -214,9 +216,10 @@ def test_unipc_is_the_published_update(order):
     close(levels.ours(UniPC(order)), unipc(levels, order), rtol=1e-10, atol=1e-10)
 
 
-def sa_solver(levels: Levels, predictor: int, corrector: int):
+def sa_solver(levels: Levels, predictor: int, corrector: int, changed=True, pece=False):
     """SA-Solver as published (arXiv 2309.05019, equations 14 and 17), with the change for two
-    points that is in its code; integrals of exp((1 + tau^2) u) times a Lagrange polynomial."""
+    points that is in its code; integrals of exp((1 + tau^2) u) times a Lagrange polynomial.
+    Without the change it is that of ComfyUI, which with ``pece`` asks at corrected states too."""
     x, held, known = levels.x, levels.x, []
 
     def kappa_of(n):
@@ -235,7 +238,7 @@ def sa_solver(levels: Levels, predictor: int, corrector: int):
             lower = power / kappa * found[-1] if power else 0.0
             found.append((1.0 / kappa if power == 0 else 0.0) - low - lower)
         weights = torch.tensor(found, dtype=torch.float64) @ table
-        if len(points) == 2:
+        if len(points) == 2 and changed:
             gap = points[0] - points[1]
             exact = (kappa * h - 1.0 + math.exp(-kappa * h)) / kappa**2
             change = (h**2 / 2.0 - exact) / gap
@@ -250,6 +253,7 @@ def sa_solver(levels: Levels, predictor: int, corrector: int):
             weights = coefficients(points, levels.lam[n - 1], levels.lam[n], kappa_of(n - 1))
             values = [data, *reversed(known)][:count]
             x = held + levels.alpha[n] * sum(w * v for w, v in zip(weights, values, strict=True))
+            data = levels.model(x, n) if pece else data
         known.append(data)
         count, h = min(predictor, n + 1), levels.lam[n + 1] - levels.lam[n]
         points = [levels.lam[n - k] for k in range(count)]
@@ -270,6 +274,25 @@ def test_sa_solver_is_the_published_update_for_the_same_noise(orders, level):
     if level == "of the step":  # constant in each of the steps, as the paper has it
         levels.level = lambda t: 0.3 + 0.2 * sum(t < end for end in levels.times[1:-1])
     close(levels.ours(SASolver(*orders)), sa_solver(levels, *orders), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("pece", [False, True])
+@pytest.mark.parametrize("level", [1.0, 0.6, 0.0])
+def test_names_of_comfyui_for_sa_solver_mean_its_updates_for_the_same_noise(level, pece):
+    alias = registry().aliases()["exponential/sa_solver_pece" if pece else "exponential/sa_solver"]
+    by = named("solvers", alias.obj.written)
+    levels = Levels(level=level)
+    wanted = sa_solver(levels, 3, 4, changed=False, pece=pece)
+    close(levels.ours(by), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_asking_again_costs_an_evaluation_in_each_step_but_the_first():
+    levels = Levels(level=0.0)
+    counted = Counted(bent)
+    levels.ours(Adams(3, 4, pece=True), counted)
+    assert counted.nfe == 2 * (len(levels.times) - 1) - 1
+    with pytest.raises(ArgumentError, match="corrector = 0: must be from 2 to 5 with pece"):
+        Adams(3, 0, pece=True)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.7, 1.0])

@@ -60,6 +60,7 @@ VARIANTS = [
     Adams(1, 0),
     Adams(4, 5),
     Adams(3, 3, knee=0.3),
+    Adams(3, 4, pece=True),
     UniPC(2),
     SASolver(3, 4),
     ERSDE(1),
