@@ -24,6 +24,7 @@ _XL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.38, 0.234, 0.113, 0.0
 _VIDEO = (700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002)
 _AYS_XL = replace(_AYS, options={"ratios": _XL})
 _AYS_VIDEO = replace(_AYS, options={"ratios": _VIDEO})
+_DIGITS = "down to 0; their table has more digits than the paper's"
 _ONE_RHO = replace(_LOG_SNR, note="with rho = 1, as it is by default")
 
 GRID_ALIASES: Mapping[str, Alias] = MappingProxyType(
@@ -63,8 +64,8 @@ GRID_ALIASES: Mapping[str, Alias] = MappingProxyType(
                 "kl_optimal": _KL,
                 "linear_quadratic": _MOCHI,
                 "bong_tangent": _BONG,
-                "AlignYourSteps SD1": _AYS,
-                "AlignYourSteps SDXL": _AYS_XL,
+                "AlignYourSteps SD1": replace(_AYS, same=False, note=_DIGITS),
+                "AlignYourSteps SDXL": replace(_AYS_XL, same=False, note=_DIGITS),
                 "AlignYourSteps SVD": _AYS_VIDEO,
             },
         ),

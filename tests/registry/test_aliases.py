@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import types
 from pathlib import Path
 
 import pytest
+import torch
 
 import sdeplug as sp
 from sdeplug import Alias, ArgumentError, PluginError, UnknownNameError
@@ -171,7 +173,8 @@ def test_a_meaning_that_is_none_is_refused_at_once(make, message):
     [
         (("karras", "get_sigmas_karras", "use_karras_sigmas"),
          lambda u: (80 ** (1 / 7) + u * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7),
-        (("exponential", "get_sigmas_exponential", "polyexponential", "use_exponential_sigmas"),
+        (("exponential", "get_sigmas_exponential", "polyexponential", "use_exponential_sigmas",
+          "get_sigmas_polyexponential"),
          lambda u: 80 * (0.002 / 80) ** u),
     ],
 )  # fmt: skip
@@ -179,6 +182,59 @@ def test_levels_are_those_of_the_formula(names, level):
     for name in names:
         got = grid(name, steps=7).times(80.0, 0.002, VE)
         assert list(got) == pytest.approx([level(k / 7) for k in range(8)])
+
+
+def test_lu_lambdas_are_those_that_diffusers_makes():
+    schedulers = pytest.importorskip("diffusers.schedulers")
+    theirs = schedulers.DPMSolverMultistepScheduler()._convert_to_lu(
+        in_lambdas=torch.tensor([80.0, 3.0, 0.002], dtype=torch.float64).log(),
+        num_inference_steps=8,
+    )
+    got = grid("use_lu_lambdas", steps=7).times(80.0, 0.002, VE)
+    assert list(got) == pytest.approx([math.exp(each) for each in theirs])
+
+
+def test_sigmas_of_vp_are_those_of_the_formula():
+    """sigma of k-diffusion is our sigma / alpha: at n levels, equally apart in time."""
+    sde = VPSDE()
+    levels = [
+        math.sqrt(math.exp(19.9 * t**2 / 2 + 0.1 * t) - 1)
+        for t in torch.linspace(1.0, 1e-3, 8, dtype=torch.float64).tolist()
+    ]
+    at = map(sde.at, grid("get_sigmas_vp", steps=7).times(1.0, 1e-3, sde))
+    assert [each.sigma / each.alpha for each in at] == pytest.approx(levels)
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("StableDiffusionSigmas", "StableDiffusionSigmas"),
+        ("StableDiffusionXLSigmas", "StableDiffusionXLSigmas"),
+        ("StableDiffusionVideoSigmas", "StableDiffusionVideoSigmas"),
+        ("AlignYourSteps SVD", "StableDiffusionVideoSigmas"),
+    ],
+)
+def test_tables_of_align_your_steps_are_those_of_diffusers(name, table):
+    utilities = pytest.importorskip("diffusers.schedulers.scheduling_utils")
+    wanted = utilities.AysSchedules[table]
+    got = grid(name, steps=10).times(wanted[0], 0.0, EDMSDE(T=wanted[0]))
+    assert list(got) == pytest.approx(wanted)
+
+
+def test_every_grid_that_is_called_the_same_is_tried():
+    """Here, or by its formula among the grids themselves."""
+    here = (
+        "karras get_sigmas_karras use_karras_sigmas exponential get_sigmas_exponential "
+        "polyexponential get_sigmas_polyexponential use_exponential_sigmas use_lu_lambdas "
+        "get_sigmas_vp StableDiffusionSigmas StableDiffusionXLSigmas StableDiffusionVideoSigmas"
+    ).split()
+    elsewhere = "kl_optimal linear_quadratic bong_tangent".split()
+    same = {
+        entry.short
+        for entry in registry().aliases().values()
+        if entry.obj.kind == "grids" and entry.obj.same
+    }
+    assert same == {*here, "AlignYourSteps SVD", *elsewhere}
 
 
 def test_whole_levels_of_a_table_are_near_equal_steps():
