@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
-from sdeplug.cli.words import KINDS, Command, begin, known_names
+from sdeplug.cli.words import KINDS, Command, begin, known_names, names_elsewhere
 
 
 class _Word(StringParamType):
@@ -19,7 +19,8 @@ class _Word(StringParamType):
     ) -> list[CompletionItem]:
         """Names of the kind that was typed before."""
         kind = ctx.params.get("kind") or ("solvers" if ctx.info_name == "solvers" else "")
-        return [CompletionItem(name) for name in begin(known_names(kind), incomplete)]
+        found = begin(known_names(kind), incomplete) or names_elsewhere(kind, incomplete)
+        return [CompletionItem(name) for name in found]
 
 
 class _Kind(StringParamType):

@@ -82,8 +82,10 @@ class Name(StringParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Full names that begin so; if there are none, those whose second half does."""
-        return [CompletionItem(name) for name in begin(known_names(self.kind), incomplete)]
+        """Full names that begin so; if there are none, those whose second half does, and then
+        names from elsewhere."""
+        found = begin(known_names(self.kind), incomplete)
+        return [CompletionItem(name) for name in found or names_elsewhere(self.kind, incomplete)]
 
 
 def begin(names: Sequence[str], incomplete: str) -> list[str]:
@@ -96,6 +98,12 @@ def begin(names: Sequence[str], incomplete: str) -> list[str]:
     full = [name for name in names if name.startswith(incomplete)]
     shorts = [name.rpartition("/")[2] for name in names]
     return full or [each for each in shorts if each.startswith(incomplete)]
+
+
+def names_elsewhere(kind: str, incomplete: str) -> list[str]:
+    """What other libraries call solvers or grids, where it begins so and is one word of a shell."""
+    names = [name.partition("/")[2] for name in known_names(f"aliases of {kind}")]
+    return [each for each in names if each.startswith(incomplete) and " " not in each]
 
 
 def known_names(kind: str) -> Sequence[str]:

@@ -18,7 +18,10 @@ C = TypeVar("C")
 
 
 def all_names() -> Names:
-    """Full names by kind, those that need options too; loads every plugin, and is remembered."""
+    """Full names by kind, those that need options too; loads every plugin, and is remembered.
+
+    Besides the names from elsewhere together, ``"aliases of solvers"`` and ``"aliases of grids"``.
+    """
     known = registry()
     listings = {
         "solvers": known.solvers(),
@@ -30,6 +33,9 @@ def all_names() -> Names:
         "aliases": known.aliases(),
     }
     names = {kind: (*listing, *names_above(kind)) for kind, listing in listings.items()}
+    for name, entry in listings["aliases"].items():
+        names.setdefault(f"aliases of {entry.obj.kind}", ())
+        names[f"aliases of {entry.obj.kind}"] += (name,)
     remember(names)
     return names
 

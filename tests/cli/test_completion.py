@@ -72,6 +72,9 @@ def test_the_help_of_a_command_imports_nothing_heavy(name):
         (["sample", "--solver", "ode/he"], "ode/heun"),
         (["sample", "--solver", "euler-m"], "euler-maruyama"),
         (["sample", "--solver", "calib"], "calibrated"),
+        (["sample", "--solver", "dpmpp_2m_s"], "dpmpp_2m_sde"),
+        (["sample", "--grid", "use_kar"], "use_karras_sigmas"),
+        (["list", "solvers", "UniPCM"], "UniPCMultistepScheduler"),
         (["sample", "--corrector", "song/lan"], "song/langevin"),
         (["sample", "--sde", "core/v"], "core/vp"),
         (["sample", "--target", "core/eig"], "core/eight-gaussians"),
@@ -104,6 +107,8 @@ def test_what_is_remembered_is_what_is_there(cache):
     assert recall() == {kind: list(each) for kind, each in names.items()}
     assert names["solvers"] == (*registry().solvers(), "core/calibrated")
     assert names["grids"] == tuple(registry().grids())
+    apart = (*names["aliases of solvers"], *names["aliases of grids"])
+    assert sorted(apart) == sorted(names["aliases"])
 
 
 def test_names_are_forgotten_when_something_else_is_installed(cache, monkeypatch):
