@@ -51,6 +51,7 @@ from .pipeline import Leg as Leg
 from .pipeline import Pipeline as Pipeline
 from .pipeline import Samples as Samples
 from .pipeline import sample as sample
+from .registry import HOOKSPEC_VERSION as HOOKSPEC_VERSION
 from .registry import Alias as Alias
 from .registry import Registry as Registry
 from .registry import from_spec as from_spec

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from sdeplug import Claims, Integrator, LinearSDE, ReverseSDE, Run, hookimpl, option
 
+HOOKSPEC_VERSION = 2  # of sdeplug's hooks, for which this is written
+
 
 # Frozen: a solver is a value.  Model, state and noise come with each call, so that one object
 # can be shared, stored in a file, and used in two places at once.
@@ -63,6 +65,8 @@ class ExponentialMidpoint(Integrator):
         return spread * run.noise.normal(x) if spread else 0.0
 
 
+# Other hooks offer forward SDEs, targets, metrics, score models, time grids, and the names that
+# other libraries have: sdeplug_sdes, _targets, _metrics, _scores, _grids and _aliases.
 @hookimpl
 def sdeplug_solvers() -> dict[str, type[Integrator]]:
     """Offer the solvers of this plugin: short name to class."""

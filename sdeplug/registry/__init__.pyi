@@ -14,6 +14,7 @@ from .catalogue import registry as registry
 from .discovery import Entry as Entry
 from .discovery import did_you_mean as did_you_mean
 from .discovery import installed_version as installed_version
+from .hookspecs import HOOKSPEC_VERSION as HOOKSPEC_VERSION
 from .hookspecs import hookimpl as hookimpl
 from .hookspecs import hookspec as hookspec
 from .remembered import Names as Names

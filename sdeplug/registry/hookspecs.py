@@ -8,7 +8,8 @@ The smallest plugin is a module with one function ::
     def sdeplug_solvers():
         return {"my-solver": MySolver}
 
-and an entry point in the group ``sdeplug`` that names the module.
+and an entry point in the group ``sdeplug`` that names the module.  With ``HOOKSPEC_VERSION = 2``
+in it, the module says for which version of these hooks it is written.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ from sdeplug.solvers import Corrector, Integrator
 from sdeplug.targets import Target
 
 PROJECT = "sdeplug"
+
+HOOKSPEC_VERSION = 2
+"""Version of the hooks: one more whenever a hook is new, or means something else.
+
+A plugin may say for which one it is written, by a whole number of the same name in its module, and
+is left out with a clear word where that is a later one than this.  Versions: 1, solvers, SDEs,
+targets, metrics; 2, grids, score models, names from elsewhere.
+"""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -100,6 +100,7 @@ def load(source: Source) -> Loaded:
         manager = pluggy.PluginManager(hookspecs.PROJECT)
         manager.add_hookspecs(hookspecs)
         module = source.importer()
+        _checked_version(module)
         manager.register(module, name=source.plugin)
         loaded.failures.extend(source.fail(cause) for cause in _unknown_hooks(manager, module))
     except _CAUGHT as cause:
@@ -139,6 +140,19 @@ def _mapping(hook: str, results: list[object]) -> dict[Any, Any]:
     if not isinstance(result, Mapping):
         argument_type(f"{hook}()", result, "a mapping from names to objects")
     return dict(result)
+
+
+def _checked_version(module: object) -> None:
+    """Refuse a plugin that is written for later hooks than these."""
+    newest = hookspecs.HOOKSPEC_VERSION
+    version = getattr(module, "HOOKSPEC_VERSION", newest)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        argument_type("HOOKSPEC_VERSION", version, f"a whole number from 1 to {newest}")
+    if version > newest:
+        hint = f"It is written for later hooks than sdeplug {installed_version(BUNDLED)} has."
+        raise ArgumentError(
+            "HOOKSPEC_VERSION", version, f"at most {newest}", f"{hint} Upgrade sdeplug."
+        )
 
 
 def _unknown_hooks(manager: pluggy.PluginManager, module: object) -> list[ArgumentError]:

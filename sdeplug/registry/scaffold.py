@@ -10,6 +10,7 @@ from string import Template
 
 from sdeplug.errors import ArgumentError
 from sdeplug.registry.catalogue import registry
+from sdeplug.registry.hookspecs import HOOKSPEC_VERSION
 
 _FILES = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -73,4 +74,9 @@ def _words(name: str) -> dict[str, str]:
     if owner is not None and owner.bundled:
         raise ArgumentError("name", name, f"other than that of a plugin of {owner.provenance}")
     package = f"sdeplug_{name.replace('-', '_')}"
-    return {"plugin": name, "distribution": f"sdeplug-{name}", "package": package}
+    return {
+        "plugin": name,
+        "distribution": f"sdeplug-{name}",
+        "package": package,
+        "hooks": str(HOOKSPEC_VERSION),
+    }

@@ -50,7 +50,11 @@ class InDtype(Wrapper):
 
     @property
     def error(self) -> float | None:
-        """That of the model inside; unknown in half precision, which rounds x."""
+        """That of the model inside; unknown in half precision, which rounds x.
+
+        Of the noise that is a part of 2^-11 (float16) or 2^-8 (bfloat16) where the data are smooth,
+        and up to x / sigma times as much where they are points: nobody knows which here.
+        """
         return None if self.dtype.itemsize < 4 else error_of(self.score_model)
 
     def through(self, model: ScoreModel, x: Tensor, t: Tensor) -> Tensor:

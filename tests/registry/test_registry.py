@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdeplug import Integrator, LinearSDE, hookimpl
+from sdeplug import HOOKSPEC_VERSION, Integrator, LinearSDE, hookimpl
 from sdeplug.errors import ArgumentError, PluginError, PluginWarning, UnknownNameError
 from sdeplug.registry import Registry, building, catalogue, sde, solver, target
 from sdeplug.sde import NAMED_SDES, VPSDE
@@ -263,6 +263,35 @@ def test_a_misspelt_only_hook_is_the_cause_that_is_raised(site):
 
 
 # Single entries that do not work
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f"HOOKSPEC_VERSION = {HOOKSPEC_VERSION + 1}",
+         f"HOOKSPEC_VERSION = {HOOKSPEC_VERSION + 1}: must be at most {HOOKSPEC_VERSION}. "
+         "It is written for later hooks than sdeplug .* has. Upgrade sdeplug"),
+        ("HOOKSPEC_VERSION = 0", "HOOKSPEC_VERSION = 0: must be a whole number from 1"),
+        ("HOOKSPEC_VERSION = '2'", "HOOKSPEC_VERSION = '2': must be a whole number from 1"),
+        ("HOOKSPEC_VERSION = True", "HOOKSPEC_VERSION = True: must be a whole number from 1"),
+    ],
+)  # fmt: skip
+def test_a_plugin_for_other_hooks_is_left_out_with_a_word_and_others_work(site, line, reason):
+    site.install("abc", f"{HEAD}{SOUND}\n{line}\n")
+    site.install("sound")
+    registry = fresh()
+    with pytest.warns(PluginWarning, match=f"'abc' of dist-abc 1.0 was left out: .*{reason}"):
+        names = [name for name in registry.solvers() if name.startswith(("abc/", "sound/"))]
+    assert names == ["sound/mine"]
+    with pytest.raises(PluginError, match=reason):
+        registry.find("solvers", "abc/mine")
+
+
+@pytest.mark.parametrize("version", range(1, HOOKSPEC_VERSION + 1))
+def test_a_plugin_for_hooks_of_now_or_before_is_as_good_as_one_that_says_nothing(site, version):
+    site.install("abc", f"{HEAD}{SOUND}\nHOOKSPEC_VERSION = {version}\n")
+    assert fresh().find("solvers", "abc/mine")
+
 
 BAD_ENTRIES = {
     "abstract": ("Bad", "@dataclass(frozen=True)\nclass Bad(Integrator): pass", "Define integrate"),
