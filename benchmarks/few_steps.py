@@ -84,7 +84,7 @@ def main() -> None:
     flow, _ = sampled(model.score, OnGrid(UniPC(3), LogSNR(CONVERGED)))
     scores = (model.score,) if asked.plain else (model.score, first)
     columns = [(score, nfe) for score in scores for nfe in asked.nfe]
-    for grid in map(GRIDS.get, asked.grid):
+    for grid in (GRIDS[name] for name in asked.grid):
         heads = [f"{nfe}{', first' if score is first else ''}" for score, nfe in columns]
         print(f"| {grid.__name__} | {' | '.join(heads)} |\n| --- {'| --- ' * len(columns)}|")
         for by in asked.solver:
