@@ -84,16 +84,17 @@ def _plan(by: Stork, sde: LinearSDE, s: float, times: tuple[float, ...]) -> Plan
     """What a step to s makes of the state and of the values at some times, the newest first."""
     scheme: Scheme = by.method.value
     t, h = times[0], s - times[0]
-    points, rates = [(time - t) / h for time in times], [0.0] * len(scheme.fractions)
-    values = np.array(
-        [[0.0, *(lagrange(points, j, v) for j in range(len(points)))] for v in scheme.fractions]
-    )
+    points, fractions = [(time - t) / h for time in times], np.array(scheme.fractions)
+    rates, values = [0.0] * len(fractions), np.zeros((len(fractions), 1 + len(times)))
+    for j in range(len(points)):
+        values[:, 1 + j] = lagrange(points, j, fractions)
     if not by.velocity:
-        places = [t + part * h for part in scheme.fractions]
+        places = (t + h * fractions).tolist()
         sde.prepare(places)
-        rates = [h * sde.at(place).drift_rate for place in places]
+        here = [sde.at(place) for place in places]
+        rates = [h * each.drift_rate for each in here]
         # The values are the noise with its sign turned.
-        values *= [[-0.5 * sde.at(place).diffusion ** 2 / sde.at(place).sigma] for place in places]
+        values *= [[-0.5 * each.diffusion**2 / each.sigma] for each in here]
     values *= h
     start = np.eye(1 + len(times), dtype=np.float64)[0]
     end = scheme.run(lambda call, y: rates[call] * y + values[call], start)

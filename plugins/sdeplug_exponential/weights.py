@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import ceil, exp, factorial, prod
+from typing import Any
 
 _COUNT = 16  # nodes: exact to rounding for polynomials of degree 4 times exp(-z (1 - v)), z <= 8
 _PANEL = 8.0
@@ -135,7 +136,7 @@ def bent_weights(measure: Measure, points: Sequence[float], variable: Variable) 
     return lagrange_weights([variable(point) for point in points], bent)
 
 
-def lagrange(points: Sequence[float], j: int, v: float) -> float:
-    """The Lagrange polynomial of the j-th of distinct points, at a place v."""
+def lagrange(points: Sequence[float], j: int, v: Any) -> Any:
+    """The Lagrange polynomial of the j-th of distinct points, at one place or an array of them."""
     here = points[j]
     return prod((v - other) / (here - other) for i, other in enumerate(points) if i != j)

@@ -20,6 +20,7 @@ from sdeplug import (
     LinearSDE,
     LogSNR,
     NoiseSource,
+    OnGrid,
     Quadratic,
     ReverseSDE,
     Run,
@@ -60,7 +61,6 @@ VARIANTS = [
     Adams(1, 0),
     Adams(4, 5),
     Adams(3, 3, knee=0.3),
-    Adams(3, 4, pece=True),
     UniPC(2),
     SASolver(3, 4),
     ERSDE(1),
@@ -121,6 +121,13 @@ def error(by, sde, level=1.0):
     start, end = (marginal_law(gaussian(), sde, t) for t in (sde.T, sde.eps))
     law = exact_spectrum(lambda x, run: by.integrate(reverse, x, sde.T, sde.eps, run), start)
     return float(relative_error(law, end).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0])
+def test_with_pece_the_weak_order_is_two_with_noise_and_three_without(level):
+    by = Adams(3, 4, pece=True)
+    coarse, fine = (error(OnGrid(by, LogSNR(n)), VPSDE(), level) for n in (32, 64))
+    assert math.log2(coarse / fine) > (1.8 if level else 2.8)
 
 
 # Heun along q
