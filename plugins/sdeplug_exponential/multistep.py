@@ -188,26 +188,34 @@ def combination(
     decay, known, share = extrapolation(rule, target, places, zetas[0])
     if target == inf:
         return decay, known, share
-    changes = correction(rule, places, zetas[1])
-    weights = [w + decay * change for w, change in zip(known, changes, strict=True)]
-    return decay, tuple(weights), share
+    return decay, corrected(rule, places, zetas[1], known, decay), share
 
 
-@lru_cache(maxsize=16384)
-def correction(rule: Rule, places: tuple[float, ...], zeta: float) -> tuple[float, ...]:
-    """What the correction of the last step adds to its weights, the value at its end included.
+def corrected(
+    rule: Rule,
+    places: tuple[float, ...],
+    zeta: float,
+    known: tuple[float, ...],
+    decay: float = 1.0,
+) -> tuple[float, ...]:
+    """Weights, and what the correction of the last step adds to them, its end included.
 
-    The arguments are those of :func:`combination`, zeta that of the last step.
+    Args:
+        rule: which values are used.
+        places: as in :func:`combination`.
+        zeta: mean square of the stochasticity in the last step.
+        known: the weights without it.
+        decay: what a later step leaves of the correction.
     """
-    weights = [0.0] * len(places)
+    weights = list(known)
     count = rule.corrections(len(places))
     if count > 1:
         end, start = places[:2]
         for index, weight in _weights(rule, zeta, end, start, places[:count]):
-            weights[index] += weight
+            weights[index] += decay * weight
         used = places[1 : 1 + rule.predictor]
         for index, weight in _weights(rule, zeta, end, start, used):
-            weights[1 + index] -= weight
+            weights[1 + index] -= decay * weight
     return tuple(weights)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from sdeplug import Marginal
-from sdeplug_exponential.multistep import Memory, Plan, correction, extrapolation
+from sdeplug_exponential.multistep import Memory, Plan, corrected, extrapolation
 
 
 class Reevaluated(Memory):
@@ -19,7 +19,7 @@ class Reevaluated(Memory):
     def arrived(self, x: Tensor, t: float, here: Marginal) -> Tensor:
         """Ask, do the last step over, and ask again where that has led."""
         super().arrived(x, t, here)
-        changes = correction(self.rule, self.places, self.last)
+        changes = corrected(self.rule, self.places, self.last, (0.0,) * len(self.places))
         if not any(changes):
             return x
         x = self.combined(x, (1.0, changes, 0.0), here, here)
