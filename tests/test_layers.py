@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -105,6 +106,27 @@ def label(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
+def of_each(files: Iterable[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """One test of all files, which tells of each that fails: as many tests would be dear."""
+    files = tuple(files)
+
+    def decorate(test: Callable[[Path], None]) -> Callable[[], None]:
+        def of_all() -> None:
+            wrong = []
+            for file in files:
+                try:
+                    test(file)
+                except AssertionError as error:
+                    wrong.append(f"{label(file)}: {error}")
+            assert files
+            assert not wrong, "\n".join(wrong)
+
+        of_all.__doc__ = test.__doc__
+        return of_all
+
+    return decorate
+
+
 def heights(modules: dict[str, set[str]]) -> dict[str, int]:
     """How far above the ground each module stands: 0 imports none of the others.
 
@@ -128,7 +150,7 @@ def test_the_house_has_about_twenty_rooms():
     assert len(FLOOR) <= 28
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
+@of_each(FILES)
 def test_a_file_imports_only_from_floors_below(file):
     here = room_of(file)
     used = rooms_used(file) - ({here} if file.parent != CORE else set())
@@ -148,7 +170,7 @@ def test_no_files_import_each_other(top):
     assert heights({name: used - {"sdeplug"} for name, used in inside.items()})
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
+@of_each(FILES)
 def test_a_file_imports_its_own_room_by_file_and_others_by_their_map(file):
     """A map that were imported by its own files would be one file with them."""
     own = name_of(file).rpartition(".")[0]
@@ -156,7 +178,7 @@ def test_a_file_imports_its_own_room_by_file_and_others_by_their_map(file):
         assert own not in modules_used(file)
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) == "testing"], ids=label)
+@of_each(f for f in FILES if room_of(f) == "testing")
 def test_the_tiers_of_the_harness_have_an_order(file):
     here = name_of(file).split(".")
     if len(here) < 3:
@@ -166,18 +188,18 @@ def test_the_tiers_of_the_harness_have_an_order(file):
     assert {TIERS.index(each) for each in tiers} <= set(range(TIERS.index(here[2])))
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
+@of_each(FILES)
 def test_the_core_imports_no_plugin(file):
     assert not {name for name in imports(file) if name.startswith("sdeplug_")}
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
+@of_each(FILES)
 def test_only_the_registry_knows_of_distributions(file):
     names = {name for name in imports(file) if name.startswith(("importlib.metadata", "pluggy"))}
     assert not names or room_of(file) in MAY_IMPORT_PLUGGY
 
 
-@pytest.mark.parametrize("file", PLUGINS, ids=label)
+@of_each(PLUGINS)
 def test_a_plugin_imports_only_the_front_door_and_itself(file):
     own = file.relative_to(ROOT / "plugins").with_suffix("").parts[0]
     names = {name for name in imports(file) if name.split(".")[0].startswith("sdeplug")}
@@ -186,7 +208,7 @@ def test_a_plugin_imports_only_the_front_door_and_itself(file):
     assert {name.split(".")[0] for name in names - inside} <= {"sdeplug"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=label)
+@of_each(FILES)
 def test_the_core_takes_no_loose_keywords(file):
     functions = [
         node
@@ -198,7 +220,7 @@ def test_the_core_takes_no_loose_keywords(file):
         assert loose <= MAY_TAKE_KEYWORDS
 
 
-@pytest.mark.parametrize("file", [*FILES, *PLUGINS], ids=label)
+@of_each((*FILES, *PLUGINS))
 def test_a_file_fits_in_the_head(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
 
@@ -209,7 +231,7 @@ FACTORIES = set(
 MAY_ASK_FOR_THE_DEFAULT = {"run"}  # Run.home
 
 
-@pytest.mark.parametrize("file", [*FILES, *PLUGINS], ids=label)
+@of_each((*FILES, *PLUGINS))
 def test_a_new_tensor_says_of_which_dtype_it_is_and_where(file):
     """Or it would depend on torch.set_default_dtype and torch.set_default_device."""
     made = [

@@ -75,7 +75,11 @@ def test_a_row_is_what_is_measured(library, sampler):
 DEAR = ("diffusers", "sa-solver-2")
 
 
+# All whose order is not that of the name, and every third of the others.
+CHOSEN = sorted({*SLOWER, BIASED, *list(field.samplers())[::3]} - {DEAR})
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize(("library", "sampler"), [e for e in field.samplers() if e != DEAR])
-def test_all_rows_are_what_is_measured(library, sampler):
+@pytest.mark.parametrize(("library", "sampler"), CHOSEN)
+def test_rows_are_what_is_measured(library, sampler):
     test_a_row_is_what_is_measured(library, sampler)

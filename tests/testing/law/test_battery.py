@@ -64,7 +64,7 @@ UNIFORM = ("mean", "mode means", "energy", "covariance", "radius", "halves", "di
     ids=["separate modes", "overlapping modes", "points", "one mode"],
 )
 def test_false_alarms_of_each_statistic_are_as_declared(target, t):
-    trials = 600
+    trials = 400
     found = [battery(exact(target, 400, seed, t), target, seed, t) for seed in range(trials)]
     for name in found[0]:
         for rate in (0.1, 0.01):
