@@ -25,6 +25,8 @@ METHODS = ("replacement", "local-score", "dps", "pigdm", "moment-matching", "ddr
 @click.option("--noise", "noise_std", default=0.0, show_default=True,
               help="Standard deviation of the noise in MEASURED, in [-1, 1].")  # fmt: skip
 @click.option("--method", type=click.Choice(METHODS), default="replacement", show_default=True)
+@click.option("--journeys", type=click.IntRange(0), default=0, show_default=True,
+              help="Times back into the noise and down again, after each step.")  # fmt: skip
 @click.option("--target", metavar="NAME", type=Name("targets"),
               help="Law with an exact score.  [default: core/digits]")  # fmt: skip
 @click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER",
@@ -32,8 +34,8 @@ METHODS = ("replacement", "local-score", "dps", "pigdm", "moment-matching", "ddr
 @click.option("--label", "labels", multiple=True, metavar="CLASS",
               help="Class of the samples of a model; may be repeated.  [default: any]")  # fmt: skip
 @click.option("--sde", metavar=NAMED, type=Name("sdes"), help="Forward SDE.  [default: core/vp]")
-@click.option("--solver", metavar=NAMED, type=Name("solvers"), default="exponential/ddim",
-              show_default=True, help="Integrator of single steps.")  # fmt: skip
+@click.option("--solver", metavar=NAMED, type=Name("solvers"),
+              help="Integrator of single steps.  [default: exponential/ddim]")  # fmt: skip
 @click.option("--steps", default=100, show_default=True, help="Steps, equal in log-SNR.")
 @click.option("-n", "--samples", default=16, show_default=True, help="How many samples.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
@@ -47,6 +49,8 @@ def condition(
     target: str | None,
     model: Path | None,
     labels: tuple[str, ...],
+    samples: int,
+    seed: int,
     dtype: str,
     device: str,
     out: Path,
@@ -59,7 +63,8 @@ def condition(
     """
     from sdeplug.cli.work.aim import Subject
     from sdeplug.cli.work.condition import Asked, run
+    from sdeplug.cli.work.drawn import Drawn
     from sdeplug.cli.work.place import Place
 
     aim = Subject(target if model is not None else target or "core/digits", model, labels)
-    run(Asked(measured, aim, Place(device, dtype), out, **rest))  # type: ignore[arg-type]
+    run(Asked(measured, aim, Drawn(samples, seed, Place(device, dtype), out), **rest))  # type: ignore[arg-type]

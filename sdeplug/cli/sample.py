@@ -65,9 +65,11 @@ def sample(
         flags = ", ".join(f"--{name}" for name in given)
         raise ArgumentError("pipeline", str(pipeline), f"given without {flags}")
     from sdeplug.cli.work.aim import Subject
+    from sdeplug.cli.work.drawn import Drawn
     from sdeplug.cli.work.place import Place
     from sdeplug.cli.work.sample import Parts, Request, run
 
     description = Parts(**given) if pipeline is None else pipeline  # type: ignore[arg-type]
     subject = Subject(target, model, labels, guidance)
-    run(Request(description, subject, samples, seed, Place(device, dtype), out))
+    drawn = Drawn(samples, seed, Place(device, dtype), out)
+    run(Request(description, subject, drawn))

@@ -147,11 +147,22 @@ def as_operator(value: object) -> Operator:
         return value
     found = cast(Any, value)
     if callable(getattr(value, "A", None)) and callable(getattr(value, "A_adjoint", None)):
-        return Pair(found.A, found.A_adjoint)
+        return Pair(_in_own_dtype(found, found.A), _in_own_dtype(found, found.A_adjoint))
     raise PairingError(
         f"operator = {brief(value)}: must be an Operator, such as Mask(known), or an object with "
         "the methods A and A_adjoint. The order is Measurement(operator, y, noise_std)."
     )
+
+
+def _in_own_dtype(owner: object, apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A map in the dtype of the numbers that its module keeps, such as those of a filter."""
+    kept = [*owner.parameters(), *owner.buffers()] if isinstance(owner, torch.nn.Module) else []
+    dtype = next((each.dtype for each in kept if each.is_floating_point()), None)
+
+    def applied(x: Tensor) -> Tensor:
+        return apply(x.to(dtype or x.dtype)).to(x.dtype)
+
+    return applied
 
 
 def _inverted(values: Tensor) -> Tensor:

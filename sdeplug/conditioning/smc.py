@@ -159,7 +159,8 @@ class _Particles:
         uniform = torch.special.ndtr(self.run.noise.normal(log_weight))[::size, None]
         teeth = torch.arange(size, dtype=torch.float64, device=uniform.device)
         bounds = weights.cumsum(1)
-        rows = torch.searchsorted(bounds, (teeth + uniform) / size * bounds[:, -1:])
+        # On the right: where the draw is 0, a first particle that weighs nothing is passed by.
+        rows = torch.searchsorted(bounds, (teeth + uniform) / size * bounds[:, -1:], right=True)
         first = size * torch.arange(groups, dtype=torch.int64, device=rows.device)[:, None]
         return (rows.clamp(max=size - 1) + first).flatten()
 

@@ -62,6 +62,15 @@ def test_operators_and_methods_by_name(files, measured, operator, method):
     assert f"2 samples by {method}: 9 score evaluations" in said
 
 
+def test_journeys_cost_an_evaluation_each_and_leave_what_is_known(files):
+    words = ("condition", "image.npy", "--mask", "top.npy", "--journeys", 2, *QUICK)
+    status, said, error = files(*words)
+    assert status == 0, error
+    assert "2 samples by replacement: 25 score evaluations" in said
+    x = np.load("conditioned.npz")["x"]
+    np.testing.assert_allclose(x[:, TOP], np.broadcast_to(IMAGE[TOP], (2, 32)), atol=1e-6)
+
+
 @pytest.mark.parametrize("method", ["local-score", "dps", "moment-matching", "ddrm"])
 def test_the_other_methods(files, method):
     words = ("condition", "image.npy", "--mask", "top.npy", "--method", method, "--noise", 0.5)
@@ -80,6 +89,12 @@ def test_the_other_methods(files, method):
         (("small.npy", "--downsample", 4), "It fits samples of shape (1, 16, 16)"),
         (("image.npy", "--mask", "top.npy", "--noise", -1), "--noise = -1.0"),
         (("image.npy", "--mask", "top.npy", "--method", "dps"), "--noise = 0.0: must be above 0"),
+        (("small.npy", "--downsample", 0), "--downsample = 0: must be"),
+        (("image.npy", "--blur", -1), "--blur = -1.0: must be"),
+        (
+            ("image.npy", "--grey", "--method", "ddrm", "--noise", 1, "--solver", "ode/euler"),
+            "--solver = 'ode/euler': must be left out with ddrm",
+        ),
         (("image.npy", "--mask", "none.npy"), "--mask = 'none.npy': must be a .npy file"),
         (("image.txt", "--mask", "top.npy"), "a picture or a .npy file"),
         (

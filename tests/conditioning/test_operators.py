@@ -134,6 +134,21 @@ def test_physics_of_another_library_are_taken_as_they_are():
     assert measured.shape == (2, 3, 4)
 
 
+def test_physics_that_keep_numbers_of_one_dtype_are_asked_in_it():
+    class Single(torch.nn.Linear):
+        def A(self, x):
+            return x @ self.weight.T
+
+        def A_adjoint(self, y):
+            return y @ self.weight
+
+    physics = Single(6, 3, bias=False).requires_grad_(False)
+    measured = Measurement(physics, physics.A(torch.ones(2, 6)), 0.1)
+    residual = measured.residual(torch.ones(2, 6, dtype=torch.float64))
+    assert residual.dtype == torch.float64
+    assert float(residual.abs().max()) < 1e-6
+
+
 def test_a_measurement_of_one_row_is_that_of_all_and_others_are_picked():
     x, y = normal(3, 2, 3, 4), normal(3, 3)
     one, each = Measurement(MATRIX, y[:1]), Measurement(MATRIX, y)

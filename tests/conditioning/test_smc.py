@@ -11,6 +11,7 @@ from common import SDES, normal
 import sdeplug as sp
 from sdeplug import LogSNR, OnGrid, PerSampleNoise, ReverseSDE, Run, SharedNoise
 from sdeplug.conditioning import SMC, Matrix, Measurement, exact_posterior
+from sdeplug.conditioning.smc import _Particles
 from sdeplug.errors import ArgumentError
 from sdeplug.targets import Gaussian, eight_gaussians
 
@@ -60,6 +61,17 @@ def test_the_mean_and_spread_are_those_of_the_posterior():
     unit = covariance.diagonal().sqrt()
     assert float(((x.mean(0) - mean) / unit).abs().max()) < 0.12
     assert float((torch.cov(x.T) - covariance).abs().max()) < 0.12 * float(unit.max() ** 2)
+
+
+def test_a_particle_that_weighs_nothing_is_not_drawn_where_the_draw_is_0():
+    class Low(SharedNoise):
+        def normal(self, like):
+            return torch.full_like(like, -50.0) if like.ndim == 1 else super().normal(like)
+
+    reverse = ReverseSDE(sp.VPSDE(), lambda x, t: -x)
+    particles = _Particles(SMC(KNOWN), reverse, Run(Low(0)))
+    light = torch.tensor([-1e4, 0.0, -1e4, 0.0], dtype=torch.float64)
+    assert particles._drawn(light, 0.5).tolist() == [1, 1, 3, 3]
 
 
 def test_a_group_sees_no_other_group():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.cli.work.aim import Aim, Learned, Subject
-from sdeplug.cli.work.files import write
-from sdeplug.cli.work.place import Place
+from sdeplug.cli.work.drawn import Drawn
 from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.conditioning import (
     DDRM,
@@ -31,15 +29,16 @@ from sdeplug.conditioning import (
     Operator,
     PiGDM,
     Replacement,
+    TimeTravel,
 )
 from sdeplug.errors import ArgumentError, MissingExtraError, PairingError
-from sdeplug.observers import Progress
-from sdeplug.pipeline import Leg, Pipeline, Samples, last_time
+from sdeplug.pipeline import Leg, Pipeline, last_time
 from sdeplug.registry import named, named_grid
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel
 from sdeplug.solvers import Integrator
 
+_SOLVER = "exponential/ddim"
 _FAR = 2.0  # beyond it numbers are in other units than images in [-1, 1]
 
 _SCORES: Mapping[str, Callable[[ScoreModel, Measurement], ScoreModel]] = {
@@ -56,8 +55,7 @@ class Asked:
 
     measured: Path
     subject: Subject
-    place: Place
-    out: Path
+    drawn: Drawn
     mask: Path | None
     matrix: Path | None
     grey: bool
@@ -65,11 +63,10 @@ class Asked:
     blur: float | None
     noise_std: float
     method: str
+    journeys: int
     sde: str | None
-    solver: str
+    solver: str | None
     steps: int
-    samples: int
-    seed: int
 
     def operator(self, shape: tuple[int, ...]) -> Operator:
         """The operator that the flags say, for samples of a shape.
@@ -94,9 +91,9 @@ class Asked:
                 raise ArgumentError("matrix", str(self.matrix), "given with --target")
             return Matrix(torch.from_numpy(_array("matrix", self.matrix)), shape)
         if self.downsample is not None:
-            return Downsample(self.downsample)
+            return _built("downsample", Downsample, self.downsample)
         if self.blur is not None:
-            return Blur.gaussian(self.blur)
+            return _built("blur", Blur.gaussian, self.blur)
         return Grey((1.0 / shape[0],) * shape[0])
 
 
@@ -106,36 +103,29 @@ def run(asked: Asked) -> None:
     Raises:
         SdeplugError: for anything that does not fit, before anything is computed.
     """
-    aim = asked.subject.aim(asked.samples, asked.place)
-    asked.place.demand_room(asked.samples, aim.shape)
+    drawn = asked.drawn
+    aim = asked.subject.aim(drawn.samples, drawn.place)
+    drawn.place.demand_room(drawn.samples, aim.shape)
     known = _measurement(asked, aim)
-    pipeline = _pipeline(asked, aim, known)
-    samples = _sample(pipeline, aim, asked)
+    samples = drawn.draw(_pipeline(asked, aim, known), aim)
     misfit = known.residual(samples.x).square().mean().sqrt()
-    arrays: dict[str, Any] = {**aim.arrays(samples.x), "nfe": samples.nfe, "seed": asked.seed}
-    path = asked.out.with_name(f"{asked.out.name}.npz")
-    write(path, lambda place: np.savez(place, **arrays))
+    drawn.keep(samples, aim, {"misfit": float(misfit)})
     cost = f"{samples.nfe} score evaluations, {samples.seconds:.2f} s"
-    click.echo(f"{asked.samples} samples by {asked.method}: {cost}; misfit {float(misfit):.2g}")
-    _picture(samples, aim, asked.out.with_name(f"{asked.out.name}.png"))
+    click.echo(f"{drawn.samples} samples by {asked.method}: {cost}; misfit {float(misfit):.2g}")
+    drawn.show(samples, aim)
 
 
-def _sample(pipeline: Pipeline, aim: Aim, asked: Asked) -> Samples:
-    with Progress() as bar:
-        return pipeline.sample(
-            (asked.samples, *aim.shape),
-            seed=asked.seed,
-            dtype=asked.place.torch_dtype,
-            device=asked.place.device,
-            observers=(bar,) if sys.stderr.isatty() else (),
-        )
+def _built(flag: str, make: Callable[[Any], Operator], value: object) -> Operator:
+    """An operator of one number; what it refuses is called as it was typed."""
+    try:
+        return make(value)
+    except ArgumentError as error:
+        raise ArgumentError(flag, value, error.allowed, error.hint) from error
 
 
 def _pipeline(asked: Asked, aim: Aim, known: Measurement) -> Pipeline:
     forward = aim.forward(asked.sde)
-    score, by = aim.score(forward), named("solvers", asked.solver)
-    if not isinstance(by, Integrator) or not by.needs_grid:
-        raise ArgumentError("solver", asked.solver, "one of single steps, such as song/ancestral")
+    score, by = aim.score(forward), _step(asked)
     end: Integrator = Denoise()
     if asked.method == "replacement":
         by, end = Corrected(by, Replacement(known)), Corrected(end, Replacement(known))
@@ -143,9 +133,21 @@ def _pipeline(asked: Asked, aim: Aim, known: Measurement) -> Pipeline:
         by = DDRM(known)
     else:
         score = _SCORES[asked.method](score, known)
+    if asked.journeys:
+        by = Corrected(by, TimeTravel(by), sweeps=asked.journeys)
     leg = Leg(last_time(forward), OnGrid(by, named_grid("log-snr", asked.steps)))
     legs = (leg, Leg(0.0, end)) if leg.to > 0.0 else (leg,)
     return Pipeline(ReverseSDE(forward, score), legs)
+
+
+def _step(asked: Asked) -> Integrator:
+    """The solver that is asked for."""
+    if asked.solver is not None and asked.method == "ddrm":
+        raise ArgumentError("solver", asked.solver, "left out with ddrm, which is a solver itself")
+    by = named("solvers", asked.solver or _SOLVER)
+    if not isinstance(by, Integrator) or not by.needs_grid:
+        raise ArgumentError("solver", asked.solver, "one of single steps, such as song/ancestral")
+    return by
 
 
 def _measurement(asked: Asked, aim: Aim) -> Measurement:
@@ -157,7 +159,7 @@ def _measurement(asked: Asked, aim: Aim) -> Measurement:
             "measured", str(asked.measured), "in the range of the samples",
             f"It has numbers up to {float(y.abs().max()):g}, where samples are in [-1, 1].",
         )  # fmt: skip
-    found = Measurement(operator, y.to(asked.place.device), asked.noise_std)
+    found = Measurement(operator, y.to(asked.drawn.place.device), asked.noise_std)
     if found.shape != aim.shape:
         raise ArgumentError(
             "measured", str(asked.measured), f"measured of samples of shape {aim.shape}",
@@ -234,13 +236,3 @@ def _pixels(path: Path, channels: int) -> np.ndarray[Any, np.dtype[np.float64]]:
             "measured", str(path), "a picture or a .npy file", f"{error}"
         ) from error
     return found[None] if channels == 1 else np.moveaxis(found, -1, 0)
-
-
-def _picture(samples: Samples, aim: Aim, path: Path) -> None:
-    try:
-        from sdeplug.pictures import save
-    except MissingExtraError as error:
-        click.echo(f"no picture: {error}", err=True)
-        return
-    figure = aim.picture(samples.x)
-    write(path, lambda place: save(figure, place))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 
 from sdeplug.cli.work.aim import Aim, Subject
-from sdeplug.cli.work.files import write
-from sdeplug.cli.work.place import Place
+from sdeplug.cli.work.drawn import Drawn
 from sdeplug.compose import Corrected, OnGrid
-from sdeplug.errors import ArgumentError, MissingExtraError, RunError
-from sdeplug.observers import Progress
+from sdeplug.errors import ArgumentError
 from sdeplug.options import options_of
-from sdeplug.pipeline import DEFAULT, Pipeline, Samples, whole_run
+from sdeplug.pipeline import DEFAULT, Pipeline, whole_run
 from sdeplug.registry import Spec, named, named_grid, read_spec, split
 from sdeplug.reverse import ReverseSDE
 from sdeplug.solvers import Integrator
@@ -108,27 +103,17 @@ def _own_steps(by: Integrator) -> str | None:
 
 @dataclass(frozen=True)
 class Request:
-    """What to sample and where to put it.
+    """What to sample.
 
     Attributes:
         pipeline: flags, or the file of a pipeline.
         subject: what is sampled.
-        samples: how many.
-        seed: seed of the noise.
-        place: device and dtype of the samples.
-        out: path without ending; OUT.npz and OUT.png are written.
+        drawn: how many, and where they are put.
     """
 
     pipeline: Parts | Path
     subject: Subject
-    samples: int
-    seed: int
-    place: Place
-    out: Path
-
-    def beside(self, ending: str) -> Path:
-        """The path with an ending."""
-        return self.out.with_name(self.out.name + ending)
+    drawn: Drawn
 
 
 def run(request: Request) -> None:
@@ -139,18 +124,19 @@ def run(request: Request) -> None:
             run that diverges, whose last finite state is written to OUT-last-finite.npz, and
             for a file that cannot be written: the samples are then in another one.
     """
-    aim = request.subject.aim(request.samples, request.place)
-    request.place.demand_room(request.samples, aim.shape)
+    drawn = request.drawn
+    aim = request.subject.aim(drawn.samples, drawn.place)
+    drawn.place.demand_room(drawn.samples, aim.shape)
     pipeline = (
         request.pipeline.pipeline(aim)
         if isinstance(request.pipeline, Parts)
         else Pipeline.from_spec(_spec(request.pipeline), aim.score)
     )
-    samples = _sample(pipeline, aim, request)
-    _write(samples, pipeline, aim, request)
-    count = f"{request.samples} samples at t = {samples.t:g}"
+    samples = drawn.draw(pipeline, aim)
+    drawn.keep(samples, aim, {"pipeline": json.dumps(pipeline.to_spec())})
+    count = f"{drawn.samples} samples at t = {samples.t:g}"
     click.echo(f"{count}: {samples.nfe} score evaluations, {samples.seconds:.2f} s")
-    _picture(samples, aim, request.beside(".png"))
+    drawn.show(samples, aim)
 
 
 def _spec(path: Path) -> Spec:
@@ -158,44 +144,3 @@ def _spec(path: Path) -> Spec:
         return read_spec(path)
     except ArgumentError as error:
         raise ArgumentError("pipeline", error.value, error.allowed, error.hint) from error
-
-
-def _sample(pipeline: Pipeline, aim: Aim, request: Request) -> Samples:
-    looked_on = sys.stderr.isatty()
-    with Progress(to=pipeline.legs[-1].to) as bar:
-        try:
-            return pipeline.sample(
-                (request.samples, *aim.shape),
-                seed=request.seed,
-                dtype=request.place.torch_dtype,
-                device=request.place.device,
-                observers=(bar,) if looked_on else (),
-            )
-        except RunError as error:
-            if error.last is not None:
-                times = error.last_t if error.times is None else error.times.cpu().numpy()
-                last: dict[str, Any] = {"x": error.last.cpu().numpy(), "t": np.array(times)}
-                write(request.beside("-last-finite.npz"), lambda path: np.savez(path, **last))
-            raise
-
-
-def _write(samples: Samples, pipeline: Pipeline, aim: Aim, request: Request) -> None:
-    arrays: dict[str, Any] = {
-        **aim.arrays(samples.x),
-        "t": samples.t,
-        "nfe": samples.nfe,
-        "seconds": samples.seconds,
-        "seed": request.seed,
-        "pipeline": json.dumps(pipeline.to_spec()),
-    }
-    write(request.beside(".npz"), lambda path: np.savez(path, **arrays))
-
-
-def _picture(samples: Samples, aim: Aim, path: Path) -> None:
-    try:
-        from sdeplug.pictures import save
-    except MissingExtraError as error:
-        click.echo(f"no picture: {error}", err=True)
-        return
-    figure = aim.picture(samples.x)
-    write(path, lambda place: save(figure, place))
