@@ -7,7 +7,9 @@ Where the noise is larger than the data, the denoiser is nearly linear in it,
 with mean m and variance s^2 of the data and q = sigma / alpha.  So its slope against noise alone
 tells s, and what is left at no noise is m.  Far above the data the slope is less than the mistakes
 of a network; near them noise alone is not what the network was trained for.  Each row of one
-batch therefore asks at a noise ratio of its own, and those from 2 s on are believed.
+batch therefore asks at a noise ratio of its own, and those from 2 s on are believed.  A network that
+has hardly been trained leaves some of every noise: its slopes do not fall to nothing, and what they
+stay at is taken off.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ _ROWS, _NUMBERS = 32, 8192  # that are looked at: no more, so that the batch doe
 _LARGEST, _SPAN = 150.0, 500.0  # noise ratio that a network is asked at, and by how much it falls
 _NEAR, _FAR = 2.0, 16.0  # noise ratios that are believed, in standard deviations
 _FINE = 8  # candidates in a factor of 2
+_FALLING = 1.0 / 3.0  # of the slopes near the data that those far from them are at most; right: 1/7
+_USELESS = 0.25  # of all noise, left by a network that tells nothing of the data
+_RISING = 2.0  # slopes just below the size of the data over those above, at least; right: 4
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def found_scale(reverse: ReverseSDE, like: Tensor, t: float, s: float) -> Scale:
     noise, data = _asked(reverse, like, ratios, (s, t))
     slopes = (data * noise).flatten(1).double().sum(1) / noise.flatten(1).double().square().sum(1)
     std = _deviation(ratios, slopes.cpu() / ratios)
+    if std is None:
+        return Scale(1.0, "assumed, since the score model makes as little of all noise", 1)
     mean = _mean(ratios, noise, data, std)
     return Scale(std, "found by one evaluation of the score model", 1, mean)
 
@@ -108,20 +115,48 @@ def _asked(
         return noise, data / _down(sde.alpha(times), noise)
 
 
-def _deviation(ratios: Tensor, slopes: Tensor) -> float:
-    """The largest standard deviation that the slopes speak for."""
+def _deviation(ratios: Tensor, slopes: Tensor) -> float | None:
+    """The largest standard deviation that the slopes speak for; None where they do not fall.
+
+    With noise far above it they have to fall; where there is none, to have fallen so far.
+    """
     high, low = (log(float(each)) for each in (ratios.max() / _NEAR, ratios.min() / _FAR))
     count = 1 + ceil((high - low) / log(2.0) * _FINE)
     std = torch.linspace(high, low, count, dtype=torch.float64, device="cpu").exp()[:, None]
-    believed = _believed(ratios, std)
-    expected = (believed / (1.0 + (ratios / std).square())).sum(1)
-    seen = (believed * slopes).sum(1)
-    enough = (believed.any(1) & (seen >= expected)).nonzero()
+    believed, right = _believed(ratios, std), 1.0 / (1.0 + (ratios / std).square())
+    expected = (believed * right).sum(1)
+    far = ratios > sqrt(_NEAR * _FAR) * std
+    staying = _staying(slopes, right, believed, far)
+    seen = (believed * slopes).sum(1) - believed.sum(1) * staying
+    below = (ratios < std) & (ratios > std / 4.0)
+    rising = _mean_of(slopes, below) >= _RISING * _mean_of(slopes, believed)
+    told = (believed & far).any(1) | rising
+    enough = (believed.any(1) & told & (seen >= expected)).nonzero()
+    first = int(enough[0]) if len(enough) else -1
+    if staying[first] > _USELESS:
+        return None
     if not len(enough):
         return float(std[-1])
-    first = int(enough[0])
     # The slopes go with the variance: what is seen too much there is the rest of it.
     return float(std[first]) * (sqrt(float(seen[first] / expected[first])) if first else 1.0)
+
+
+def _staying(slopes: Tensor, right: Tensor, believed: Tensor, far: Tensor) -> Tensor:
+    """What the slopes do not fall below, for each candidate; 0 where they fall as they should.
+
+    Candidates so small that no noise is near them have what the one above has.
+    """
+    near, beyond = believed & ~far, believed & far
+    left = _mean_of(slopes, beyond)
+    stays = beyond.any(1) & near.any(1) & (left > _FALLING * _mean_of(slopes, near))
+    staying = torch.where(stays, (left - _mean_of(right, beyond)).clamp(min=0.0), 0.0)
+    last = int(near.any(1).nonzero().max())
+    staying[last + 1 :] = staying[last]
+    return staying
+
+
+def _mean_of(values: Tensor, rows: Tensor) -> Tensor:
+    return (values * rows).sum(1) / rows.sum(1).clamp(min=1)
 
 
 def _mean(ratios: Tensor, noise: Tensor, data: Tensor, std: float) -> Tensor | None:

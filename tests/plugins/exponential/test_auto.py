@@ -186,6 +186,31 @@ def test_the_size_of_the_data_is_found_by_one_evaluation(sde, std, law, rows):
     assert counted.nfe == 1
 
 
+@pytest.mark.parametrize("sde", [VPSDE(), VESDE(), EDMSDE()])
+@pytest.mark.parametrize("left", [0.02, 0.2])
+def test_the_size_is_found_by_a_network_that_leaves_some_of_every_noise(sde, left):
+    """As one does that has hardly been trained: its slopes stay at that, and do not fall."""
+    data, mean, true = straight(0.7)
+
+    def score(x, t):
+        return data.score(sde)(x, t) + left * x / sde.sigma(t)[:, None].square()
+
+    scale = Auto(10).choice(ReverseSDE(sde, score), torch.zeros(512, 2)).scale
+    assert scale.std == pytest.approx(true, rel=1 / 3)
+    assert float((scale.mean - mean).abs().max()) < 0.2 * true
+
+
+def test_a_network_that_makes_as_much_of_all_noise_tells_no_size():
+    sde = VPSDE()
+
+    def score(x, t):
+        return -0.6 * x / sde.sigma(t)[:, None].square()
+
+    choice = Auto(10).choice(ReverseSDE(sde, score), torch.zeros(512, 2))
+    assert choice.scale.std == 1.0
+    assert "makes as little of all noise" in str(choice)
+
+
 def test_a_larger_batch_finds_the_same():
     """Samples then do not depend on it, and neither does one whose score has rows of its own."""
     sde = VPSDE()
