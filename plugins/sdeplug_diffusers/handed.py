@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -81,8 +82,26 @@ def timed(timesteps: Tensor | None) -> Tensor:
     return timesteps
 
 
+def counted(argument: str, value: object, least: int = 1) -> int:
+    """A whole number.
+
+    Raises:
+        ArgumentError: for anything else, and for one below the least.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise ArgumentError(argument, value, f"a whole number, {least} at least")
+    return int(value)
+
+
 def evenly(end: float, steps: int, device: str | torch.device | None) -> Tensor:
-    """Times from 1 to ``end``, float32, shape ``(steps,)``."""
+    """Times from 1 to ``end``, float32, shape ``(steps,)``.
+
+    Raises:
+        ArgumentError: for a number of steps that is none, or an end that is not in [0, 1).
+    """
+    counted("num_inference_steps", steps)
+    if not 0.0 <= end < 1.0:
+        raise ArgumentError("sampling_eps", end, "a time in [0, 1), at which sampling ends")
     return torch.linspace(1, end, steps, dtype=torch.float32, device=device)
 
 
@@ -103,6 +122,11 @@ def drawn(like: Tensor, generator: Generators, everywhere: bool = True) -> Tenso
     Raises:
         ArgumentError: for a generator of another device, or fewer generators than rows.
     """
+    if not isinstance(generator, (torch.Generator, list, type(None))):
+        raise ArgumentError(
+            "generator", generator, "a torch.Generator, a list of them, or None",
+            "torch.Generator().manual_seed(0) makes one.",
+        )  # fmt: skip
     if isinstance(generator, list) and len(generator) not in (1, len(like)):
         raise ArgumentError(
             "generator", f"{len(generator)} generators", f"one for each of the {len(like)} rows"

@@ -13,13 +13,21 @@ def single_steps(given: str | Mapping[str, Any] | Integrator) -> Integrator:
     """A solver of single steps, by name, plain form or itself.
 
     Raises:
-        ArgumentError: for one that steps by itself, or no integrator.
+        ArgumentError: for one that steps by itself, one whose own steps remember each other, or
+            no integrator.
     """
     by: Any = solver(given) if isinstance(given, str) else given
     by = from_spec(by, Integrator) if isinstance(by, Mapping) else by
     if not isinstance(by, Integrator):
         raise ArgumentError("solver", given, "an integrator, or the name of one")
-    single = with_own_steps(by, 1) if own_steps(by) is not None else by
+    steps = own_steps(by)
+    single = by if steps is None else with_own_steps(by, 1)
+    if steps is not None and by.claims.evaluations == steps and (by.claims.order or 1) > 1:
+        raise ArgumentError(
+            "solver", by, "a solver whose steps can be taken one by one",
+            "Each of its steps goes by what those before it saw, on a grid of its own: "
+            "'exponential/adams' and 'exponential/unipc' are of its kind, and take any grid.",
+        )  # fmt: skip
     if not single.needs_grid:
         raise ArgumentError(
             "solver", by, "a solver of single steps, which a grid refines",

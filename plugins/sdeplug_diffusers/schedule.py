@@ -136,7 +136,9 @@ class Schedule:
         return found
 
 
-def schedule_of(config: Mapping[str, Any], sde: LinearSDE | Mapping[str, Any] | None) -> Schedule:
+def schedule_of(
+    config: Mapping[str, Any], sde: LinearSDE | str | Mapping[str, Any] | None
+) -> Schedule:
     """The schedule of a configuration.
 
     Args:
@@ -149,8 +151,10 @@ def schedule_of(config: Mapping[str, Any], sde: LinearSDE | Mapping[str, Any] | 
     word = config["prediction_type"]
     if word not in PREDICTS:
         raise ArgumentError("prediction_type", word, f"one of {', '.join(PREDICTS)}")
-    if isinstance(sde, Mapping):
-        sde = from_spec(sde, LinearSDE)
+    if isinstance(sde, (str, Mapping)):
+        sde = from_spec({"name": sde} if isinstance(sde, str) else sde, LinearSDE)
+    if sde is not None and not isinstance(sde, LinearSDE):
+        raise ArgumentError("sde", sde, "a LinearSDE, such as VPSDE(), or the name of one")
     if sde is None:
         sde = StraightSDE() if word == "flow_prediction" else TabulatedSDE(betas=_betas(config))
     for name in ("shift", "last_label"):

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdeplug import ArgumentError, Integrator, LinearSDE
+from sdeplug import ArgumentError, Integrator, LinearSDE, ReverseSDE
 from sdeplug_diffusers.configured import translated
 from sdeplug_diffusers.cut import Ask, Course, asks, in_units
-from sdeplug_diffusers.handed import Generators, Handed, timed, wide
+from sdeplug_diffusers.handed import Generators, Given, Handed, counted, timed, wide
 from sdeplug_diffusers.needed import (
     ConfigMixin,
     SchedulerMixin,
@@ -48,7 +48,8 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         timestep_spacing: "leading", "trailing" or "linspace", as in diffusers.
         steps_offset: added to the timesteps of "leading".
         shift: of the times of "flow_prediction": t becomes shift t / (1 + (shift - 1) t).
-        sde: plain form of another linear SDE; None: the table of betas, or the straight path.
+        sde: name or plain form of another linear SDE; None: the table of betas, or the straight
+            path.
         last_label: what the network is told at t = 1, for an SDE that is no table.
         stochasticity: that of the reverse SDE; None: ``eta`` of a step, or else 1.
 
@@ -70,7 +71,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         timestep_spacing: str = "leading",
         steps_offset: int = 0,
         shift: float = 1.0,
-        sde: Mapping[str, Any] | LinearSDE | None = None,
+        sde: str | Mapping[str, Any] | LinearSDE | None = None,
         last_label: float = 1000.0,
         stochasticity: float | None = None,
     ) -> None:
@@ -78,6 +79,8 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self.register_to_config(solver=plain(solver), sde=None if sde is None else plain(sde))
         self.schedule: Schedule = schedule_of(self.config, sde)
         self.order = len(self.schedule.probe(self._by))
+        if stochasticity is not None:  # one that cannot be is an error now, not in the run
+            ReverseSDE(self.schedule.sde, Given(torch.empty(0, device="cpu")), stochasticity)
         self.num_inference_steps: int | None = None
         self.timesteps: Tensor | None = None
         self._step_index: int | None = None
@@ -154,8 +157,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         elif sigmas is not None:
             nodes = self.schedule.of_sigmas(sigmas)
         else:
-            assert num_inference_steps is not None
-            nodes = self.schedule.nodes(num_inference_steps)
+            nodes = self.schedule.nodes(counted("num_inference_steps", num_inference_steps))
         self._set(nodes, device)
 
     def step(

@@ -17,7 +17,16 @@ from torch import Tensor
 
 from sdeplug import ArgumentError, ReverseSDE, solver
 from sdeplug_diffusers.corrected import corrected
-from sdeplug_diffusers.handed import Generators, Given, drawn, evenly, in_rows, timed, wide
+from sdeplug_diffusers.handed import (
+    Generators,
+    Given,
+    counted,
+    drawn,
+    evenly,
+    in_rows,
+    timed,
+    wide,
+)
 from sdeplug_diffusers.ladder import Ladder
 from sdeplug_diffusers.needed import BaseOutput, SchedulerOutput, register_to_config
 from sdeplug_diffusers.repairs import Repairable
@@ -73,6 +82,7 @@ class ScoreSdeVeScheduler(Repairable):
         single_step: bool = False,
         repaired: bool = False,
     ) -> None:
+        counted("correct_steps", correct_steps, least=0)
         self.init_noise_sigma = sigma_max
         self.timesteps: Tensor | None = None
         self._ladder: tuple[Tensor, Ladder] | None = None

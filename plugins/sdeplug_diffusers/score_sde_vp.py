@@ -14,7 +14,17 @@ from torch import Tensor
 
 from sdeplug import VPSDE, ArgumentError, FromNoise, LinearSDE, ReverseSDE, SubVPSDE, solver
 from sdeplug_diffusers.corrected import corrected
-from sdeplug_diffusers.handed import Generators, Given, Handed, drawn, evenly, in_rows, timed, wide
+from sdeplug_diffusers.handed import (
+    Generators,
+    Given,
+    Handed,
+    counted,
+    drawn,
+    evenly,
+    in_rows,
+    timed,
+    wide,
+)
 from sdeplug_diffusers.needed import SchedulerOutput, register_to_config
 from sdeplug_diffusers.repairs import Repairable
 
@@ -52,6 +62,7 @@ class ScoreSdeVpScheduler(Repairable):
         keep_dtype: bool = False,
         repaired: bool = False,
     ) -> None:
+        counted("correct_steps", correct_steps, least=0)
         self.init_noise_sigma = 1.0
         self.sigmas = None
         self.discrete_sigmas = None

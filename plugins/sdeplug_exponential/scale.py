@@ -7,9 +7,9 @@ Where the noise is larger than the data, the denoiser is nearly linear in it,
 with mean m and variance s^2 of the data and q = sigma / alpha.  So its slope against noise alone
 tells s, and what is left at no noise is m.  Far above the data the slope is less than the mistakes
 of a network; near them noise alone is not what the network was trained for.  Each row of one
-batch therefore asks at a noise ratio of its own, and those from 2 s on are believed.  A network that
-has hardly been trained leaves some of every noise: its slopes do not fall to nothing, and what they
-stay at is taken off.
+batch therefore asks at a noise ratio of its own, and those from 2 s on are believed.  A network
+that has hardly been trained leaves some of every noise: its slopes do not fall to nothing, and what
+they stay at is taken off.
 """
 
 from __future__ import annotations

@@ -86,7 +86,8 @@ def from_spec(spec: Mapping[str, Any], family: type[C]) -> C:
 
     Args:
         spec: what :func:`to_spec` gives.
-        family: what is wanted: ``Integrator``, ``Corrector``, ``TimeGrid`` or ``ForwardSDE``.
+        family: what is wanted: ``Integrator``, ``Corrector``, ``TimeGrid`` or ``ForwardSDE``, or
+            a kind of one of them, such as ``FlowIntegrator`` or ``LinearSDE``.
 
     Raises:
         ArgumentError: for a spec that is malformed, or an option that is not allowed.
@@ -163,10 +164,11 @@ def _meant(name: str, family: type[Configured]) -> tuple[type[Configured], Mappi
     """The class that has a name, and the options that the name says already."""
     if name in _CORE:
         return _CORE[name], {}
-    if family not in _FAMILIES:
+    kind = next((kind for base, kind in _FAMILIES.items() if issubclass(family, base)), None)
+    if kind is None:
         known = ", ".join(key for key, cls in _CORE.items() if issubclass(cls, family))
         raise ArgumentError("name", name, f"one of {known}")
-    entry, meant = registry().meant(_FAMILIES[family], name)
+    entry, meant = registry().meant(kind, name)
     return entry.obj, meant
 
 

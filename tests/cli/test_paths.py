@@ -137,7 +137,7 @@ def test_ctrl_c_in_a_comparison_says_how_to_go_on(sdeplug, monkeypatch):
 
 
 def test_ctrl_c_elsewhere_is_one_line(sdeplug, monkeypatch):
-    monkeypatch.setattr(sample, "_sample", stop)
+    monkeypatch.setattr(sample.Drawn, "draw", stop)
     status, _, err = sdeplug("sample")
     assert status == 130
     assert err.strip() == "sdeplug: stopped."

@@ -16,6 +16,7 @@ from sdeplug import (
     Corrected,
     Corrector,
     Denoise,
+    FlowIntegrator,
     Focus,
     ForwardSDE,
     Integrator,
@@ -35,7 +36,7 @@ from sdeplug import (
     write_spec,
 )
 from sdeplug.errors import ArgumentError, PairingError, PluginError, SdeplugError, UnknownNameError
-from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, SubVPSDE
+from sdeplug.sde import EDMSDE, VESDE, VPSDE, CosineVPSDE, LinearSDE, SubVPSDE
 
 POSITIVE = st.floats(1e-300, 1e300)
 STEPS = st.integers(1, 10**9)
@@ -160,6 +161,14 @@ def test_short_names_and_left_out_keys_do():
     built = Pipeline.from_spec(spec, GaussianScore)
     assert built.reverse == ReverseSDE(VPSDE(), GaussianScore(VPSDE()))
     assert built.legs == (Leg(0.5, OnGrid(solver("ode/heun"), LogSNR(100))),)
+
+
+def test_a_kind_of_a_family_is_one_too():
+    """An option of a solver may ask for it."""
+    assert from_spec({"name": "vp"}, LinearSDE) == VPSDE()
+    assert from_spec({"name": "ode/heun"}, FlowIntegrator) == solver("ode/heun")
+    with pytest.raises(PairingError, match="must be of type FlowIntegrator"):
+        from_spec({"name": "song/euler-maruyama"}, FlowIntegrator)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sdeplug as sp
-from sdeplug_diffusers import IntegratorScheduler, as_scheduler, score_of
+from sdeplug_diffusers import (
+    IntegratorScheduler,
+    ScoreSdeVeScheduler,
+    ScoreSdeVpScheduler,
+    as_scheduler,
+    score_of,
+)
 
 # What diffusers 0.42 does with its own tables under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
@@ -462,6 +468,36 @@ def test_the_score_of_a_pipeline(unet, scheduler):
 def test_what_cannot_be_cut_is_refused(name):
     with pytest.raises(sp.ArgumentError, match="score_of"):
         as_scheduler(name)
+
+
+@pytest.mark.parametrize("by", [sp.solver("auto"), sp.solver("auto", nfe=5)])
+def test_steps_that_remember_each_other_on_a_grid_of_their_own_are_not_cut(by):
+    with pytest.raises(sp.ArgumentError, match="exponential/adams"):
+        as_scheduler(by)
+
+
+@pytest.mark.parametrize("count", [2.5, True, "5", 0, -1])
+def test_a_number_of_steps_that_is_none_is_refused(count):
+    for scheduler in (as_scheduler("ode/euler"), ScoreSdeVeScheduler(), ScoreSdeVpScheduler()):
+        with pytest.raises(sp.ArgumentError, match=r"num_inference_steps = .*a whole number"):
+            scheduler.set_timesteps(count)
+
+
+def test_a_forward_sde_by_name_and_what_is_none():
+    assert as_scheduler("ode/euler", sde="vp").schedule.sde == sp.VPSDE()
+    with pytest.raises(sp.ArgumentError, match="a LinearSDE"):
+        as_scheduler("ode/euler", sde=3)
+    with pytest.raises(sp.ArgumentError, match="stochasticity = -1"):
+        as_scheduler("song/ancestral", stochasticity=-1.0)
+    scheduler = as_scheduler("song/ancestral")
+    scheduler.set_timesteps(3)
+    with pytest.raises(sp.ArgumentError, match=r"generator = 3: .*torch.Generator"):
+        scheduler.step(start(), scheduler.timesteps[0], start(), generator=3)
+    for made in (ScoreSdeVeScheduler, ScoreSdeVpScheduler):
+        with pytest.raises(sp.ArgumentError, match="correct_steps = -1"):
+            made(correct_steps=-1)
+        with pytest.raises(sp.ArgumentError, match="sampling_eps = 2"):
+            made(sampling_eps=2.0).set_timesteps(4)
 
 
 def test_bad_input():
