@@ -8,7 +8,8 @@ import click
 
 from sdeplug.cli.words import NAMED, Command, File, Name
 
-METHODS = ("replacement", "local-score", "dps", "pigdm", "moment-matching", "ddrm")
+SOLVING = ("replacement", "ddrm")
+"""Methods that go with the steps of a solver; all others are scores, those of plugins too."""
 
 
 @click.command(cls=Command)
@@ -24,7 +25,9 @@ METHODS = ("replacement", "local-score", "dps", "pigdm", "moment-matching", "ddr
               help="MEASURED is the image, blurred by a Gaussian.")  # fmt: skip
 @click.option("--noise", "noise_std", default=0.0, show_default=True,
               help="Standard deviation of the noise in MEASURED, in [-1, 1].")  # fmt: skip
-@click.option("--method", type=click.Choice(METHODS), default="replacement", show_default=True)
+@click.option("--method", metavar="NAME", type=Name("scores", also=SOLVING), default="replacement",
+              show_default=True, help="How: replacement, ddrm, or one that `sdeplug list scores` "
+              "shows for measurements.")  # fmt: skip
 @click.option("--journeys", type=click.IntRange(0), default=0, show_default=True,
               help="Times back into the noise and down again, after each step.")  # fmt: skip
 @click.option("--target", metavar="NAME", type=Name("targets"),

@@ -72,19 +72,20 @@ class Name(StringParamType):
 
     Args:
         kind: one of :data:`KINDS`.
+        also: other words that may stand there.
     """
 
     name = "name"
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, also: Sequence[str] = ()) -> None:
+        self.kind, self.also = kind, also
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Full names that begin so; if there are none, those whose second half does, and then
         names from elsewhere."""
-        found = begin(known_names(self.kind), incomplete)
+        found = begin([*self.also, *known_names(self.kind)], incomplete)
         return [CompletionItem(name) for name in found or names_elsewhere(self.kind, incomplete)]
 
 

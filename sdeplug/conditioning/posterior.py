@@ -39,7 +39,7 @@ class LocalScore(Measured):
 
 @dataclass(frozen=True, repr=False)
 class DPS(ByDenoised):
-    r"""Diffusion posterior sampling: the data are taken for known, :math:`x_0 = \hat x`.
+    r"""Diffusion posterior sampling: the data are taken for what the denoiser sees.
 
     .. math:: p_t(y | x) \approx N(y;\, A \hat x(x),\; \sigma_y^2 I).
 
@@ -63,7 +63,7 @@ class DPS(ByDenoised):
 
 @dataclass(frozen=True, repr=False)
 class PiGDM(ByDenoised):
-    r"""Pseudo-inverse guidance: the data are round about :math:`\hat x`.
+    r"""Pseudo-inverse guidance: the data are round about what the denoiser sees.
 
     .. math:: p_t(y | x) \approx N(y;\, A \hat x(x),\; r_t^2 A A^T + \sigma_y^2 I), \qquad
               r_t^2 = \frac{\sigma_t^2 d^2}{\sigma_t^2 + \alpha_t^2 d^2}.

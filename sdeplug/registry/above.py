@@ -1,4 +1,4 @@
-"""Solvers of rooms above this one that have a name, but no value without numbers.
+"""What rooms above this one have that has a name, but no value without numbers or a model.
 
 They are opened when the name is used, so that files, the command line and ``solver()`` know them
 although nothing here imports what stands above.  They are in no listing: of a name in a listing,
@@ -13,7 +13,15 @@ from pkgutil import resolve_name
 from sdeplug.registry.discovery import BUNDLED, CORE, Entry, Kind, installed_version
 
 _PLACES: Mapping[str, Mapping[str, str]] = {
-    "solvers": {"calibrated": "sdeplug.tuning.calibrated:Calibrated"}
+    "solvers": {"calibrated": "sdeplug.tuning.calibrated:Calibrated"},
+    "scores": {
+        "classifier-guided": "sdeplug.conditioning.guidance:ClassifierGuided",
+        "classifier-free": "sdeplug.conditioning.guidance:ClassifierFree",
+        "local-score": "sdeplug.conditioning.posterior:LocalScore",
+        "dps": "sdeplug.conditioning.posterior:DPS",
+        "pigdm": "sdeplug.conditioning.posterior:PiGDM",
+        "moment-matching": "sdeplug.conditioning.posterior:MomentMatching",
+    },
 }
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import sdeplug as sp
+from sdeplug.cli.work import condition
+from sdeplug.conditioning import LocalScore
 from sdeplug.targets import digits
 
 pytest.importorskip("sklearn")
@@ -89,6 +92,11 @@ def test_the_other_methods(files, method):
         (("small.npy", "--downsample", 4), "It fits samples of shape (1, 16, 16)"),
         (("image.npy", "--mask", "top.npy", "--noise", -1), "--noise = -1.0"),
         (("image.npy", "--mask", "top.npy", "--method", "dps"), "--noise = 0.0: must be above 0"),
+        (("image.npy", "--mask", "top.npy", "--method", "dsp"), "Did you mean 'core/dps'"),
+        (
+            ("image.npy", "--mask", "top.npy", "--method", "classifier-free"),
+            "--method = 'classifier-free': must be a score given a measurement",
+        ),
         (("small.npy", "--downsample", 0), "--downsample = 0: must be"),
         (("image.npy", "--blur", -1), "--blur = -1.0: must be"),
         (
@@ -108,3 +116,20 @@ def test_what_does_not_fit_is_said_in_one_line(files, words, said):
     assert status == 2
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_method_of_a_plugin_is_one_too(files, monkeypatch):
+    """It takes the score of all data and the measurement."""
+
+    class Plugin:
+        @sp.hookimpl
+        def sdeplug_scores(self):
+            return {"echo": lambda score, measurement: LocalScore(score, measurement)}
+
+    known = sp.Registry()
+    known.register(Plugin(), "mine")
+    monkeypatch.setattr(condition, "registry", lambda: known)
+    words = ("condition", "image.npy", "--mask", "top.npy", "--method", "mine/echo", "--noise", 0.5)
+    status, said, error = files(*words, *QUICK)
+    assert status == 0, error
+    assert "samples by mine/echo" in said

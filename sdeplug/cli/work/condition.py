@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,36 +17,26 @@ from sdeplug.cli.work.drawn import Drawn
 from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.conditioning import (
     DDRM,
-    DPS,
     Blur,
     Downsample,
     Grey,
-    LocalScore,
     Mask,
     Matrix,
     Measurement,
-    MomentMatching,
     Operator,
-    PiGDM,
     Replacement,
     TimeTravel,
 )
 from sdeplug.errors import ArgumentError, MissingExtraError, PairingError
+from sdeplug.options import options_of
 from sdeplug.pipeline import Leg, Pipeline, last_time
-from sdeplug.registry import named, named_grid
+from sdeplug.registry import named, named_grid, registry
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel
 from sdeplug.solvers import Integrator
 
 _SOLVER = "exponential/ddim"
 _FAR = 2.0  # beyond it numbers are in other units than images in [-1, 1]
-
-_SCORES: Mapping[str, Callable[[ScoreModel, Measurement], ScoreModel]] = {
-    "local-score": LocalScore,
-    "dps": DPS,
-    "pigdm": PiGDM,
-    "moment-matching": MomentMatching,
-}
 
 
 @dataclass(frozen=True)
@@ -132,12 +122,25 @@ def _pipeline(asked: Asked, aim: Aim, known: Measurement) -> Pipeline:
     elif asked.method == "ddrm":
         by = DDRM(known)
     else:
-        score = _SCORES[asked.method](score, known)
+        score = _given(asked.method, score, known)
     if asked.journeys:
         by = Corrected(by, TimeTravel(by), sweeps=asked.journeys)
     leg = Leg(last_time(forward), OnGrid(by, named_grid("log-snr", asked.steps)))
     legs = (leg, Leg(0.0, end)) if leg.to > 0.0 else (leg,)
     return Pipeline(ReverseSDE(forward, score), legs)
+
+
+def _given(method: str, score: ScoreModel, known: Measurement) -> ScoreModel:
+    """The score of data that agree with what is known, by a method of this house or of a plugin."""
+    made: Any = registry().find("scores", method).obj
+    wanted = [each.name for each in options_of(made) if each.required]
+    if wanted and wanted != ["score", "measurement"]:
+        raise ArgumentError(
+            "method", method, "a score given a measurement",
+            f"It needs {' and '.join(wanted)}: give it in code.",
+        )  # fmt: skip
+    found: ScoreModel = made(score, known)
+    return found
 
 
 def _step(asked: Asked) -> Integrator:
