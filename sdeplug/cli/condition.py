@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sdeplug.cli.subject import guided
 from sdeplug.cli.words import NAMED, Command, File, Name
 
 SOLVING = ("replacement", "ddrm")
@@ -36,6 +37,7 @@ SOLVING = ("replacement", "ddrm")
               help="What `sdeplug train` learned, instead of a target.")  # fmt: skip
 @click.option("--label", "labels", multiple=True, metavar="CLASS",
               help="Class of the samples of a model; may be repeated.  [default: any]")  # fmt: skip
+@guided
 @click.option("--sde", metavar=NAMED, type=Name("sdes"), help="Forward SDE.  [default: core/vp]")
 @click.option("--solver", metavar=NAMED, type=Name("solvers"),
               help="Integrator of single steps.  [default: exponential/ddim]")  # fmt: skip
@@ -52,6 +54,7 @@ def condition(
     target: str | None,
     model: Path | None,
     labels: tuple[str, ...],
+    guidance: float | None,
     samples: int,
     seed: int,
     dtype: str,
@@ -69,5 +72,6 @@ def condition(
     from sdeplug.cli.work.drawn import Drawn
     from sdeplug.cli.work.place import Place
 
-    aim = Subject(target if model is not None else target or "core/digits", model, labels)
+    target = target if model is not None else target or "core/digits"
+    aim = Subject(target, model, labels, guidance)
     run(Asked(measured, aim, Drawn(samples, seed, Place(device, dtype), out), **rest))  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sdeplug.cli.subject import guided
 from sdeplug.cli.words import NAMED, Command, File, Name
 from sdeplug.errors import ArgumentError
 
@@ -20,9 +21,7 @@ from sdeplug.errors import ArgumentError
               help="Sample what `sdeplug train` learned, instead of a target.")  # fmt: skip
 @click.option("--label", "labels", multiple=True, metavar="CLASS",
               help="Class of the samples of a model; may be repeated.  [default: any]")  # fmt: skip
-@click.option("--guidance", type=float, metavar="SCALE",
-              help="How much more a class counts than all data, of a model: 1 is the class as it "
-              "is, 2 twice as far.  [default: 1]")  # fmt: skip
+@guided
 @click.option("--sde", metavar=NAMED, type=Name("sdes"), help="Forward SDE.  [default: core/vp]")
 @click.option("--solver", metavar=NAMED, type=Name("solvers"),
               help="Integrator.  [default: exponential/auto]")  # fmt: skip

@@ -24,6 +24,11 @@ _DATA = click.option(
     "--data", type=click.Path(path_type=Path), metavar="FILE",
     help="Data for the network, as `sdeplug train` takes them; rows that it learned are left out.",
 )  # fmt: skip
+guided = click.option(
+    "--guidance", type=float, metavar="SCALE",
+    help="How much more a class counts than all data, of a model: 1 is the class as it is, 2 twice "
+    "as far.  [default: 1]",
+)  # fmt: skip
 on_device = click.option(
     "--device", default="cpu", show_default=True, help="Device, as torch names it."
 )

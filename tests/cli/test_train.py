@@ -89,6 +89,22 @@ def test_guidance_goes_beyond_the_class(sdeplug, model, tmp_path):
     assert loaded(tmp_path / "samples.npz")["guidance"] == 3.0
 
 
+def test_what_is_measured_is_asked_of_a_class_with_guidance(sdeplug, model, tmp_path):
+    np.save("row.npy", np.array([800.0, 0.0]))
+    np.save("known.npy", np.array([False, True]))
+    call = ("condition", "row.npy", "--mask", "known.npy", "--model", "model", "--steps", 6)
+    drawn = {}
+    for words in ([], ["--label", "b"], *(["--label", "b", "--guidance", w] for w in (0, 1, 4))):
+        assert sdeplug(*call, "-n", 8, "--dtype", "float64", *words)[0] == 0
+        x = drawn[words[-1] if words else "all"] = loaded(tmp_path / "conditioned.npz")["x"]
+        np.testing.assert_allclose(x[:, 1], 0.0, atol=1e-3)
+    np.testing.assert_array_equal(drawn["b"], drawn[1])
+    np.testing.assert_allclose(drawn["all"], drawn[0], rtol=1e-6, atol=1e-6)
+    assert abs(drawn[4] - drawn[1]).max() > 1.0
+    _, _, error = sdeplug(*call, "--guidance", 2)
+    assert "--guidance = 2.0: must be given with --label" in error
+
+
 def stopped_at(step, seen=None):
     """Who looks on, and stops a training after some steps."""
 
