@@ -62,7 +62,8 @@ class Reversible(FlowIntegrator):
         if not left <= _ROUNDED:
             raise StepError(
                 f"{self!r}: the step from t = {t:.6g} to {s:.6g} is not solved, as its equation "
-                f"is still {left:.0e} roundings off. Take more steps, or a larger most.",
+                f"is still {left:.0e} roundings off. Take more steps, or a larger most; a "
+                "score in half precision is too rough for it.",
                 t=t, row=row, last=y, last_t=t, step=h, solver=repr(self),
             )  # fmt: skip
         if torch.is_grad_enabled():

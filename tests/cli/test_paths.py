@@ -25,7 +25,7 @@ not_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="r
 @pytest.fixture
 def nothing_runs(monkeypatch):
     """Whatever is computed fails the test."""
-    monkeypatch.setattr(sample, "_sample", lambda *_: pytest.fail("samples were drawn"))
+    monkeypatch.setattr(sample.Drawn, "draw", lambda *_: pytest.fail("samples were drawn"))
     monkeypatch.setattr(compare, "compare", lambda *_, **__: pytest.fail("solvers were run"))
     monkeypatch.setattr("sdeplug.cli.work.check.check_solver", lambda *_, **__: pytest.fail("ran"))
 
