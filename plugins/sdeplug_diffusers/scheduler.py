@@ -80,7 +80,11 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         self.schedule: Schedule = schedule_of(self.config, sde)
         self.order = len(self.schedule.probe(self._by))
         if stochasticity is not None:  # one that cannot be is an error now, not in the run
-            ReverseSDE(self.schedule.sde, Given(torch.empty(0, device="cpu")), stochasticity)
+            ReverseSDE(
+                self.schedule.sde,
+                Given(torch.empty(0, dtype=torch.float32, device="cpu")),
+                stochasticity,
+            )
         self.num_inference_steps: int | None = None
         self.timesteps: Tensor | None = None
         self._step_index: int | None = None
