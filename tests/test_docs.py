@@ -34,7 +34,14 @@ WITH_CODE = [name for name, page in PAGES.items() if any(each in page.read_text(
 COMMANDS = {
     " ".join(each): (page, each) for page in PAGES.values() for each in blocks.commands(page)
 }
-LONG = ("docs/guides/compare.md",)  # half a minute of comparisons
+LONG = tuple(  # those that take more than three seconds
+    f"docs/{name}.md"
+    for name in (
+        *("guides/compare", "guides/write-a-solver", "guides/own-data", "guides/condition"),
+        *("guides/purify", "guides/likelihood", "guides/train", "guides/unusual", "guides/latent"),
+        *("guides/compose", "solvers/torchdiffeq", "solvers/torchsde"),
+    )
+)
 PARTS = sorted(solver_table.parts())
 
 

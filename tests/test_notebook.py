@@ -130,6 +130,7 @@ Trainer(DenoisingLoss(sde)).fit(network, torch.ones(50, 2), steps=40, journal=wa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # those of Jupyter's own packages
+@pytest.mark.thorough
 def test_a_notebook_shows_pictures_and_tables_and_no_wall():
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     cells = [nbformat.v4.new_code_cell(text.strip()) for text in CELLS.split("---\n")]

@@ -71,6 +71,7 @@ def test_the_wheel_holds_core_and_plugins_and_nothing_else(wheel):
     }  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_the_installed_wheel_finds_its_plugins_and_samples(wheel, tmp_path):
     site = tmp_path / "site"
     run(

@@ -401,6 +401,7 @@ def test_threads_change_no_bit():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_processes_change_no_bit():
     solvers = {"em": EM, "heun": HEUN}
     context = multiprocessing.get_context("spawn")

@@ -183,6 +183,7 @@ def test_the_command_gives_what_the_function_gives(sdeplug, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_give_the_same_file(sdeplug, tmp_path):
     for jobs in (1, 2):
         words = ("compare", *QUICK, "--jobs", jobs, "--json", f"{jobs}.json")

@@ -238,6 +238,7 @@ def tensors_alive() -> int:
 
 
 @pytest.mark.parametrize("steps", [10, 1000])
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_steps(steps):
     alive: list[weakref.ref] = []
     most = []

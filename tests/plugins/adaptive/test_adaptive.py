@@ -107,6 +107,7 @@ def decay(rates: torch.Tensor):
 
 @pytest.mark.parametrize("by", [RowTsit5, pytest.param(RowDopri5, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(("t", "s"), [(1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.thorough
 def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
     rates = (1.0 if s > t else -1.0) * torch.tensor([[1.0], [10.0], [100.0], [1000.0]])
     rates = rates.double()
@@ -209,6 +210,7 @@ class SmoothWalk(BrownianWalk):
 
 
 @pytest.mark.parametrize(("by", "power"), [(RowAdams, 0.6), (RowImprovedEuler, 0.4)])
+@pytest.mark.thorough
 def test_on_one_path_the_error_falls_with_the_tolerance(by, power):
     reverse = ReverseSDE(SDE, targets.two_modes().score(SDE))
     x = normal(8, 2)

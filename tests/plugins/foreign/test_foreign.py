@@ -194,6 +194,7 @@ def test_append_dims(shape):
 
 
 @pytest.mark.parametrize(("library", "sampler"), ALL)
+@pytest.mark.thorough
 def test_contract(library, sampler):
     """Shape, dtype, input, generator, seed, batch and the times of the score."""
     by, sde, times = built(library, sampler, steps=5), VPSDE(), []
@@ -376,6 +377,7 @@ if KARRAS_LIKE:
 
     @pytest.mark.slow
     @parametrize_with_checks(KARRAS_LIKE, fast=True)
+    @pytest.mark.thorough
     def test_conformance_without_gradients(check):
         check()
 

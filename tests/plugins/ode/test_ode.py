@@ -155,6 +155,7 @@ def test_weak_order(any_sde, method):
 
 
 @pytest.mark.parametrize("grid", ["quadratic", "karras"])
+@pytest.mark.thorough
 def test_weak_order_on_other_grids(any_sde, grid):
     order, limit = order_and_limit(AdamsBashforth(2), gentle(any_sde), grid, steps=256)
     assert order > 1.8

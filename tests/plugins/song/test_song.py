@@ -216,6 +216,7 @@ LIMITS = {0.0: 6e-3, 0.5: 1e-2, 1.0: 2e-3}  # of the error extrapolated from 64 
 
 @pytest.mark.parametrize("level", LIMITS)
 @pytest.mark.parametrize("predictor", PREDICTORS)
+@pytest.mark.thorough
 def test_weak_order(any_sde, predictor, level):
     steps = 64 if level else 128
     order, limit = order_and_limit(predictor, gentle(any_sde), "log-snr", level, steps)

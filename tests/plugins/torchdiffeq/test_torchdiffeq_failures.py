@@ -255,6 +255,7 @@ def gradients(method, t, s, module):
     "cls", [Dopri5, Dopri8, Bosh3, AdaptiveHeun, FixedRK4, FixedHeun2, ExplicitAdams]
 )
 @pytest.mark.parametrize(("t", "s"), [(1.0, 0.2), (0.2, 1.0)])
+@pytest.mark.thorough
 def test_gradients_are_those_of_a_fine_solution(cls, adjoint, t, s):
     options = {"rtol": 1e-7, "atol": 1e-7} if hasattr(cls, "rtol") else {"steps": 100}
     if cls is AdaptiveHeun:

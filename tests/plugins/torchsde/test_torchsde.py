@@ -436,6 +436,7 @@ def test_rows_and_coordinates_have_noise_of_their_own(cls):
     )
 
 
+@pytest.mark.thorough
 def test_a_rejected_step_keeps_its_path():
     """However the first step was chosen, the end is near that of many small steps on the path."""
     path = SharedNoise(0).brownian(normal(8, 3), T, S)

@@ -432,6 +432,7 @@ RIGHT = [
 
 
 @pytest.mark.parametrize("solver", RIGHT, ids=lambda solver: repr(solver)[:60])
+@pytest.mark.thorough
 def test_a_right_solver_passes_every_check(solver):
     found = outcomes(solver)
     assert found["check_randomness"] == "passed"

@@ -120,6 +120,7 @@ class Scheduler:
     "function",
     [euler_maruyama, heun, in_float32, pytest.param(by_the_batch, marks=pytest.mark.slow)],
 )
+@pytest.mark.thorough
 def test_what_is_right_has_passed(function):
     report = judge(function, SDE, order=2.0 if function is heun else 1.0, steps=STEPS)
     assert report.verdict is Verdict.PASSED, str(report)
@@ -162,12 +163,14 @@ def test_what_cannot_be_measured_is_unproven(function, words):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_an_order_that_is_asked_for_has_to_be_there():
     report = judge(euler_maruyama, SDE, order=2.0, steps=STEPS)
     assert "order 1, claimed 2" in report.failures[0].reason
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_it_is_held_to_the_forward_sde_that_is_given():
     assert judge(euler_maruyama, VESDE(), steps=STEPS).verdict is Verdict.FAILED
 

@@ -251,6 +251,7 @@ def test_a_grid_of_its_own_is_refined(solver):
 
 
 @pytest.mark.parametrize("corrector", [AnnealedLangevin(), AnnealedLangevin(0.05, steps=2)])
+@pytest.mark.thorough
 def test_predictor_correctors_stay_within_their_floor(corrector):
     check_floor(Corrected(ReverseDiffusion(), corrector))
     check_floor(Corrected(Ancestral(), corrector, before=True))

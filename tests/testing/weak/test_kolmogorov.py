@@ -190,6 +190,7 @@ def test_a_weight_that_is_off_has_words():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_an_order_that_rises_is_judged_where_it_has_risen():
     """The third stage makes the error small before its order can be seen."""
     finding = check_nonlinear_order(ExpRK3())
