@@ -20,6 +20,8 @@ from sdeplug.training.implicit import ImplicitLoss as ImplicitLoss
 from sdeplug.training.implicit import Sliced as Sliced
 from sdeplug.training.labels import Labels as Labels
 from sdeplug.training.loss import Loss as Loss
+from sdeplug.training.post_hoc import PostHoc as PostHoc
+from sdeplug.training.post_hoc import post_hoc_average as post_hoc_average
 from sdeplug.training.recipe import Cosine as Cosine
 from sdeplug.training.recipe import WarmUp as WarmUp
 from sdeplug.training.second_order import SecondOrderLoss as SecondOrderLoss

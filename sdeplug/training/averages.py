@@ -3,31 +3,74 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+WIDEST = 12**-0.5  # of an average in which all steps count the same
+
+
+@dataclass(frozen=True)
+class Warm:
+    """An exponential average, whose first weights are soon forgotten.
+
+    Song et al., arXiv 2011.13456, their implementation.
+    """
+
+    decay: float
+
+    def __call__(self, steps: int) -> float:
+        """min(decay, (1 + steps) / (10 + steps))."""
+        return min(self.decay, (1 + steps) / (10 + steps))
+
+
+@dataclass(frozen=True)
+class Power:
+    """An average in which step k of n counts by k^(g + 1) - (k - 1)^(g + 1).
+
+    Karras et al., arXiv 2312.02696, equation 127.
+    """
+
+    width: float
+
+    def __call__(self, steps: int) -> float:
+        """(1 - 1 / n)^(g + 1) at step n, the first of which has steps = 0 before it."""
+        return float((steps / (steps + 1)) ** (exponent(self.width) + 1.0))
+
+
+@cache
+def exponent(width: float) -> float:
+    """The power g by which steps count, of an average of a width in (0, WIDEST).
+
+    The width is the standard deviation of the steps that count, over all steps:
+    (g + 1)^(1/2) (g + 2)^(-1) (g + 3)^(-1/2); algorithm 2 of the paper.
+    """
+    inverse = width**-2
+    roots = np.roots([1.0, 7.0, 16.0 - inverse, 12.0 - inverse])
+    return float(roots.real.max())
+
 
 class Averages:
-    """Exponential moving averages of a network's parameters, one for each decay.
-
-    After n steps the decay is min(decay, (1 + n) / (10 + n)), so that the first weights are soon
-    forgotten (Song et al., arXiv 2011.13456, their implementation).  Buffers are copied.
+    """Moving averages of a network's parameters, one for each rule of decay.  Buffers are copied.
 
     All parameters of an average move in one call, as in torch's ``AveragedModel``, which would copy
     its counter to the device, and wait for that, at every step.
 
     Args:
         network: the network, where it is trained.
-        decays: numbers in [0, 1).
+        decays: what is kept of an average, in [0, 1], after so many steps: :class:`Warm`,
+            :class:`Power`.
 
     Attributes:
         networks: one for each decay, in eval mode, without gradients.
     """
 
-    def __init__(self, network: nn.Module, decays: Sequence[float]) -> None:
+    def __init__(self, network: nn.Module, decays: Sequence[Callable[[int], float]]) -> None:
         self.decays = tuple(decays)
         self.networks = tuple(copy.deepcopy(network).requires_grad_(False).eval() for _ in decays)
         self.follow(network)
@@ -48,8 +91,7 @@ class Averages:
         parameters, buffers = self._now
         with torch.no_grad():
             for decay, (kept, copied) in zip(self.decays, self._kept, strict=True):
-                warm = min(decay, (1 + steps) / (10 + steps))
-                torch._foreach_lerp_(kept, parameters, 1.0 - warm)
+                torch._foreach_lerp_(kept, parameters, 1.0 - decay(steps))
                 for mine, its in zip(copied, buffers, strict=True):
                     mine.copy_(its)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sdeplug.errors import ArgumentError
 
@@ -53,3 +54,12 @@ def read(folder: Path) -> dict[str, Any] | None:
             f"It is of version {found}: give another folder.",
         )  # fmt: skip
     return state
+
+
+def difference(mine: dict[str, Tensor], its: dict[str, Tensor]) -> str:
+    """How the tensors of another network differ from those of this one; "" if they do not."""
+    for name in sorted({*mine, *its}):
+        shapes = [tuple(each[name].shape) if name in each else None for each in (mine, its)]
+        if shapes[0] != shapes[1]:
+            return f"{name} has shape {shapes[1]} and not {shapes[0]}"
+    return ""

@@ -63,7 +63,7 @@ class Fitting:
     def __init__(self, recipe: Recipe, network: nn.Module, accelerator: Accelerator) -> None:
         self.recipe, self.accelerator, self.plain = recipe, accelerator, network
         network.to(accelerator.device)
-        self.averages = Averages(network, recipe.ema)
+        self.averages = Averages(network, recipe.decays())
         self.parameters = [each for each in network.parameters() if each.requires_grad]
         optimiser = _optimiser(recipe, self.parameters)
         self.rates = [group["lr"] for group in optimiser.param_groups]
@@ -117,7 +117,8 @@ class Fitting:
 
     def trained(self) -> Trained:
         """What came of it so far."""
-        return Trained(self.plain, self.averages.networks, tuple(self.history))
+        averages = self.averages.networks[: len(self.recipe.ema)]
+        return Trained(self.plain, averages, tuple(self.history))
 
     def save(self, folder: Path) -> None:
         """Write all that the rest of the training depends on; the first process does."""
@@ -145,17 +146,17 @@ class Fitting:
         if state is None:
             return
         mine, its = self.recipe.told(), state["recipe"]
-        same = {name: told == its.get(name) for name, told in mine.items()}
+        same = {name: mine.get(name) == its.get(name) for name in (*mine, *its)}
         # Of the rate that counts which the steps had: what comes after them may be planned anew.
         factors = map(self.recipe.rate, range(state["steps"]))
         same["rate"] = state["rates"] == reduce(rates_mark, factors, 0)
-        for name, told in mine.items():
-            if not same[name]:
+        for name, fine in same.items():
+            if not fine:
                 raise ArgumentError(
-                    "folder", str(folder), f"one of a training with {name} = {told}",
+                    "folder", str(folder), f"one of a training with {name} = {mine.get(name)}",
                     f"There it was {its.get(name)}: give another folder.",
                 )  # fmt: skip
-        differing = _difference(self.plain.state_dict(), state["network"])
+        differing = checkpoint.difference(self.plain.state_dict(), state["network"])
         if differing:
             raise ArgumentError(
                 "folder", str(folder), "one of a training of this network",
@@ -230,7 +231,7 @@ class Fitting:
         """Mean loss of held-out data, with the same numbers at every look."""
         if not held_out:
             return None
-        network = self.averages.networks[0] if self.averages.networks else self.plain
+        network = self.trained().average
         noise, device = SharedNoise(self.recipe.seed).stream(_HELD_OUT), self.accelerator.device
         training = network.training
         network.eval()
@@ -285,15 +286,6 @@ def _seen(x0: Tensor, network: nn.Module) -> Tensor:
         return x0
     wide = any(each.dtype == torch.float64 for each in network.parameters())
     return x0 if wide else x0.float()
-
-
-def _difference(mine: dict[str, Tensor], its: dict[str, Tensor]) -> str:
-    """How the tensors of another network differ from those of this one; "" if they do not."""
-    for name in sorted({*mine, *its}):
-        shapes = [tuple(each[name].shape) if name in each else None for each in (mine, its)]
-        if shapes[0] != shapes[1]:
-            return f"{name} has shape {shapes[1]} and not {shapes[0]}"
-    return ""
 
 
 def _on(part: Tensor | None, device: torch.device) -> Any:

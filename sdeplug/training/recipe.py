@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from sdeplug.errors import ArgumentError
 from sdeplug.options import Configured, option
+from sdeplug.training.averages import Power, Warm
 from sdeplug.training.labels import Labels
+from sdeplug.training.post_hoc import PostHoc
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Recipe(Configured):
     clip: float = option(1.0, help="largest norm of the gradient; inf: any", gt=0.0)
     labels: Labels = option(Labels(), help="how labels reach the network")
     seed: int = option(0, help="decides all randomness", ge=0)
+    post_hoc: PostHoc | None = option(None, help="averages whose length is chosen afterwards")
 
     def __post_init__(self) -> None:
         for name, wanted, hint in _CALLED:
@@ -103,13 +106,19 @@ class Recipe(Configured):
                 raise ArgumentError(name, value, wanted, hint)
         super().__post_init__()
 
+    def decays(self) -> tuple[Callable[[int], float], ...]:
+        """Those of all averages: of ``ema``, and then of ``post_hoc``."""
+        widths = self.post_hoc.widths if self.post_hoc else ()
+        return (*(Warm(each) for each in self.ema), *(Power(each) for each in widths))
+
     def told(self) -> dict[str, str]:
         """What has to be the same where a training goes on: by name, as text.
 
-        Of the rate it is what :func:`rates_mark` makes of the steps done.
+        Of the rate it is what :func:`rates_mark` makes of the steps done.  What is not there is
+        left out.
         """
-        names = (each.name for each in fields(self))
-        return {name: _told(getattr(self, name)) for name in names}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: _told(value) for name, value in values.items() if value is not None}
 
 
 def rates_mark(before: int, factor: float) -> int:

@@ -16,6 +16,7 @@ from sdeplug.score import same_law, sde_of
 from sdeplug.sde import ForwardSDE
 from sdeplug.training.data import Batch, batches, check_data, finite_batches
 from sdeplug.training.fitting import Fitting, Trained
+from sdeplug.training.post_hoc import forget
 from sdeplug.training.recipe import Recipe
 from sdeplug.training.watch import Journal, Moment
 from sdeplug.values import plain
@@ -61,13 +62,19 @@ class Trainer(Recipe):
 
         Raises:
             ArgumentError: for data that are empty, not finite, whole numbers, or too large for
-                the SDE to hide; for a folder with another training in it.
+                the SDE to hide; for a folder with another training in it; for ``post_hoc``
+                without a folder.
             PairingError: for a network or loss that is none, a network that fails on the data, or
                 one that is told of the time under another SDE.
             TrainingError: if a loss or gradient is not finite; it carries what was trained.
             MissingExtraError: if accelerate is not installed.
         """
         _check(network, steps, journal)
+        if self.post_hoc and journal.folder is None:
+            raise ArgumentError(
+                "journal", journal, "one with a folder, where post_hoc writes its snapshots",
+                "Journal(folder='run').",
+            )  # fmt: skip
         _check_sde(getattr(self.loss, "sde", None), network)
         accelerator = _accelerator(accelerator)
         beside = self._held_out(held_out)
@@ -75,6 +82,8 @@ class Trainer(Recipe):
             fitting = Fitting(self, network, accelerator)
             if journal.folder is not None:
                 fitting.resume(Path(journal.folder))
+                if self.post_hoc and fitting.accelerator.is_main_process:
+                    forget(Path(journal.folder), fitting.steps)
             given = batches(data, self, fitting.steps, accelerator)
             try:
                 self._run(fitting, given, steps, beside, journal)
@@ -98,12 +107,20 @@ class Trainer(Recipe):
                 fitting.step(batch)
             else:
                 _first(fitting, batch)
+            self._keep(fitting, steps, journal)
             if fitting.steps % journal.every == 0 or fitting.steps == steps:
                 mark = fitting.look(held_out)
                 if journal.folder is not None:
                     fitting.save(Path(journal.folder))
                 if fitting.accelerator.is_main_process:
                     _show(Moment(mark, steps, fitting.trained().average), journal)
+
+    def _keep(self, fitting: Fitting, steps: int, journal: Journal) -> None:
+        """Write a snapshot where one is due; the first process does."""
+        kept, main = self.post_hoc, fitting.accelerator.is_main_process
+        if kept and journal.folder is not None and main and kept.due(fitting.steps, steps):
+            averages = fitting.averages.networks[len(self.ema) :]
+            kept.keep(Path(journal.folder), fitting.steps, averages)
 
     def _held_out(self, data: object) -> list[Batch]:
         if data is None:
