@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="few steps of a network, against its flow")
     parser.add_argument("--data", type=Path, required=True, help="folder of the network")
     parser.add_argument("--nfe", type=int, nargs="+", default=[4, 5, 6, 8, 10])
-    parser.add_argument("--noises", type=int, default=64, help="noises of the fit")
+    parser.add_argument("--noises", type=int, default=96, help="noises of the fit")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = network(arguments.data)

@@ -7,6 +7,7 @@ together by least squares, and start from theory.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,21 +22,25 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.score import AnalyticFirst, for_rows
 from sdeplug.tuning.calibrated import Calibrated
 from sdeplug.tuning.fingerprint import fingerprint
+from sdeplug.tuning.folder import checked_folder
 from sdeplug.tuning.gits import cheapest, costs
 from sdeplug.tuning.refine import Pairs, best_refined
+from sdeplug.tuning.rounds import Rounds
 from sdeplug.tuning.rule import Numbers, Rule
 from sdeplug.tuning.starting import checked_as, checked_count, checked_reverse, started
 from sdeplug.tuning.teacher import Path, teacher
 from sdeplug.tuning.walk import ratio_at, times_at
+
+_ENOUGH = 50  # numbers to be met for each parameter, for a fit to few noises to be worth its time
 
 
 @dataclass(frozen=True)
 class Fitting(Configured):
     """How a solver is fitted to a network."""
 
-    rounds: int = option(20, help="rounds of the fit at most", ge=0)
+    rounds: int = option(20, help="rounds of each of the two parts of the fit, at most", ge=0)
     fine: int = option(80, help="steps of the run that is to be met", ge=2)
-    values: int = option(3, help="denoised data that a step uses, the newest ones", ge=1)
+    values: int = option(6, help="denoised data that a step uses, the newest ones", ge=1)
     analytic: bool = option(True, help="whether one more step, the first, asks no network")
     to: float = option(0.0, help="time that the solver ends at; 0: the denoised data", ge=0.0)
 
@@ -48,47 +53,59 @@ def calibrate(
     x: Tensor | None = None,
     seed: int = 0,
     fitting: Fitting = Fitting(),
+    resume: os.PathLike[str] | str | None = None,
 ) -> Calibrated:
     """A solver that was fitted to a run of many steps of your network.
 
-    Grid and coefficients are those that bring some noises, half of those given, nearest to where
-    the flow of the network carries them.  The other half tells when it fits the noises rather than
-    the flow: then the fit ends, and if it was never better than theory, theory is what is
+    Grid and coefficients are those that bring some noises, two thirds of those given, nearest to
+    where the flow of the network carries them.  The others tell when it fits the noises rather
+    than the flow: then the fit ends, and if it was never better than theory, theory is what is
     returned, with a warning.
 
     Args:
         reverse: the reverse SDE; its forward SDE is linear.  The flow is followed, whatever the
             stochasticity.
         nfe: score evaluations of the solver, the last ones included: it ends at the data.
-        shape: shape ``(B, *D)`` of the noises, half of which are held out; 64 are enough for
+        shape: shape ``(B, *D)`` of the noises, a third of which is held out; 96 are enough for
             images.
         x: states at T, instead of a draw from the prior; it decides dtype and device.  A network
             with labels for each row has as many.
         seed: of the draw.
         fitting: how it is fitted.
+        resume: folder where the rounds of the fit are kept: after an interruption the same call
+            goes on there, and comes to the same solver.
 
     Raises:
         ArgumentError: for arguments that do not fit, or fewer than two noises.
-        PairingError: unless the forward SDE is linear.
+        PairingError: unless the forward SDE is linear, and for a network that cannot be asked as
+            it is given: it wants labels, or another shape.
         NonFiniteError: if the run of many steps is not finite.
     """
     reverse, nfe = checked_reverse(reverse), checked_count("nfe", nfe)
     fitting = checked_as(Fitting, "fitting", fitting)
     x, t = started(reverse, shape, x, seed, fitting.to)
     if len(x) < 2:
-        raise ArgumentError("shape", tuple(x.shape), "of at least 2 noises", "Half are held out.")
+        raise ArgumentError("shape", tuple(x.shape), "of at least 2 noises", "Some are held out.")
+    folder = checked_folder(resume)
     path = teacher(reverse, x, t, fitting.to, fitting.fine)
     mean, std = _blind(path)
     model, sde = reverse.score_model, reverse.linear
     first = AnalyticFirst(model, sde, mean, std) if fitting.analytic else None
-    half = (len(x) + 1) // 2
-    fit = _pairs(reverse, first, path, range(half))
-    held_out = _pairs(reverse, first, path, range(half, len(x)))
+    seen = len(x) - max(len(x) // 3, 1)
+    few, fit, held_out = (
+        _pairs(reverse, first, path, rows)
+        for rows in (range(seen // 4), range(seen), range(seen, len(x)))
+    )
     theory = _theory(path, nfe + fitting.analytic, fitting.values, fit)
-    best = best_refined(theory, fit, held_out, fitting.rounds)
+    found = few.y.numel() >= _ENOUGH * len(theory.parameters)
+    best = theory
+    for pairs in (few, fit) if found else (fit,):
+        begun = repr((path.ratios, best, len(pairs.y), fitting.analytic))
+        kept = Rounds.of(folder, begun, path.states[0], path.states[-1])
+        best = best_refined(best, pairs, held_out, fitting.rounds, kept)
     if best is theory and fitting.rounds:
         warnings.warn(
-            f"the fit is no better than theory on the {len(x) - half} noises that were held out: "
+            f"the fit is no better than theory on the {len(x) - seen} noises that were held out: "
             "theory is kept. More noises may help.",
             stacklevel=2,
         )

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError, ScoreModelError, SdeplugError, brief
+from sdeplug.errors import ArgumentError, PairingError, ScoreModelError, brief
 from sdeplug.metrics import stream
 from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import in_float32
 from sdeplug.targets import Target
+from sdeplug.tuning.understood import understood
 
 Data = Tensor | np.ndarray | Target
 """Rows of shape ``(n, *D)``, or a law whose score is exact."""
@@ -79,23 +80,8 @@ def first_look(reverse: ReverseSDE, x: Tensor) -> None:
         ScoreModelError: if what it says is no score.
     """
     t = 0.5 * (reverse.forward.eps + reverse.forward.T)
-    shape = tuple(x.shape[1:])
-    try:
-        with torch.no_grad():
-            score = reverse.score(x[:2], t)
-    except SdeplugError:
-        raise
-    except TypeError as cause:
-        raise PairingError(
-            f"score_model = {brief(reverse.score_model)}: it cannot be called as (x, t) "
-            f"({_line(cause)}). Labels and other inputs are bound: "
-            "FromNoise(Bound(network, labels=labels), sde)."
-        ) from cause
-    except (RuntimeError, ValueError, IndexError, KeyError) as cause:
-        raise PairingError(
-            f"data of shape {shape}: must be of the shape that the network was trained on, and it "
-            f"must take labels as it gets them. It failed: {_line(cause)}."
-        ) from cause
+    with torch.no_grad(), understood(reverse, "data", x):
+        score = reverse.score(x[:2], t)
     if not bool(score.isfinite().all()):
         raise ScoreModelError(
             f"the score model returned numbers that are not finite for data at t = {t:g}. Look at "
@@ -123,7 +109,3 @@ def _rows(data: object) -> Tensor:
 def _shuffled(x: Tensor, noise: NoiseSource) -> Tensor:
     order = noise.normal(torch.empty(len(x), dtype=torch.float64, device="cpu")).argsort()
     return x[order.to(x.device)]
-
-
-def _line(cause: Exception) -> str:
-    return str(cause).strip().partition("\n")[0].rstrip(".")

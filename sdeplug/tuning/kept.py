@@ -7,7 +7,6 @@ of a solver is known by the name of its class.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ import torch
 from torch import Tensor
 
 from sdeplug.compare.identity import described
-from sdeplug.errors import ArgumentError, argument_type
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import installed_version
 from sdeplug.reverse import ReverseSDE
+from sdeplug.tuning.folder import checked_folder, digest
 from sdeplug.tuning.yardstick import Yardstick
 
 _ROWS = 8
@@ -52,25 +51,19 @@ class Kept:
         Raises:
             ArgumentError: for what is no path of a folder.
         """
-        if resume is None:
+        folder = checked_folder(resume)
+        if folder is None:
             return None
-        if not isinstance(resume, (str, os.PathLike)):
-            argument_type("resume", resume, "the path of a folder")
-        folder = Path(resume)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ArgumentError("resume", str(resume), "a folder", f"{error}.") from error
         scores = [reverse.score(x[:_ROWS], t) for t in _times(reverse)]
         versions = f"{installed_version('sdeplug')} {torch.__version__}"
-        return cls(folder, _digest(versions, *map(_bytes, (*scores, x, stick.of(x[:_ROWS])))))
+        return cls(folder, digest(versions, *scores, x, stick.of(x[:_ROWS])))
 
     def path(self, pipeline: Pipeline, seed: int, rows: range) -> Path:
         """The file of some samples."""
         reverse = pipeline.reverse
         levels = [reverse.level(t) for t in _times(reverse)]
         what = described((reverse.forward, pipeline.legs))
-        name = _digest(self.mark, what, repr((levels, seed, rows)))
+        name = digest(self.mark, what, repr((levels, seed, rows)))
         return self.folder / f"{name}.npy"
 
 
@@ -92,15 +85,3 @@ def write(path: Path, features: Tensor) -> None:
 def _times(reverse: ReverseSDE) -> list[float]:
     sde = reverse.forward
     return [sde.eps + place * (sde.T - sde.eps) for place in _PLACES]
-
-
-def _bytes(x: Tensor) -> bytes:
-    return x.detach().cpu().contiguous().numpy().tobytes()
-
-
-def _digest(*parts: str | bytes) -> str:
-    digest = hashlib.sha256()
-    for each in parts:
-        digest.update(each.encode() if isinstance(each, str) else each)
-        digest.update(b"\n")
-    return digest.hexdigest()[:32]

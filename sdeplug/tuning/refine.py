@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from math import exp
 
 import torch
@@ -16,13 +17,16 @@ from torch import Tensor
 
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import AnalyticFirst
+from sdeplug.tuning.rounds import Round, Rounds
 from sdeplug.tuning.rule import Numbers, Rule
 from sdeplug.tuning.walk import Asked, Held, ratio_at, times_at, walk
 
 _FARTHEST = 0.4  # that a place may move in one round, in log sigma / alpha
 _CLOSEST = 0.05  # that two places may come, likewise
-_LEAST, _MOST = 1e-7, 1e4  # damping
+_FIRST, _LEAST, _MOST = 1e-3, 1e-7, 1e4  # damping
 _PATIENCE = 3  # rounds without a gain on other pairs
+_GAIN = 0.003  # the least that counts as one
+_NOWHERE = Rounds()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +64,15 @@ class Pairs:
         return _size(self.missed(self.run(rule)))
 
 
-def refined(rule: Rule, pairs: Pairs) -> Iterator[Rule]:
+def refined(rule: Rule, pairs: Pairs, damping: float = _FIRST) -> Iterator[Round]:
     """Better and better rules for some pairs; it ends by itself.
 
     Args:
         rule: the one to begin with.
         pairs: what is to be met.
+        damping: of the first round.
     """
-    damping, run = 1e-3, pairs.run(rule)
+    run = pairs.run(rule)
     error = _size(pairs.missed(run))
     while damping < _MOST:
         slopes = _slopes(rule, pairs, run)
@@ -86,22 +91,45 @@ def refined(rule: Rule, pairs: Pairs) -> Iterator[Rule]:
             return
         gained, damping = 1.0 - found / error, max(damping / 8.0, _LEAST)
         rule, run, error = tried, following, found
-        yield rule
-        if gained < 1e-4 or error < 1e-9:
+        last = gained < 1e-4 or error < 1e-9
+        yield Round(rule, damping, last)
+        if last:
             return
 
 
-def best_refined(rule: Rule, fit: Pairs, held_out: Pairs, rounds: int) -> Rule:
-    """The rule of a fit that is best on other pairs; the one to begin with, if that is."""
+def best_refined(
+    rule: Rule, fit: Pairs, held_out: Pairs, rounds: int, kept: Rounds = _NOWHERE
+) -> Rule:
+    """The rule of a fit that is best on other pairs; the one to begin with, if that is.
+
+    Args:
+        rule: the one to begin with.
+        fit: what is to be met.
+        held_out: other pairs.
+        rounds: how many at most.
+        kept: where they are kept; those that are there are not run again.
+    """
     best, least, waited = rule, held_out.error(rule), 0
-    for _, tried in zip(range(rounds), refined(rule, fit), strict=False):
-        error = held_out.error(tried)
-        waited = 0 if error < least else waited + 1
+    for tried, error in islice(_rounds(rule, fit, held_out, kept), rounds):
+        waited = 0 if error < (1.0 - _GAIN) * least else waited + 1
         if error < least:
-            best, least = tried, error
+            best, least = tried.rule, error
         if waited == _PATIENCE:
             break
     return best
+
+
+def _rounds(rule: Rule, fit: Pairs, held_out: Pairs, kept: Rounds) -> Iterator[tuple[Round, float]]:
+    """Rounds with their errors on other pairs: those that are kept, and then new ones."""
+    here = Round(rule, _FIRST, last=False)
+    for here, error in kept.known():
+        yield here, error
+    if here.last:
+        return
+    for tried in refined(here.rule, fit, here.damping):
+        error = held_out.error(tried.rule)
+        kept.add(tried, error)
+        yield tried, error
 
 
 def _slopes(rule: Rule, pairs: Pairs, run: list[Held]) -> Tensor:

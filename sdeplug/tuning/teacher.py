@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from sdeplug.errors import NonFiniteError
 from sdeplug.reverse import ReverseSDE
 from sdeplug.tuning.rule import Numbers, Rule
+from sdeplug.tuning.understood import understood
 from sdeplug.tuning.walk import Asked, Held, ratio_at, times_at, walk
 
 
@@ -45,6 +47,7 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
         steps: how many, each one score evaluation of all rows.
 
     Raises:
+        PairingError: if the network cannot be asked: it wants labels, or x of another shape.
         NonFiniteError: if a state is not finite.
     """
     sde = reverse.linear
@@ -54,7 +57,10 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
     times = times_at(sde, ratios, t, s)
     start = Held(x / sde.at(t).alpha)
     held = []
-    for here in walk(Asked(reverse, times), Rule.theory(ratios, 2).weights, start):
+    run = walk(Asked(reverse, times), Rule.theory(ratios, 2).weights, start)
+    with understood(reverse, "noises", x):
+        first = next(run)
+    for here in chain((first,), run):
         held.append(here)
         finite = here.y.isfinite().flatten(1).all(1)
         if not bool(finite.all()):

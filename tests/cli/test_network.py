@@ -279,11 +279,12 @@ def test_images_outside_of_the_range_of_the_model_are_refused(files):
     ((), "With --resume DIR finished runs are kept"),
     (("--resume", "kept"), "The same command, with --resume kept, goes on where it was."),
 ])  # fmt: skip
-def test_an_interrupted_tuning_tells_how_to_go_on(sdeplug, monkeypatch, words, how):
+@pytest.mark.parametrize("command", ["tune", "calibrate"])
+def test_an_interrupted_command_tells_how_to_go_on(sdeplug, monkeypatch, command, words, how):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sdeplug.cli.work.tune.run", stop)
-    status, _, err = sdeplug("tune", *words)
+    monkeypatch.setattr(f"sdeplug.cli.work.{command}.run", stop)
+    status, _, err = sdeplug(command, *words)
     assert status == 130
     assert f"stopped. {how}" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ from sdeplug import (
     targets,
 )
 from sdeplug.registry import named, read_spec, write_spec
-from sdeplug.tuning import Calibrated, Fitting
+from sdeplug.tuning import Calibrated, Fitting, gits
 from sdeplug.tuning.refine import Pairs, best_refined, refined
 from sdeplug.tuning.rule import Rule
 from sdeplug.tuning.walk import Held, ratio_at, walk
@@ -54,7 +55,7 @@ def reverse_of(target, sde=SDE, stochasticity=0.0):
 
 @cache
 def on_ring():
-    """Six noises, three of them held out, few rounds: good enough to be asked questions."""
+    """Six noises, two of them held out, few rounds: good enough to be asked questions."""
     return calibrate(reverse_of(RING), 3, x=normal(6), fitting=QUICK)
 
 
@@ -125,7 +126,7 @@ def test_the_rule_that_is_best_on_other_noises_is_taken():
     start = SDE.time_at(torch.tensor(9.0).double().log() * -2.0)
     span, y = (float(start), 0.0), 9.0 * normal(2)
     fit = Pairs(reverse_of(RING), None, span, y, targets_of(y))
-    rules = [tried for _, tried in zip(range(4), refined(rule, fit), strict=False)]
+    rules = [tried.rule for tried in islice(refined(rule, fit), 4)]
     errors = [fit.error(each) for each in (rule, *rules)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.3 * errors[0]
@@ -296,10 +297,44 @@ def test_rows_have_their_own_labels():
 
 def test_theory_is_kept_where_the_fit_is_no_better():
     """Of points, those that are held out, theory is exact."""
-    reverse = gaussians(torch.zeros(4, 2), torch.tensor([[1.0], [1.0], [0.0], [0.0]]))
+    stds = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0, 0.0])[:, None]
+    reverse = gaussians(torch.zeros(6, 2), stds)
     with pytest.warns(UserWarning, match="no better than theory on the 2 noises"):
-        fitted = calibrate(reverse, 3, x=normal(4), fitting=replace(QUICK, analytic=False))
+        fitted = calibrate(reverse, 3, x=normal(6), fitting=replace(QUICK, analytic=False))
     assert fitted.theory == fitted.fitted
+
+
+class Interrupted:
+    """The score of a target, until it has been asked so many times."""
+
+    def __init__(self, times):
+        self.score, self.times, self.asked = RING.score(SDE), times, 0
+
+    def __call__(self, x, t):
+        if self.asked == self.times:
+            raise KeyboardInterrupt
+        self.asked += 1
+        return self.score(x, t)
+
+
+@cache
+def fitted_by(asked=None, resume=None):
+    """A solver from enough noises for two parts, and how often the score was asked."""
+    score, few = Interrupted(asked), Fitting(rounds=3, fine=10, values=2)
+    by = calibrate(ReverseSDE(SDE, score), 1, x=normal(900), fitting=few, resume=resume)
+    return by, score.asked
+
+
+@pytest.mark.parametrize(("end", "parts"), [(14, 2), (35, 1)])
+def test_what_was_interrupted_goes_on_to_the_same_solver(tmp_path, end, parts):
+    """So many evaluations before its end, where so many parts of the fit have begun."""
+    right, asked = fitted_by()
+    with pytest.raises(KeyboardInterrupt):
+        fitted_by(asked - end, tmp_path)
+    assert len(list(tmp_path.iterdir())) == parts
+    again, rest = fitted_by(resume=tmp_path)
+    assert again == right
+    assert rest < 0.8 * asked
 
 
 @pytest.mark.parametrize(
@@ -312,6 +347,7 @@ def test_theory_is_kept_where_the_fit_is_no_better():
         ("of at least 2 noises", {"shape": (1, 2)}),
         ("shape = None", {"shape": None}),
         ("to = 1.0", {"fitting": Fitting(to=1.0)}),
+        ("resume = 3: must be the path of a folder", {"resume": 3}),
         ("x = 'ndarray'", {"x": normal(2).numpy(), "shape": (2, 2)}),
     ],
 )
@@ -319,6 +355,23 @@ def test_what_is_wrong_is_said(says, arguments):
     usual = {"reverse": reverse_of(RING), "nfe": 3, "shape": (4, 2)}
     with pytest.raises(ArgumentError, match=says):
         calibrate(**usual | arguments)
+
+
+@pytest.mark.parametrize(
+    ("says", "network"),
+    [
+        ("cannot be called as .*missing.*Bound", lambda x, t, labels: x),
+        ("noises of shape .2,.: must be of the shape.*its own words", lambda x, t: complain()),
+    ],
+)
+@pytest.mark.parametrize("run", [calibrate, gits], ids=["calibrate", "gits"])
+def test_a_network_that_cannot_be_asked_is_said_to_be(says, network, run):
+    with pytest.raises(PairingError, match=says):
+        run(ReverseSDE(SDE, FromNoise(network, SDE)), 3, (4, 2))
+
+
+def complain():
+    raise RuntimeError("its own words\nand a trace")
 
 
 def test_one_evaluation_is_enough_for_a_solver():

@@ -33,6 +33,7 @@ class Request:
         seed: of the noises.
         fitting: how it is fitted.
         out: file of the solver.
+        resume: folder where rounds of the fit are kept, if anywhere.
     """
 
     subject: Subject
@@ -43,6 +44,7 @@ class Request:
     seed: int
     fitting: Fitting
     out: Path
+    resume: Path | None
 
 
 @dataclass(eq=False)
@@ -67,7 +69,7 @@ def run(request: Request) -> None:
             flow is not finite.
     """
     if request.noises < 2:
-        raise ArgumentError("noises", request.noises, "at least 2", "Half of them are held out.")
+        raise ArgumentError("noises", request.noises, "at least 2", "Some of them are held out.")
     if len(request.subject.labels) > 1:
         raise ArgumentError("labels", request.subject.labels[1], "given once: one class a solver")
     aim = request.subject.aim(1, request.place)
@@ -91,7 +93,7 @@ def _fitted(
         warnings.simplefilter("always")
         found = calibrate(
             reverse, request.nfe, (request.noises, *shape), seed=request.seed,
-            fitting=request.fitting,
+            fitting=request.fitting, resume=request.resume,
         )  # fmt: skip
     return found, [str(each.message) for each in said]
 
