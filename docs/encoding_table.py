@@ -34,12 +34,16 @@ from sdeplug.likelihood import decode, encode
 PAGE = Path(__file__).resolve().parent / "explanation" / "encodings.md"
 BUDGETS = (25, 50, 100, 200, 400)
 SDE, RING = VPSDE(), targets.eight_gaussians()
+BY_BUDGET = "nfe=N"
+"""The row of what ``encode`` does when it is given a number of evaluations, and no solver."""
+
 FLOOR = 1e-13  # below it there is rounding
 _ON_GRIDS = {
     "ode/euler": {},
     "ode/heun": {},
     "ode/rk4": {},
     "ode/adams-bashforth": {"order": 4},
+    "ode/adams-moulton": {},
     "ode/reversible": {},
 }
 _BY_TOLERANCE = ("adaptive/row-dopri5", "adaptive/row-tsit5", "torchdiffeq/dopri5")
@@ -69,11 +73,11 @@ def exact() -> torch.Tensor:
     return encode(ReverseSDE(SDE, RING.score(SDE)), data(), fine)
 
 
-def trip(by: Integrator) -> Trip:
+def trip(by: Integrator | None, nfe: int | None = None) -> Trip:
     """One round trip."""
     ways = [Counted(RING.score(SDE)) for _ in range(2)]
-    z = encode(ReverseSDE(SDE, ways[0]), data(), by)
-    back = decode(ReverseSDE(SDE, ways[1]), z, by)
+    z = encode(ReverseSDE(SDE, ways[0]), data(), by, nfe=nfe)
+    back = decode(ReverseSDE(SDE, ways[1]), z, by, nfe=nfe)
     errors = ((back - data()).abs().max(), (z - exact()).abs().max())
     return Trip(max(way.nfe for way in ways), *map(float, errors))
 
@@ -100,6 +104,7 @@ def within(trips: list[Trip], budget: int) -> Trip | None:
 
 def rows() -> Iterator[tuple[str, list[Trip | None]]]:
     """What each solver does with each budget."""
+    yield BY_BUDGET, [trip(None, budget) for budget in BUDGETS]
     for name, options in _ON_GRIDS.items():
         by = solver(name, **options)
         found = [on_grid(by, budget) for budget in BUDGETS]

@@ -206,7 +206,11 @@ def test_every_flow_integrator_has_a_line_in_the_tables_of_encodings():
     flows = {name for name, entry in solver_table.bundled().items()
              if isinstance(solver(name), FlowIntegrator)}  # fmt: skip
     for part in ("round-trip", "latent"):
-        assert set(encoding_table.shown(part)) == {*flows, "torchdiffeq/dopri5"}
+        assert set(encoding_table.shown(part)) == {
+            *flows,
+            "torchdiffeq/dopri5",
+            encoding_table.BY_BUDGET,
+        }
 
 
 def test_a_round_trip_is_measured_as_the_page_says():

@@ -1,5 +1,5 @@
 """Fixed-step integrators of the probability flow: ``euler``, ``heun``, ``rk4``,
-``adams-bashforth`` and ``reversible``."""
+``adams-bashforth``, ``adams-moulton`` and ``reversible``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from sdeplug import Alias, Integrator, hookimpl
 from sdeplug_ode.adams import AdamsBashforth
 from sdeplug_ode.aliases import ALIASES
+from sdeplug_ode.moulton import AdamsMoulton
 from sdeplug_ode.reversible import Reversible
 from sdeplug_ode.runge_kutta import RK4, Euler, Heun
 
-__all__ = ["RK4", "AdamsBashforth", "Euler", "Heun", "Reversible"]
+__all__ = ["RK4", "AdamsBashforth", "AdamsMoulton", "Euler", "Heun", "Reversible"]
 
 
 @hookimpl
@@ -22,6 +23,7 @@ def sdeplug_solvers() -> Mapping[str, type[Integrator]]:
         "heun": Heun,
         "rk4": RK4,
         "adams-bashforth": AdamsBashforth,
+        "adams-moulton": AdamsMoulton,
         "reversible": Reversible,
     }
 

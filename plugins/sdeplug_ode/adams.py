@@ -19,6 +19,12 @@ from torch import Tensor
 from sdeplug import Advance, Claims, Field, FlowIntegrator, ReverseSDE, Run, option
 from sdeplug_ode.runge_kutta import CLASSICAL, EULER, HEUN
 
+_GAUSS = {
+    2: ((-1.0 / sqrt(3.0), 1.0), (1.0 / sqrt(3.0), 1.0)),
+    3: ((-sqrt(0.6), 5.0 / 9.0), (0.0, 8.0 / 9.0), (sqrt(0.6), 5.0 / 9.0)),
+}
+"""Nodes and weights on [-1, 1] of Gauss and Legendre: exact for degree 3, and for degree 5."""
+
 _STARTERS = {1: EULER, 2: HEUN, 3: CLASSICAL, 4: CLASSICAL}
 
 
@@ -73,11 +79,13 @@ class _Memory:
 
 
 def adams_weights(times: Sequence[float], t: float, s: float) -> list[float]:
-    """Integrals over [t, s] of the Lagrange polynomials through ``times`` (at most four)."""
+    """Integrals over [t, s] of the Lagrange polynomials through ``times`` (at most six)."""
     middle, half = 0.5 * (t + s), 0.5 * (s - t)
-    # Two Gauss-Legendre nodes integrate polynomials of degree 3 exactly.
-    nodes = (middle - half / sqrt(3.0), middle + half / sqrt(3.0))
-    return [half * sum(_lagrange(times, j, node) for node in nodes) for j in range(len(times))]
+    nodes = _GAUSS[2 if len(times) <= 4 else 3]
+    return [
+        half * sum(w * _lagrange(times, j, middle + half * node) for node, w in nodes)
+        for j in range(len(times))
+    ]
 
 
 def _lagrange(times: Sequence[float], j: int, u: float) -> float:

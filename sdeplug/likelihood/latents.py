@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError
 from sdeplug.likelihood.arguments import checked_data, checked_reverse, checked_time
-from sdeplug.likelihood.transport import carried, flow_solver, last_seen, stretch
+from sdeplug.likelihood.transport import carried, flow_solver, last_seen, spending, stretch
 from sdeplug.noise import SharedNoise
 from sdeplug.pipeline import last_time
 from sdeplug.reverse import ReverseSDE
@@ -25,7 +25,12 @@ _FLAT = 1e-6  # sine of an angle below which a great circle is a line, or any on
 
 
 def encode(
-    reverse: ReverseSDE, x: Tensor, by: Integrator | None = None, *, t: float | None = None
+    reverse: ReverseSDE,
+    x: Tensor,
+    by: Integrator | None = None,
+    *,
+    t: float | None = None,
+    nfe: int | None = None,
 ) -> Tensor:
     """The latents of data: where the probability flow carries them, at T.
 
@@ -34,8 +39,10 @@ def encode(
     Args:
         reverse: the reverse SDE; its stochasticity does not matter.
         x: data, shape ``(B, *D)``, taken as states at time t.
-        by: a flow integrator, or one on a grid; None: as in :func:`log_likelihood`.
+        by: a flow integrator, or one on a grid; None: as in :func:`log_likelihood`, unless nfe is
+            given.
         t: the time of the data; None: eps.
+        nfe: score evaluations to spend, in the place of by: on ``ode/adams-moulton``.
 
     Returns:
         Shape, dtype and device of x.
@@ -43,7 +50,7 @@ def encode(
     Raises:
         SdeplugError: as :func:`log_likelihood`.
     """
-    return _moved(reverse, x, by, t, up=True)
+    return _moved(reverse, x, _chosen(reverse, by, nfe), t, up=True)
 
 
 def decode(
@@ -53,6 +60,7 @@ def decode(
     *,
     t: float | None = None,
     temperature: float = 1.0,
+    nfe: int | None = None,
 ) -> Tensor:
     """The data of latents: the way back of :func:`encode`.
 
@@ -62,6 +70,7 @@ def decode(
         by: as in :func:`encode`.
         t: the time of the data; None: eps.
         temperature: what latents are multiplied with: below 1 data are more usual, and vary less.
+        nfe: as in :func:`encode`.
 
     Returns:
         Shape, dtype and device of z.
@@ -72,7 +81,8 @@ def decode(
     heat = number(temperature)
     if heat is None or not 0.0 <= heat < math.inf:
         raise ArgumentError("temperature", temperature, "a number of at least 0")
-    return _moved(reverse, checked_data(z, "z") * heat, by, t, up=False).to(z.dtype)
+    chosen = _chosen(reverse, by, nfe)
+    return _moved(reverse, checked_data(z, "z") * heat, chosen, t, up=False).to(z.dtype)
 
 
 def interpolate(z0: Tensor, z1: Tensor, n: int) -> Tensor:
@@ -105,6 +115,15 @@ def interpolate(z0: Tensor, z1: Tensor, n: int) -> Tensor:
     weights = [torch.where(angle.sin() > _FLAT, (share * angle).sin() / angle.sin(), share)
                for share in (1.0 - u, u)]  # fmt: skip
     return (weights[0] * first + weights[1] * last).to(z0.dtype)
+
+
+def _chosen(reverse: ReverseSDE, by: Integrator | None, nfe: int | None) -> Integrator | None:
+    """The solver that was given, or that for so many evaluations."""
+    if nfe is None:
+        return by
+    if by is not None:
+        raise ArgumentError("nfe", nfe, "left out beside by, which has steps of its own")
+    return spending(nfe, checked_reverse(reverse))
 
 
 def _moved(

@@ -7,8 +7,8 @@ from itertools import pairwise
 from torch import Tensor
 
 from sdeplug.compose import OnGrid, stepped
-from sdeplug.errors import PairingError, brief
-from sdeplug.grid import checked_times
+from sdeplug.errors import ArgumentError, PairingError, brief
+from sdeplug.grid import Focus, LogSNR, checked_times
 from sdeplug.registry import solver
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
@@ -23,6 +23,11 @@ DEFAULT = "adaptive/row-tsit5"
 
 TOLERANCE = 1e-6
 """Its tolerance."""
+
+THRIFTY = "ode/adams-moulton"
+"""Name of the solver that follows it in a number of evaluations."""
+
+_EVENTFUL = (0.02, 2.0)  # sigma / alpha between which data of standard deviation 1 are decided
 
 
 def flow_solver(by: Integrator | None, forward: ForwardSDE, t: float) -> Integrator:
@@ -51,6 +56,29 @@ def flow_solver(by: Integrator | None, forward: ForwardSDE, t: float) -> Integra
     if not isinstance(forward, needs):
         raise PairingError(f"by = {by!r} needs a {needs.__name__}, not {forward!r}.")
     return stepped(by, forward, t)
+
+
+def spending(nfe: object, reverse: ReverseSDE) -> Integrator:
+    """The solver that follows the flow in so many evaluations.
+
+    With an exact score nothing happens while noise hides the data, nor where it is far below their
+    details: few steps are spent there.  What a network says there is to be followed as it is.
+
+    Raises:
+        ArgumentError: for no number of evaluations.
+        PairingError: unless the forward SDE is linear.
+    """
+    if isinstance(nfe, bool) or not isinstance(nfe, int) or nfe < 1:
+        raise ArgumentError("nfe", nfe, "a whole number of evaluations, at least 1")
+    if not isinstance(reverse.forward, LinearSDE):
+        raise PairingError(
+            f"nfe = {nfe} needs a LinearSDE, not {reverse.forward!r}. "
+            "by = OnGrid(solver('ode/rk4'), Uniform(25)) takes 100 evaluations."
+        )
+    if reverse.error == 0.0:
+        low, high = _EVENTFUL
+        return OnGrid(solver(THRIFTY, low=low, high=high), Focus(nfe, low, high))
+    return OnGrid(solver(THRIFTY), LogSNR(nfe))
 
 
 def carried(by: Integrator, reverse: ReverseSDE, y: Tensor, t: float, s: float, run: Run) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from sdeplug import (
     VPSDE,
     ArgumentError,
+    Counted,
+    ForwardSDE,
     LogSNR,
     OnGrid,
     PairingError,
@@ -62,6 +64,28 @@ def test_two_solvers_give_one_latent_and_it_is_that_of_the_likelihood():
     assert torch.equal(encode(reverse, x, FINE), log_likelihood(reverse, x, FINE).latent)
 
 
+def test_fifty_evaluations_each_way_lead_back_to_the_ring():
+    """To 1e-4 of a coordinate, and to the latents that four times as many lead to."""
+    ring, sde = eight_gaussians(), VPSDE()
+    x = ring.sample(64, noise=SharedNoise(0), t=sde.eps, sde=sde, dtype=torch.float64)
+    there, back = Counted(ring.score(sde)), Counted(ring.score(sde))
+    z = encode(ReverseSDE(sde, there), x, nfe=50)
+    assert float((decode(ReverseSDE(sde, back), z, nfe=50) - x).abs().max()) <= 1e-4
+    assert (there.nfe, back.nfe) == (50, 50)
+    fine = encode(ReverseSDE(sde, ring.score(sde)), x, nfe=200)
+    assert float((z - fine).abs().max()) <= 5e-5
+
+
+def test_a_network_is_followed_in_much_noise_too():
+    """Where an exact score has nothing to tell, it has."""
+    ring, sde = eight_gaussians(), VPSDE()
+    known, x = ring.score(sde), X.flatten(2)[:, 0]
+    steps = OnGrid(solver("ode/adams-moulton"), LogSNR(20))
+    for score, same in ((known, False), (lambda x, t: known(x, t), True)):
+        reverse = ReverseSDE(sde, score)
+        assert torch.equal(encode(reverse, x, nfe=20), encode(reverse, x, steps)) is same
+
+
 def test_dtype_and_gradients_are_those_of_the_data():
     x = X.float().requires_grad_()
     z = encode(gaussian(VPSDE()), x, FINE)
@@ -95,6 +119,24 @@ def test_where_the_circle_is_no_circle_it_is_a_line(angle):
 REVERSE = gaussian(VPSDE())
 
 
+class Own(ForwardSDE):
+    """One that is not linear."""
+
+    T, eps = 1.0, 1e-3
+
+    def drift(self, x, t):
+        return -x
+
+    def diffusion(self, t):
+        return torch.ones_like(t)
+
+    def prior(self, shape, noise, dtype):
+        raise NotImplementedError
+
+    def prior_log_prob(self, x):
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -103,6 +145,9 @@ REVERSE = gaussian(VPSDE())
         (lambda: encode(REVERSE, X[0, 0]), "x = .*samples, then the shape of one"),
         (lambda: encode(REVERSE, X, t=2.0), "t = 2.0"),
         (lambda: decode(REVERSE, X.numpy()), "z = 'ndarray'"),
+        (lambda: encode(REVERSE, X, nfe=0), "nfe = 0: must be a whole number of evaluations"),
+        (lambda: decode(REVERSE, X, FINE, nfe=50), "nfe = 50: must be left out beside by"),
+        (lambda: encode(ReverseSDE(Own(), lambda x, t: -x), X, nfe=50), "needs a LinearSDE"),
         (lambda: decode(REVERSE, X, temperature=-1.0), "temperature = -1.0"),
         (lambda: interpolate(X, X[:2], 3), "of the shape of z0"),
         (lambda: interpolate(X, X, 1), "n = 1"),

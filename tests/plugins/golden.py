@@ -46,6 +46,7 @@ OPTIONS = {  # besides the defaults
     ],
     "exponential/auto": [{"score_error": 0.0}],
     "ode/adams-bashforth": [{"order": order} for order in (1, 3, 4)],
+    "ode/adams-moulton": [{"order": 3, "low": 0.02, "high": 2.0}],
 }
 
 
