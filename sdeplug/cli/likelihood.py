@@ -44,7 +44,8 @@ def likelihood(
 ) -> None:
     """How likely are the rows of a file of data?
 
-    DATA is a .npy file of an array, one row for each sample, or a .npz file with the array x.
+    DATA is what `sdeplug train` takes: a .npy or .npz file, one row for each sample, a table, or a
+    folder of images, in the order of their names.
     """
     for name, value in (("target", target), ("sde", sde)):
         if folder is not None and value is not None:

@@ -11,7 +11,7 @@ import torch
 from sdeplug import VPSDE, FromScore, LogSNR, OnGrid, PerSampleNoise, ReverseSDE, solver
 from sdeplug.cli.work.data.units import Units
 from sdeplug.likelihood import dequantised, log_likelihood
-from sdeplug.networks import ResidualMLP, save
+from sdeplug.networks import ResidualMLP, SmallUNet, save
 from sdeplug.targets import eight_gaussians
 
 X = np.random.default_rng(0).normal(size=(5, 2))
@@ -20,10 +20,12 @@ QUICK = ("--solver", "torchdiffeq/fixed-rk4:steps=20")
 
 @pytest.fixture
 def data(tmp_path):
-    np.savez(tmp_path / "data.npz", x=X)
+    np.savez(tmp_path / "data.npz", x=X, y=X[:, 0])  # what y is does not matter
     np.save(tmp_path / "levels.npy", np.arange(10).reshape(5, 2))
     np.save(tmp_path / "flat.npy", np.zeros(3))
-    np.savez(tmp_path / "other.npz", y=X)
+    np.savez(tmp_path / "other.npz", y=X, z=X)
+    (tmp_path / "gap.csv").write_text("a,b\n1,2\n3,\n", encoding="utf-8")
+    (tmp_path / "x.pickle").write_bytes(b"")
 
 
 def test_it_writes_what_the_library_says_whatever_the_batch(sdeplug, data):
@@ -100,12 +102,43 @@ def test_levels_of_a_trained_folder_are_bins_of_length_1_in_its_units(sdeplug, d
         assert np.allclose(found["log_prob"], plain["log_prob"] - 2 * np.log(3.0), atol=1e-4)
 
 
+def test_a_table_is_read_as_for_the_training(sdeplug, data):
+    """The column that held the classes is none of the numbers."""
+    save("model", ResidualMLP(2, width=8), VPSDE(), FromScore)
+    words = ("--model", "model", *QUICK)
+    sdeplug("likelihood", "data.npz", *words, "--out", "plain")
+    Units((2,), (0.0, 0.0), (1.0, 1.0), columns=("a", "b"), by="kind").save(Path("model"))
+    lines = [f"{a},{'xy'[i % 2]},{b}" for i, (a, b) in enumerate(X)]
+    Path("data.csv").write_text("\n".join(("a,kind,b", *lines)), encoding="utf-8")
+    assert sdeplug("likelihood", "data.csv", *words)[0] == 0
+    with np.load("plain.npz") as plain, np.load("likelihood.npz") as found:
+        assert np.allclose(found["log_prob"], plain["log_prob"], atol=1e-4)
+
+
+def test_a_folder_of_images_has_a_number_for_each(sdeplug, tmp_path):
+    images = pytest.importorskip("PIL.Image")
+    (tmp_path / "pictures").mkdir()
+    pixels = np.random.default_rng(1).integers(0, 17, (3, 8, 8), dtype=np.uint8)
+    for name, image in zip("bac", pixels, strict=True):
+        images.fromarray(image).save(tmp_path / "pictures" / f"{name}.png")
+    np.save("rows.npy", pixels[[1, 0, 2]])
+    save("model", SmallUNet(width=8), VPSDE(), FromScore)
+    Units((8, 8), (8.0,), (8.0,), 0.0, 16.0, True).save(Path("model"))
+    words = ("--model", "model", "--probes", 1, "--solver", "torchdiffeq/fixed-rk4:steps=2")
+    for path in ("rows.npy", "pictures"):
+        assert sdeplug("likelihood", path, *words, "--out", path[:4])[0] == 0
+    with np.load("rows.npz") as rows, np.load("pict.npz") as seen:
+        assert np.array_equal(rows["log_prob"], seen["log_prob"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("nowhere.npy",), "DATA = 'nowhere.npy': must be a .npy file"),
+        (("nowhere.npy",), "DATA = 'nowhere.npy': must be a file or folder that is there"),
+        (("gap.csv",), "The first is in row 1, at b."),
+        (("x.pickle",), "a folder of images, or a file that ends in .npz, .npy, .csv"),
         (("flat.npy",), "DATA = 'flat.npy: shape (3,), float64'"),
-        (("other.npz",), "with the array x. It has y."),
+        (("other.npz",), "or with one called x or data or images"),
         (("levels.npy",), "--levels 256"),
         (("data.npz", "--levels", "4"), "DATA = 'numbers from"),
         (("data.npz", "--solver", "song/ancestral"), "it draws noise"),

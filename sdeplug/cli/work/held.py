@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sdeplug.cli.work.aim import Aim, Learned, Subject, opened
 from sdeplug.cli.work.data.parts import held_out, of_class
-from sdeplug.cli.work.data.read import Source, parsed
+from sdeplug.cli.work.data.read import Source, as_trained, parsed
 from sdeplug.cli.work.data.rows import Rows, finite
 from sdeplug.cli.work.data.units import Units
 from sdeplug.cli.work.place import Place
@@ -105,8 +105,7 @@ def _rows(path: Path, units: Units | None) -> tuple[Rows, str]:
     if units is None:
         rows, left = parsed(Source(path, skip=True))
     else:
-        rows, left = _as_trained(path, units)
-        _check_shape(path, rows, units)
+        rows, left = as_trained(path, units, skip=True)
     rows, more = finite(rows, skip=True)
     if not len(rows.x):
         raise ArgumentError("data", str(path), "a file with rows of finite numbers")
@@ -115,27 +114,6 @@ def _rows(path: Path, units: Units | None) -> tuple[Rows, str]:
     if unseen is None:
         return rows, f"rows of {path}{beside}"
     return unseen, f"rows of {path}, which training held out{beside}"
-
-
-def _as_trained(path: Path, units: Units) -> tuple[Rows, tuple[str, ...]]:
-    """The data read as they were for the training, where the file has what held the classes."""
-    *_, height, width = 0, *units.inside
-    square = path.is_dir() and height == width
-    source = Source(path, units.by or None, width if square else None, skip=True)
-    try:
-        return parsed(source)
-    except ArgumentError as error:
-        if error.argument != "labels":
-            raise
-        return parsed(replace(source, labels=None))
-
-
-def _check_shape(path: Path, rows: Rows, units: Units) -> None:
-    shape = rows.x.shape[1:]
-    if shape != units.shape:
-        hint = f"It has columns {', '.join(units.columns)}." if units.columns else ""
-        allowed = f"rows of shape {units.shape}, as the model was trained on"
-        raise ArgumentError("data", f"{path}, rows of shape {shape}", allowed, hint)
 
 
 def _check_range(path: Path, x: Tensor, aim: Learned) -> None:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import click
 import numpy as np
@@ -14,6 +13,8 @@ import torch
 from torch import Tensor
 
 from sdeplug.cli.work.bar import Bar
+from sdeplug.cli.work.data.read import Source, as_trained, parsed
+from sdeplug.cli.work.data.rows import finite
 from sdeplug.cli.work.data.units import Units
 from sdeplug.cli.work.files import write
 from sdeplug.cli.work.place import Place
@@ -65,7 +66,7 @@ class Request:
     """What to look at and where to put what is found.
 
     Attributes:
-        data: a .npy or .npz file.
+        data: a file of arrays, a table, or a folder of images, as ``sdeplug train`` takes them.
         source: folder of a model, or the names of a target and an SDE.
         settings: what the other flags say.
         place: device and dtype.
@@ -103,7 +104,7 @@ def run(request: Request) -> None:
             log-density is not finite.
     """
     source = _source(request)
-    x = _data(request.data, source.shape)
+    x = _data(request.data, source)
     settings = request.settings
     _check_levels(x, settings.levels, source)
     by, trace = settings.by, settings.trace
@@ -144,25 +145,20 @@ def _source(request: Request) -> _Source:
     return _Source(ReverseSDE(sde, aim.score(sde)), aim.shape)
 
 
-def _data(path: Path, shape: tuple[int, ...] | None) -> Tensor:
-    """The array of a file, one row for each sample."""
-    try:
-        found = np.load(path, allow_pickle=False)
-        array = found["x"] if isinstance(found, np.lib.npyio.NpzFile) else found
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        allowed = "a .npy file of numbers, or a .npz file"
-        raise ArgumentError("data", str(path), allowed, f"{str(error).rstrip('.')}.") from error
-    except KeyError:
-        names = ", ".join(found.files) or "none"
-        raise ArgumentError(
-            "data", str(path), "a .npz file with the array x", f"It has {names}."
-        ) from None
+def _data(path: Path, source: _Source) -> Tensor:
+    """The rows of a file, as every command reads them, one row for each sample."""
+    if source.units is not None:
+        rows, _ = as_trained(path, source.units)
+    else:
+        rows, _ = parsed(Source(path, classes=False))
+    x, shape = rows.x, source.shape
     wanted = "(rows, *shape)" if shape is None else f"(rows, {', '.join(map(str, shape))})"
-    fits = array.ndim > 1 and len(array) and (shape is None or array.shape[1:] == shape)
-    if not fits or array.dtype.kind not in "fiu":
-        given = f"{path}: shape {array.shape}, {array.dtype}"
+    fits = x.ndim > 1 and len(x) and (shape is None or x.shape[1:] == shape)
+    if not fits or x.dtype.kind not in "fiu":
+        given = f"{path}: shape {x.shape}, {x.dtype}"
         raise ArgumentError("data", given, f"numbers of shape {wanted}")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    finite(rows, skip=False)
+    return torch.from_numpy(np.ascontiguousarray(x))
 
 
 def _check_levels(x: Tensor, levels: int | None, source: _Source) -> None:

@@ -14,19 +14,21 @@ _DATA = ("x", "data", "images", "x_train", "train_images")
 _LABELS = ("y", "labels", "label", "y_train", "train_labels")
 
 
-def read_arrays(path: Path, labels: str | None) -> Rows:
+def read_arrays(path: Path, labels: str | None, classes: bool = True) -> Rows:
     """The data in a file of numpy; nothing in it is executed.
 
     Args:
         path: ``.npy`` with one array, or ``.npz`` with one, or one of a name that people give.
         labels: name of the array of the labels; None: one of a name that people give, if any.
+        classes: whether labels are looked for where none are named.
 
     Raises:
         ArgumentError: for a file that cannot be read, or whose arrays are not known by name.
     """
     found = _arrays(path)
     name = _only(found, path)
-    words = _labels(found, labels, name, path)
+    looked_for = classes or labels is not None
+    words = _labels(found, labels, name, path) if looked_for else None
     x = found[name]
     return classified(x, None if words is None else _flat(words, len(x)))
 

@@ -44,7 +44,7 @@ def read_pictures(folder: Path, size: int | None, skip: bool) -> tuple[Rows, tup
             if not skip:
                 raise ArgumentError(
                     "data", str(file), "an image that can be read",
-                    f"{reason}. --skip leaves such images out, and says which.",
+                    f"{reason}. `sdeplug train --skip` leaves such images out, and says which.",
                 ) from error  # fmt: skip
             left.append(f"{file}: {reason}")
     if not images:

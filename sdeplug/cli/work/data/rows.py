@@ -117,7 +117,8 @@ def finite(rows: Rows, skip: bool) -> tuple[Rows, tuple[str, ...]]:
             raise ArgumentError(
                 "data", f"with a number that is not finite in {len(bad)} of {len(rows.x)} rows",
                 "finite numbers",
-                f"The first is in row {bad[0]}, at {inside}. --skip leaves such rows out.",
+                f"The first is in row {bad[0]}, at {inside}. `sdeplug train --skip` leaves such "
+                "rows out.",
             )  # fmt: skip
         left = (f"{len(bad)} of {len(rows.x)} rows, which are not finite, the first {bad[0]}",)
         rows = rows.picked(sound)

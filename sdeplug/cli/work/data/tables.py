@@ -114,5 +114,5 @@ def _number(cell: str, line: int, column: str) -> float:
     except ValueError:
         raise ArgumentError(
             column, cell, "a number", f"It is on line {line}. A column of words can be the "
-            f"classes: --labels {column!r}.",
+            f"classes: `sdeplug train --labels {column!r}`.",
         ) from None  # fmt: skip
