@@ -9,7 +9,7 @@ import click
 from sdeplug.cli.subject import guided
 from sdeplug.cli.words import NAMED, Command, File, Name
 
-SOLVING = ("replacement", "ddrm")
+SOLVING = ("replacement", "ddrm", "smc")
 """Methods that go with the steps of a solver; all others are scores, those of plugins too."""
 
 
@@ -27,8 +27,10 @@ SOLVING = ("replacement", "ddrm")
 @click.option("--noise", "noise_std", default=0.0, show_default=True,
               help="Standard deviation of the noise in MEASURED, in [-1, 1].")  # fmt: skip
 @click.option("--method", metavar="NAME", type=Name("scores", also=SOLVING), default="replacement",
-              show_default=True, help="How: replacement, ddrm, or one that `sdeplug list scores` "
-              "shows for measurements.")  # fmt: skip
+              show_default=True, help="How: replacement, ddrm, smc, or one that `sdeplug list "
+              "scores` shows for measurements.")  # fmt: skip
+@click.option("--particles", type=int, metavar="N",
+              help="Of smc: particles that samples are picked from.  [default: 256]")  # fmt: skip
 @click.option("--journeys", type=click.IntRange(0), default=0, show_default=True,
               help="Times back into the noise and down again, after each step.")  # fmt: skip
 @click.option("--target", metavar="NAME", type=Name("targets"),

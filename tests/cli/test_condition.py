@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import torch
 
 import sdeplug as sp
+from sdeplug import Samples
 from sdeplug.cli.work import condition
-from sdeplug.conditioning import LocalScore
+from sdeplug.cli.work.aim import Exact
+from sdeplug.cli.work.particles import Particles
+from sdeplug.conditioning import LocalScore, Mask, Measurement
 from sdeplug.targets import digits
 
 pytest.importorskip("sklearn")
 IMAGE = digits().means[124].numpy()
 TOP = np.arange(64).reshape(1, 8, 8) < 32
+SMC = ("image.npy", "--mask", "top.npy", "--method", "smc", "--noise", 1)
 QUICK = ("--steps", 8, "-n", 2)
 
 
@@ -80,6 +87,27 @@ def test_the_other_methods(files, method):
     assert files(*words, *QUICK)[0] == 0
 
 
+def test_particles_are_weighed_and_a_few_of_them_kept(files):
+    """They are all as likely, and those of one digit have it in common."""
+    words = ("condition", "image.npy", "--mask", "top.npy", "--method", "smc", "--noise", 0.2)
+    status, said, error = files(*words, "--particles", 64, "--steps", 30, "-n", 4)
+    assert status == 0, error
+    assert "4 samples by smc: 32 score evaluations" in said
+    assert re.search(r"effective sample size at least [\d.]+ of 64, at t = [\d.]+$", said, re.M)
+    x = np.load("conditioned.npz")["x"]
+    assert x.shape == (4, 1, 8, 8)
+    assert np.abs(x - IMAGE).max() < 0.2
+
+
+def test_kept_are_particles_of_ancestors_that_are_far_apart():
+    x = torch.arange(12.0)[:, None]
+    drawn = Samples(x, 0.0, nfe=3, seconds=1.0, nfe_by_row=torch.arange(12))
+    known = Measurement(Mask(torch.tensor([True])), torch.zeros(1, 1), 1.0)
+    samples, _ = Particles(known, 4).kept(drawn, Exact("core/two-modes"))
+    assert samples.x.flatten().tolist() == [0.0, 3.0, 6.0, 9.0]
+    assert samples.nfe_by_row.tolist() == [0, 3, 6, 9]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -97,6 +125,11 @@ def test_the_other_methods(files, method):
             ("image.npy", "--mask", "top.npy", "--method", "classifier-free"),
             "--method = 'classifier-free': must be a score given a measurement",
         ),
+        ((*SMC, "--noise", 0), "--noise = 0.0: must be above 0 for SMC"),
+        ((*SMC, "--particles", 1), "--particles = 1: must be at least 2, as many as samples"),
+        ((*SMC, "--journeys", 1), "--journeys = 1: must be left out with smc"),
+        ((*SMC, "--solver", "ode/euler"), "--solver = 'ode/euler': must be left out with smc"),
+        (("image.npy", "--grey", "--particles", 9), "--particles = 9: must be left out: only"),
         (("small.npy", "--downsample", 0), "--downsample = 0: must be"),
         (("image.npy", "--blur", -1), "--blur = -1.0: must be"),
         (

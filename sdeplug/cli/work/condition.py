@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from sdeplug.cli.work.aim import Aim, Learned, Subject
 from sdeplug.cli.work.drawn import Drawn
+from sdeplug.cli.work.particles import DEFAULT as PARTICLES
+from sdeplug.cli.work.particles import Particles
 from sdeplug.compose import Corrected, Denoise, OnGrid
 from sdeplug.conditioning import (
     DDRM,
@@ -35,7 +37,7 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel
 from sdeplug.solvers import Integrator
 
-_SOLVER = "exponential/ddim"
+_SOLVER, _WEIGHED = "exponential/ddim", "smc"
 _FAR = 2.0  # beyond it numbers are in other units than images in [-1, 1]
 
 
@@ -53,10 +55,32 @@ class Asked:
     blur: float | None
     noise_std: float
     method: str
+    particles: int | None
     journeys: int
     sde: str | None
     solver: str | None
     steps: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows are run: samples, or the particles that they are picked from.
+
+        Raises:
+            ArgumentError: for particles of another method, or fewer than samples.
+        """
+        samples = self.drawn.samples
+        if self.method != _WEIGHED:
+            if self.particles is not None:
+                raise ArgumentError(
+                    "particles", self.particles, f"left out: only --method {_WEIGHED} has some"
+                )
+            return samples
+        if self.particles is None:
+            return max(PARTICLES, samples)
+        if self.particles < samples:
+            allowed = f"at least {samples}, as many as samples"
+            raise ArgumentError("particles", self.particles, allowed)
+        return self.particles
 
     def operator(self, shape: tuple[int, ...]) -> Operator:
         """The operator that the flags say, for samples of a shape.
@@ -93,15 +117,22 @@ def run(asked: Asked) -> None:
     Raises:
         SdeplugError: for anything that does not fit, before anything is computed.
     """
-    drawn = asked.drawn
-    aim = asked.subject.aim(drawn.samples, drawn.place)
-    drawn.place.demand_room(drawn.samples, aim.shape)
+    drawn, rows = asked.drawn, asked.rows
+    aim = asked.subject.aim(rows, drawn.place)
+    drawn.place.demand_room(rows, aim.shape)
     known = _measurement(asked, aim)
-    samples = drawn.draw(_pipeline(asked, aim, known), aim)
+    particles = Particles(known, drawn.samples) if asked.method == _WEIGHED else None
+    pipeline = _pipeline(asked, aim, known, particles)
+    samples = replace(drawn, samples=rows).draw(pipeline, aim)
+    if particles is not None:
+        samples, aim = particles.kept(samples, aim)
     misfit = known.residual(samples.x).square().mean().sqrt()
     drawn.keep(samples, aim, {"misfit": float(misfit)})
     cost = f"{samples.nfe} score evaluations, {samples.seconds:.2f} s"
-    click.echo(f"{drawn.samples} samples by {asked.method}: {cost}; misfit {float(misfit):.2g}")
+    more = "" if particles is None else f"; {particles.told(rows)}"
+    click.echo(
+        f"{drawn.samples} samples by {asked.method}: {cost}; misfit {float(misfit):.2g}{more}"
+    )
     drawn.show(samples, aim)
 
 
@@ -113,11 +144,13 @@ def _built(flag: str, make: Callable[[Any], Operator], value: object) -> Operato
         raise ArgumentError(flag, value, error.allowed, error.hint) from error
 
 
-def _pipeline(asked: Asked, aim: Aim, known: Measurement) -> Pipeline:
+def _pipeline(asked: Asked, aim: Aim, known: Measurement, particles: Particles | None) -> Pipeline:
     forward = aim.forward(asked.sde)
     score, by = aim.score(forward), _step(asked)
     end: Integrator = Denoise()
-    if asked.method == "replacement":
+    if particles is not None:
+        by = particles.by
+    elif asked.method == "replacement":
         by, end = Corrected(by, Replacement(known)), Corrected(end, Replacement(known))
     elif asked.method == "ddrm":
         by = DDRM(known)
@@ -145,8 +178,15 @@ def _given(method: str, score: ScoreModel, known: Measurement) -> ScoreModel:
 
 def _step(asked: Asked) -> Integrator:
     """The solver that is asked for."""
-    if asked.solver is not None and asked.method == "ddrm":
-        raise ArgumentError("solver", asked.solver, "left out with ddrm, which is a solver itself")
+    method = asked.method
+    if asked.solver is not None and method in ("ddrm", _WEIGHED):
+        allowed = f"left out with {method}, which is a solver itself"
+        raise ArgumentError("solver", asked.solver, allowed)
+    if method == _WEIGHED and (asked.journeys or len(asked.subject.labels) > 1):
+        name = "journeys" if asked.journeys else "labels"
+        value = asked.journeys or asked.subject.labels[1]
+        allowed = f"left out with {_WEIGHED}, whose particles are weighed against each other"
+        raise ArgumentError(name, value, allowed)
     by = named("solvers", asked.solver or _SOLVER)
     if not isinstance(by, Integrator) or not by.needs_grid:
         raise ArgumentError("solver", asked.solver, "one of single steps, such as song/ancestral")
