@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, NoiseSource, Run
+from sdeplug_diffusers.arguments import counted, placed, real
 from sdeplug_diffusers.needed import randn_tensor
 
 _WIDE = (torch.float32, torch.float64)
@@ -82,17 +82,6 @@ def timed(timesteps: Tensor | None) -> Tensor:
     return timesteps
 
 
-def counted(argument: str, value: object, least: int = 1) -> int:
-    """A whole number.
-
-    Raises:
-        ArgumentError: for anything else, and for one below the least.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise ArgumentError(argument, value, f"a whole number, {least} at least")
-    return int(value)
-
-
 def evenly(end: float, steps: int, device: str | torch.device | None) -> Tensor:
     """Times from 1 to ``end``, float32, shape ``(steps,)``.
 
@@ -100,9 +89,9 @@ def evenly(end: float, steps: int, device: str | torch.device | None) -> Tensor:
         ArgumentError: for a number of steps that is none, or an end that is not in [0, 1).
     """
     counted("num_inference_steps", steps)
-    if not 0.0 <= end < 1.0:
+    if not 0.0 <= real("sampling_eps", end) < 1.0:
         raise ArgumentError("sampling_eps", end, "a time in [0, 1), at which sampling ends")
-    return torch.linspace(1, end, steps, dtype=torch.float32, device=device)
+    return torch.linspace(1, end, steps, dtype=torch.float32, device=placed(device))
 
 
 def handing(noise: Tensor) -> Run:
@@ -122,7 +111,8 @@ def drawn(like: Tensor, generator: Generators, everywhere: bool = True) -> Tenso
     Raises:
         ArgumentError: for a generator of another device, or fewer generators than rows.
     """
-    if not isinstance(generator, (torch.Generator, list, type(None))):
+    several = generator if isinstance(generator, list) else [generator]
+    if not all(isinstance(each, torch.Generator) for each in several if generator is not None):
         raise ArgumentError(
             "generator", generator, "a torch.Generator, a list of them, or None",
             "torch.Generator().manual_seed(0) makes one.",

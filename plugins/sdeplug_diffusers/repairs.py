@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
+from sdeplug_diffusers.arguments import counted, switched
 from sdeplug_diffusers.needed import ConfigMixin, SchedulerMixin
 
 
@@ -14,6 +17,7 @@ class Repairable(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """
 
     order = 1
+    repairs: ClassVar[tuple[str, ...]] = ("repaired", "rows_apart", "keep_dtype")
 
     def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
         """The sample as it is, shape ``(B, *D)``."""
@@ -21,6 +25,16 @@ class Repairable(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     def __len__(self) -> int:
         return int(self.config.num_train_timesteps)
+
+    def _check_options(self) -> None:
+        """Refuse options of all schedulers that are none.
+
+        Raises:
+            ArgumentError: for a count that is no whole number, or a repair that is not on or off.
+        """
+        counted("num_train_timesteps", self.config.num_train_timesteps)
+        counted("correct_steps", self.config.correct_steps, least=0)
+        switched(self.config, *self.repairs)
 
     def _repairs(self, what: str) -> bool:
         """Whether an option is on, by itself or with all."""

@@ -24,7 +24,8 @@ from sdeplug import (
     TabulatedSDE,
     from_spec,
 )
-from sdeplug.networks.spacing import spaced
+from sdeplug.networks.spacing import SPACINGS, spaced
+from sdeplug_diffusers.arguments import counted, real, reals, switched
 from sdeplug_diffusers.cut import asks
 from sdeplug_diffusers.flow import StraightSDE
 from sdeplug_diffusers.needed import DDIMScheduler
@@ -76,18 +77,19 @@ class Schedule:
 
     def of_labels(self, labels: Sequence[float]) -> tuple[float, ...]:
         """The times of labels."""
-        return self._falling([self.time_of(float(each)) for each in labels], list(labels))
+        return self._falling([self.time_of(each) for each in reals("timesteps", labels)], labels)
 
     def of_sigmas(self, sigmas: Sequence[float]) -> tuple[float, ...]:
         """The times of noise levels sigma / alpha, or the shifted ones of the straight path."""
-        values = [float(each) for each in sigmas]
+        allowed = "a list of numbers above 0, the last may be 0"
+        values = reals("sigmas", sigmas, allowed)
         kept = values[:-1] if values and values[-1] == 0.0 else values
         if not all(0.0 < each < inf for each in kept):
-            raise ArgumentError("sigmas", list(sigmas), "finite and above 0, the last may be 0")
+            raise ArgumentError("sigmas", sigmas, allowed)
         if self.double:
             return self._shifted(kept)
         levels = torch.tensor(kept, dtype=torch.float64, device="cpu")
-        return self._falling(self.sde.time_at(-2.0 * levels.log()).tolist(), list(sigmas))
+        return self._falling(self.sde.time_at(-2.0 * levels.log()).tolist(), sigmas)
 
     def time_of(self, label: float) -> float:
         """The time of a label, at most T."""
@@ -149,7 +151,7 @@ def schedule_of(
         ArgumentError: for an unknown prediction type, or a shift or last label that is not above 0.
     """
     word = config["prediction_type"]
-    if word not in PREDICTS:
+    if not isinstance(word, str) or word not in PREDICTS:
         raise ArgumentError("prediction_type", word, f"one of {', '.join(PREDICTS)}")
     if isinstance(sde, (str, Mapping)):
         sde = from_spec({"name": sde} if isinstance(sde, str) else sde, LinearSDE)
@@ -158,10 +160,17 @@ def schedule_of(
     if sde is None:
         sde = StraightSDE() if word == "flow_prediction" else TabulatedSDE(betas=_betas(config))
     for name in ("shift", "last_label"):
-        if not config[name] > 0.0:
+        if not real(name, config[name]) > 0.0:
             raise ArgumentError(name, config[name], "above 0")
+    counted("steps_offset", config["steps_offset"], 0)
+    spacing = config["timestep_spacing"]
+    if not isinstance(spacing, str) or spacing not in SPACINGS:
+        raise ArgumentError("timestep_spacing", spacing, f"one of {', '.join(SPACINGS)}")
     names = ("timestep_spacing", "steps_offset", "shift", "last_label")
     return Schedule(sde, PREDICTS[word], *(config[name] for name in names))
+
+
+_WORDS = ("linear", "scaled_linear", "squaredcos_cap_v2")
 
 
 def _betas(config: Mapping[str, Any]) -> tuple[float, ...]:
@@ -169,5 +178,15 @@ def _betas(config: Mapping[str, Any]) -> tuple[float, ...]:
         "num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas",
         "rescale_betas_zero_snr",
     )  # fmt: skip
+    counted("num_train_timesteps", config["num_train_timesteps"])
+    switched(config, "rescale_betas_zero_snr")
+    word, trained = config["beta_schedule"], config["trained_betas"]
+    if word not in _WORDS:
+        raise ArgumentError("beta_schedule", word, f"one of {', '.join(_WORDS)}")
+    for name in ("beta_start", "beta_end"):
+        if not 0.0 < real(name, config[name]) < 1.0:
+            raise ArgumentError(name, config[name], "a number in (0, 1)")
+    if trained is not None:
+        reals("trained_betas", trained)
     table = DDIMScheduler(**{name: config[name] for name in names}).betas
     return tuple(table.double().tolist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, Integrator, LinearSDE, ReverseSDE
+from sdeplug_diffusers.arguments import counted, each_row, placed, real, state, tensor
 from sdeplug_diffusers.configured import translated
 from sdeplug_diffusers.cut import Ask, Course, asks, in_units
-from sdeplug_diffusers.handed import Generators, Given, Handed, counted, timed, wide
+from sdeplug_diffusers.handed import Generators, Given, Handed, timed, wide
 from sdeplug_diffusers.needed import (
     ConfigMixin,
     SchedulerMixin,
@@ -76,15 +78,12 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         stochasticity: float | None = None,
     ) -> None:
         self._by = single_steps(solver)
-        self.register_to_config(solver=plain(solver), sde=None if sde is None else plain(sde))
         self.schedule: Schedule = schedule_of(self.config, sde)
+        self.register_to_config(solver=plain(solver), sde=None if sde is None else plain(sde))
         self.order = len(self.schedule.probe(self._by))
         if stochasticity is not None:  # one that cannot be is an error now, not in the run
-            ReverseSDE(
-                self.schedule.sde,
-                Given(torch.empty(0, dtype=torch.float32, device="cpu")),
-                stochasticity,
-            )
+            nothing = Given(torch.empty(0, dtype=torch.float32, device="cpu"))
+            ReverseSDE(self.schedule.sde, nothing, real("stochasticity", stochasticity))
         self.num_inference_steps: int | None = None
         self.timesteps: Tensor | None = None
         self._step_index: int | None = None
@@ -103,8 +102,11 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             options: of this class, above what the configuration says.
 
         Raises:
-            ArgumentError: for a schedule that is neither a table of betas nor the straight path.
+            ArgumentError: for what is no configuration, or a schedule that is neither a table
+                of betas nor the straight path.
         """
+        if not isinstance(config, (Mapping, str, os.PathLike)):
+            raise ArgumentError("config", config, "the configuration of a scheduler")
         if isinstance(config, Mapping):
             options = {**translated({**config, **options}), **options}
         return super().from_config(config, *others, **options)
@@ -124,9 +126,9 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """Number of the first call, where :meth:`set_begin_index` has said so."""
         return self._begin_index
 
-    def set_begin_index(self, begin_index: int = 0) -> None:
+    def set_begin_index(self, begin_index: int | None = 0) -> None:
         """Begin at a later timestep, as pipelines that start from an image do."""
-        self._begin_index = begin_index
+        self._begin_index = None if begin_index is None else counted("begin_index", begin_index, 0)
 
     def scale_model_input(self, sample: Tensor, timestep: float | Tensor | None = None) -> Tensor:
         """The sample as it is, shape ``(B, *D)``."""
@@ -190,6 +192,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """
         ask = self._next(timestep)
         course = self._begun(eta)
+        state("model_output", model_output, like=state("sample", sample))
         moved = course(ask, self._wide(model_output), self._state(sample, course), generator)
         self._step_index = (self._step_index or 0) + 1
         narrow = moved.to(sample.dtype)
@@ -205,14 +208,13 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             noise: of the same shape.
             timesteps: labels, shape ``()`` or ``(B,)``.
         """
-        labels = torch.as_tensor(timesteps, dtype=torch.float64, device="cpu").flatten().tolist()
-        times = torch.tensor(
-            [self.schedule.time_of(each) for each in labels],
-            dtype=torch.float64,
-            device=original_samples.device,
-        )
-        times = times.expand(len(original_samples)) if len(times) == 1 else times
-        return self.schedule.sde.perturb(original_samples, times, Handed(noise))
+        rows = len(state("original_samples", original_samples))
+        told = each_row("timesteps", timesteps, rows)
+        labels = torch.as_tensor(told, dtype=torch.float64, device="cpu").flatten().tolist()
+        found = torch.tensor([self.schedule.time_of(each) for each in labels], dtype=torch.float64,
+                             device=original_samples.device)  # fmt: skip
+        given = Handed(tensor("noise", noise))
+        return self.schedule.sde.perturb(original_samples, found.expand(rows), given)
 
     def scale_noise(self, sample: Tensor, timestep: Tensor, noise: Tensor) -> Tensor:
         """:meth:`add_noise`, as pipelines of flow matching call it."""
@@ -235,14 +237,16 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         found = asks(self._by, schedule.sde, nodes)
         self._nodes, self._asks = nodes, in_units(found, schedule.predicts, schedule.sde)
         self.num_inference_steps = len(nodes)
-        self.timesteps = schedule.labels([ask.time for ask in self._asks]).to(device or "cpu")
-        self.sigmas = schedule.sigmas([ask.time for ask in self._asks])
+        asked = [ask.time for ask in self._asks]
+        self.timesteps = schedule.labels(asked).to(placed(device) or "cpu")
+        self.sigmas = schedule.sigmas(asked)
         self._labels: list[float] = self.timesteps.tolist()
         self._step_index = self._begin_index = self._course = self._held = None
 
     def _next(self, timestep: float | Tensor) -> Ask:
         timed(self.timesteps)
-        label = float(timestep if not isinstance(timestep, Tensor) else timestep.flatten()[0])
+        first = timestep.flatten()[:1] if isinstance(timestep, Tensor) else timestep
+        label = real("timestep", first)
         index = self._step_index
         if index is None:
             index = self._begin_index
@@ -265,7 +269,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """The run, begun where this is its first step."""
         only = self._by.claims.level
         said = (self.config.stochasticity, eta, only, 1.0)
-        level = float(next(each for each in said if each is not None))
+        level = real("eta", next(each for each in said if each is not None))
         if only is not None and level != only:
             raise ArgumentError("eta", level, f"{only:g} for {self._by!r}", "It has no other.")
         if self._course is None or self._course.stochasticity != level:

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from sdeplug import ArgumentError, ReverseSDE, solver
+from sdeplug_diffusers.arguments import counted, each_row, real, state, tensor
 from sdeplug_diffusers.corrected import corrected
 from sdeplug_diffusers.handed import (
     Generators,
     Given,
-    counted,
     drawn,
     evenly,
     in_rows,
@@ -66,6 +66,8 @@ class ScoreSdeVeScheduler(Repairable):
         repaired: all of these.
     """
 
+    repairs = (*Repairable.repairs, "rebuild_sigmas", "any_noise", "single_step")
+
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
@@ -82,7 +84,7 @@ class ScoreSdeVeScheduler(Repairable):
         single_step: bool = False,
         repaired: bool = False,
     ) -> None:
-        counted("correct_steps", correct_steps, least=0)
+        self._check_options()
         self.init_noise_sigma = sigma_max
         self.timesteps: Tensor | None = None
         self._ladder: tuple[Tensor, Ladder] | None = None
@@ -163,16 +165,17 @@ class ScoreSdeVeScheduler(Repairable):
         Raises:
             ValueError: before ``set_timesteps``.
         """
-        times = self._times(timestep, len(sample))
+        state("model_output", model_output, like=state("sample", sample))
+        levels = self._times(timestep, len(sample))
         noise = wide(drawn(sample, generator))
-        output, state, ladder = wide(model_output), wide(sample), self._levels()
+        output, x, ladder = wide(model_output), wide(sample), self._levels()
 
         def move(level: int, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
             reverse = ReverseSDE(ladder, Given(output[rows]))
-            mean, std = self._predictor.kernel(reverse, state[rows], level + 1.0, float(level))
+            mean, std = self._predictor.kernel(reverse, x[rows], level + 1.0, float(level))
             return noise[rows].mul_(std).add_(mean), mean  # the draws are this step's own
 
-        moved = tuple(self._kept(each, sample) for each in in_rows(times, move))
+        moved = tuple(self._kept(each, sample) for each in in_rows(levels, move))
         if return_dict:
             return SdeVeOutput(prev_sample=moved[0], prev_sample_mean=moved[1])
         return moved[0], moved[1]
@@ -196,6 +199,7 @@ class ScoreSdeVeScheduler(Repairable):
             ValueError: before ``set_timesteps``.
         """
         timed(self.timesteps)
+        state("model_output", model_output, like=state("sample", sample))
         ladder = self._levels()
         noise = drawn(sample, generator, everywhere=self._repairs("keep_dtype"))
         moved = corrected(
@@ -216,12 +220,20 @@ class ScoreSdeVeScheduler(Repairable):
             timesteps: numbers of levels, int64, shape ``(B,)``; with ``any_noise`` also times in
                 [0, 1].
         """
-        if noise is None:
-            noise = torch.randn_like(original_samples)
-        places, levels = timesteps.to("cpu"), self.discrete_sigmas
+        tensor("original_samples", original_samples)
+        noise = torch.randn_like(original_samples) if noise is None else tensor("noise", noise)
+        places, levels = tensor("timesteps", timesteps).to("cpu"), self.discrete_sigmas
         any_noise = self._repairs("any_noise")
         if any_noise and places.is_floating_point():
             places = self._level_of(places)
+        rows = max(each.shape[:1].numel() for each in (original_samples, noise))
+        each_row("timesteps", timesteps, rows)
+        whole = not (places.is_floating_point() or places.dtype == torch.bool)
+        if not whole or bool((places.abs() >= len(levels)).any()):
+            raise ArgumentError(
+                "timesteps", timesteps, f"numbers of noise levels, whole and below {len(levels)}",
+                "any_noise=True takes times in [0, 1], too.",
+            )  # fmt: skip
         sigmas = levels[places].to(original_samples.device)
         rank = original_samples.ndim if any_noise else 4
         return original_samples + noise * sigmas.reshape(-1, *(1,) * (rank - 1))
@@ -242,7 +254,8 @@ class ScoreSdeVeScheduler(Repairable):
         return moved[0], moved[1]
 
     def _tabulate(self, count: int, sigma_min: float, sigma_max: float) -> None:
-        if not 0.0 < sigma_min < sigma_max:
+        counted("num_inference_steps", count)
+        if not 0.0 < real("sigma_min", sigma_min) < real("sigma_max", sigma_max):
             raise ArgumentError(
                 "sigma_min", sigma_min, f"above 0 and below sigma_max = {sigma_max}"
             )
@@ -259,13 +272,12 @@ class ScoreSdeVeScheduler(Repairable):
     def _times(self, timestep: float | Tensor, batch: int) -> Tensor:
         """The level of each row, on the CPU."""
         timed(self.timesteps)
-        times = timestep.to("cpu") if isinstance(timestep, Tensor) else timestep
+        found = each_row("timestep", timestep, batch)
+        found = found.to("cpu") if isinstance(found, Tensor) else found
         ones = torch.ones(1, dtype=torch.float32, device="cpu")
-        levels = self._level_of((times * ones).flatten())
-        last, found = len(self.discrete_sigmas) - 1, levels.tolist()
-        if len(found) not in (1, batch):
-            raise ArgumentError("timestep", timestep, f"one time, or one for each of {batch} rows")
-        if not 0 <= min(found) <= max(found) <= last:
+        levels = self._level_of((found * ones).flatten())
+        last, numbers = len(self.discrete_sigmas) - 1, levels.tolist()
+        if not 0 <= min(numbers) <= max(numbers) <= last:
             raise ArgumentError(
                 "timestep", timestep, f"that of a level from 0 to {last}",
                 "set_sigmas() makes as many levels as there are timesteps.",

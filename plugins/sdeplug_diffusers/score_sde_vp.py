@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from sdeplug import VPSDE, ArgumentError, FromNoise, LinearSDE, ReverseSDE, SubVPSDE, solver
+from sdeplug_diffusers.arguments import each_row, state, tensor
 from sdeplug_diffusers.corrected import corrected
 from sdeplug_diffusers.handed import (
     Generators,
     Given,
     Handed,
-    counted,
     drawn,
     evenly,
     in_rows,
@@ -62,7 +62,7 @@ class ScoreSdeVpScheduler(Repairable):
         keep_dtype: bool = False,
         repaired: bool = False,
     ) -> None:
-        counted("correct_steps", correct_steps, least=0)
+        self._check_options()
         self.init_noise_sigma = 1.0
         self.sigmas = None
         self.discrete_sigmas = None
@@ -100,16 +100,17 @@ class ScoreSdeVpScheduler(Repairable):
         Raises:
             ValueError: before ``set_timesteps``.
         """
-        times = self._times(t, len(x))
-        noise = wide(drawn(x, generator) if noise is None else noise)
-        output, state = wide(score), wide(x)
+        state("score", score, like=state("x", x))
+        each = self._times("t", t, len(x))
+        noise = wide(drawn(x, generator) if noise is None else state("noise", noise, like=x))
+        output, wide_x = wide(score), wide(x)
 
         def move(time: float, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
             reverse = ReverseSDE(self._sde, FromNoise(Given(output[rows]), self._sde))
-            mean, std = self._predictor.kernel(reverse, state[rows], time, 0.0)
+            mean, std = self._predictor.kernel(reverse, wide_x[rows], time, 0.0)
             return mean + std * noise[rows], mean
 
-        moved, mean = in_rows(times, move)
+        moved, mean = in_rows(each, move)
         return self._kept(moved, x), self._kept(mean, x)
 
     def step_correct(
@@ -133,17 +134,18 @@ class ScoreSdeVpScheduler(Repairable):
             ValueError: before ``set_timesteps``.
             ArgumentError: for a time of its own for each row.
         """
-        times = self._times(timestep, len(sample)).unique().tolist()
-        if len(times) > 1:
-            raise ArgumentError("timestep", times, "one time for the batch")
+        state("model_output", model_output, like=state("sample", sample))
+        found = self._times("timestep", timestep, len(sample)).unique().tolist()
+        if len(found) > 1:
+            raise ArgumentError("timestep", found, "one time for the batch")
         reverse = ReverseSDE(self._sde, FromNoise(Given(wide(model_output)), self._sde))
-        score = reverse.score(wide(sample), times[0])
+        score = reverse.score(wide(sample), found[0])
         by = solver(
             "song/langevin", snr=self.config.snr, batch_mean=True, reference_steps=self._steps
         )
         noise = drawn(sample, generator)
         apart = self._repairs("rows_apart")
-        moved = corrected(by, self._sde, times[0], score, sample, noise, apart=apart)
+        moved = corrected(by, self._sde, found[0], score, sample, noise, apart=apart)
         moved = self._kept(moved, sample)
         return SchedulerOutput(prev_sample=moved) if return_dict else (moved,)
 
@@ -155,8 +157,11 @@ class ScoreSdeVpScheduler(Repairable):
             noise: of the same shape.
             timesteps: times in [0, 1], one or one for each row: shape ``()`` or ``(B,)``.
         """
-        times = timesteps.to(original_samples.device)
-        return self._sde.perturb(original_samples, times, Handed(noise))
+        each = tensor("timesteps", timesteps).to(state("original_samples", original_samples).device)
+        if not bool(((each >= 0.0) & (each <= 1.0)).all()):
+            raise ArgumentError("timesteps", timesteps, "times in [0, 1]")
+        each_row("timesteps", each, len(original_samples))
+        return self._sde.perturb(original_samples, each, Handed(tensor("noise", noise)))
 
     def label(self, number: int) -> Tensor:
         """What the network is told at a step of a run: 999 t, float32, shape ``()``."""
@@ -176,13 +181,14 @@ class ScoreSdeVpScheduler(Repairable):
     def _steps(self) -> int:
         return len(timed(self.timesteps))
 
-    def _times(self, t: float | Tensor, batch: int) -> Tensor:
+    def _times(self, argument: str, t: float | Tensor, batch: int) -> Tensor:
         """The time of each row, float64, shape ``(B,)``."""
         timed(self.timesteps)
-        times = torch.as_tensor(t, dtype=torch.float64, device="cpu").flatten()
-        if not bool(((times > 0.0) & (times <= 1.0)).all()):
-            raise ArgumentError("t", t, "in (0, 1]", "At 0 there is no noise to predict.")
-        return times.expand(batch) if len(times) == 1 else times
+        told = each_row(argument, t, batch)
+        found = torch.as_tensor(told, dtype=torch.float64, device="cpu").flatten()
+        if not bool(((found > 0.0) & (found <= 1.0)).all()):
+            raise ArgumentError(argument, t, "in (0, 1]", "At 0 there is no noise to predict.")
+        return found.expand(batch)
 
 
 class ScoreSdeSubVpScheduler(ScoreSdeVpScheduler):

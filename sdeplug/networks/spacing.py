@@ -31,16 +31,16 @@ def spaced(sde: TabulatedSDE, spacing: str, offset: int, steps: int) -> At:
     Raises:
         ArgumentError: for more steps than levels, or another spacing.
     """
-    if spacing not in _SPACINGS:
-        raise ArgumentError("timestep_spacing", spacing, f"one of {', '.join(_SPACINGS)}")
+    if spacing not in SPACINGS:
+        raise ArgumentError("timestep_spacing", spacing, f"one of {', '.join(SPACINGS)}")
     if not 1 <= steps <= sde.levels:
         raise ArgumentError("steps", steps, f"from 1 to the {sde.levels} levels of the network")
-    labels = _SPACINGS[spacing](sde.levels, steps).round() + (offset if spacing == "leading" else 0)
+    labels = SPACINGS[spacing](sde.levels, steps).round() + (offset if spacing == "leading" else 0)
     points = sorted({sde.time_of(float(each)) for each in labels}, reverse=True)
     return At(tuple(points))
 
 
-_SPACINGS: Mapping[str, Spacing] = MappingProxyType(
+SPACINGS: Mapping[str, Spacing] = MappingProxyType(
     {
         "leading": lambda levels, steps: np.arange(steps) * float(levels // steps),
         "trailing": lambda levels, steps: np.arange(levels, 0, -levels / steps) - 1.0,
