@@ -8,6 +8,9 @@ PYTEST = OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=2000000000 MALLOC_TRIM_THRESHO
 	$(BIN)/python -m pytest -n auto --dist worksteal
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Hundreds of processes start: what Python compiles is kept, though the machine may say not to.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-all fast lint docs bench clean
 
 demo: $(VENV)/test.ready

@@ -39,9 +39,9 @@ def check_near_eps(solver: Solver) -> Finding:
         for end in (sde.eps, 0.0):
             for factor in (1.5, 20.0):
                 start = max(factor * sde.eps, 1e-3 * factor * sde.T)
-                call = Call(sde, start, end, level=first_level(solver))
-                if _finite(solver, call):
-                    reached.add("0" if end == 0.0 else "eps")
+                if not _finite(solver, Call(sde, start, end, level=first_level(solver))):
+                    break  # it does not go there, from wherever
+                reached.add("0" if end == 0.0 else "eps")
     return Finding(f"reaches {' and '.join(sorted(reached, reverse=True)) or 'neither end'}")
 
 
