@@ -19,10 +19,11 @@ import encoding_table
 import matplotlib
 import torch
 from blocks import pages, runs
+from error_table import error
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
-from solver_table import bundled, error
+from solver_table import bundled
 
 import sdeplug as sp
 from sdeplug.cli.work import demo

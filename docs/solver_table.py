@@ -10,22 +10,18 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import error_table
 import tableau_table
-import torch
 
 import sdeplug as sp
 from sdeplug.options import Option, options_of
 from sdeplug.registry import Entry, registry
-from sdeplug.testing import exact_law, exact_spectrum, marginal_law, relative_error
-from sdeplug.testing.bench import gaussian, gaussian_score
 
 FOLDER = Path(__file__).resolve().parent / "solvers"
-STEPS = (16, 32, 64, 128, 256)
 FAMILIES = ("torchdiffeq", "torchsde")  # plugins whose solvers share a page of that name
 
 _PART = re.compile(
@@ -130,110 +126,17 @@ def kind(entry: Entry) -> str:
     return "flow integrator" if issubclass(entry.obj, sp.FlowIntegrator) else "integrator"
 
 
-def error(
-    by: sp.Integrator,
-    sde: sp.LinearSDE,
-    steps: int,
-    level: float = 1.0,
-    grid: Callable[[int], sp.TimeGrid] = sp.LogSNR,
-) -> tuple[float, int]:
-    """Exact error of the law at eps, from p_T: root mean square, and the evaluations made."""
-    counted = sp.Counted(gaussian_score(sde))
-    reverse, onto = sp.ReverseSDE(sde, counted, level), sp.OnGrid(by, grid(steps))
-    start, wanted = (marginal_law(gaussian(), sde, t) for t in (sde.T, sde.eps))
-    law = exact_spectrum(lambda x, run: onto.integrate(reverse, x, sde.T, sde.eps, run), start)
-    each = relative_error(law, wanted)
-    return float(each.square().mean().sqrt()), counted.nfe // 2  # one dry run, one with impulses
-
-
-def errors(by: sp.Integrator, levels: tuple[float, ...]) -> str:
-    """Exact errors of an integrator as a table: steps, evaluations, then VP and VE."""
-    columns = [(sde, level) for sde in (sp.VPSDE(), sp.VESDE()) for level in levels]
-    titles = [
-        type(sde).__name__.removesuffix("SDE") + (f", l = {level:g}" if len(levels) > 1 else "")
-        for sde, level in columns
-    ]
-    lines = [
-        f"| steps | evaluations | {' | '.join(titles)} |",
-        f"| --- | --- | {' | '.join('---' for _ in titles)} |",
-    ]
-    for steps in STEPS:
-        measured = [error(by, sde, steps, level) for sde, level in columns]
-        cells = [_percent(value) for value, _ in measured]
-        lines.append(f"| {steps} | {measured[0][1]} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def drift(corrector: sp.Corrector) -> str:
-    """How far sweeps of an affine corrector move p_t, exactly: t = 0.5 under VP and VE."""
-    lines = ["| `snr` | 1 sweep | 10 sweeps | 100 sweeps | declared floor |", "| --- " * 5 + "|"]
-    for snr in (0.05, 0.16, 0.3):
-        by = replace(corrector, snr=snr)  # type: ignore[call-arg]
-        cells = [_percent(max(_moved(by, sde, n) for sde in (sp.VPSDE(), sp.VESDE())))
-                 for n in (1, 10, 100)]  # fmt: skip
-        lines.append(f"| {snr} | {' | '.join(cells)} | {_percent(by.claims.floor)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _moved(corrector: sp.Corrector, sde: sp.LinearSDE, sweeps: int, t: float = 0.5) -> float:
-    """Largest relative error of p_t after some sweeps."""
-    reverse, marginal = sp.ReverseSDE(sde, gaussian_score(sde)), marginal_law(gaussian(), sde, t)
-
-    def swept(x: torch.Tensor, run: sp.Run) -> torch.Tensor:
-        for _ in range(sweeps):
-            x = corrector.correct(reverse, x, t, run)
-        return x
-
-    return float(relative_error(exact_law(swept, marginal), marginal).abs().max())
-
-
-def sampled_drift(corrector: sp.Corrector, rows: int = 100_000) -> str:
-    """How far 100 sweeps move the standard deviation of p_t, by sampling, in 2 and 256 dimensions.
-
-    The target is N(0, 1/4) in every coordinate, under VP at t = 0.3.
-    """
-    lines = ["| `snr` | 2 dimensions | 256 dimensions | declared floor |", "| --- " * 4 + "|"]
-    sde, t = sp.VPSDE(), 0.3
-    for snr in (0.05, 0.16, 0.3):
-        cells = []
-        for dimension in (2, 256):
-            # The same number of numbers, and hence the same standard error, in both columns.
-            n = 2 * rows // dimension
-            data = sp.targets.Gaussian(torch.zeros(dimension), std=0.5)
-            noise = sp.SharedNoise(1)
-            x = data.sample(n, noise=noise, t=t, sde=sde)
-            reverse, before = sp.ReverseSDE(sde, data.score(sde)), float(x.std())
-            by = replace(corrector, snr=snr)  # type: ignore[call-arg]
-            for _ in range(100):
-                x = by.correct(reverse, x, t, sp.Run(noise))
-            wanted = math.sqrt(float(data.moments(t, sde)[1][0, 0]))
-            assert abs(before / wanted - 1.0) < 0.01
-            cells.append(f"{100.0 * (float(x.std()) / wanted - 1.0):+.1f} %")
-        lines.append(f"| {snr} | {' | '.join(cells)} | {_percent(by.claims.floor)} |")
-    return "\n".join(lines) + "\n"
-
-
-def annealed(corrector: sp.Corrector) -> str:
-    """Annealed Langevin dynamics, exactly: Hold and sweeps of the corrector on each level."""
-    lines = ["| levels | 1 sweep | 10 sweeps | 100 sweeps |", "| --- " * 4 + "|"]
-    for steps in (16, 64, 256):
-        cells = []
-        for sweeps in (1, 10, 100):
-            by = sp.Corrected(sp.solver("song/hold"), corrector, sweeps)
-            cells.append("" if steps * sweeps > 2000 else _percent(error(by, sp.VESDE(), steps)[0]))
-        lines.append(f"| {steps} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def parts() -> Mapping[str, Callable[[], str]]:
     """Every generated part by name; the slow ones have ``errors`` in their name."""
     made: dict[str, Callable[[], str]] = {"table": table}
     for plugin in FAMILIES:
         made[f"family-{plugin}"] = partial(relatives, plugin)
     made["tableaux"] = tableau_table.tableaux
-    made["errors-tableaux"] = partial(tableau_table.errors, error, _percent)
+    made["errors-tableaux"] = tableau_table.errors
     for short in ("srk", "sde-heun"):
-        made[f"errors-{short}"] = partial(errors, sp.solver(f"torchsde/{short}"), (1.0, 0.0))
+        made[f"errors-{short}"] = partial(
+            error_table.errors, sp.solver(f"torchsde/{short}"), (1.0, 0.0)
+        )
     for entry in bundled().values():
         made[entry.short] = partial(facts, entry)
         # What brings its own grid is not measured by the steps of another.
@@ -241,13 +144,15 @@ def parts() -> Mapping[str, Callable[[], str]]:
         gridded = kind(entry) != "corrector" and claims.order is not None and claims.steps is None
         if gridded and entry.short not in ("adams-bashforth", "exp-rk"):  # by order, by tableau
             levels = (1.0, 0.0) if entry.obj().claims.stochastic else (1.0,)
-            made[f"errors-{entry.short}"] = partial(errors, entry.obj(), levels)
+            made[f"errors-{entry.short}"] = partial(error_table.errors, entry.obj(), levels)
     for order in (2, 3, 4):
         by = sp.solver("ode/adams-bashforth", order=order)
-        made[f"errors-adams-bashforth-{order}"] = partial(errors, by, (1.0,))
-    made["errors-hold"] = partial(annealed, sp.solver("song/annealed-langevin"))
-    made["errors-annealed-langevin"] = partial(drift, sp.solver("song/annealed-langevin"))
-    made["errors-langevin"] = partial(sampled_drift, sp.solver("song/langevin"))
+        made[f"errors-adams-bashforth-{order}"] = partial(error_table.errors, by, (1.0,))
+    made["errors-hold"] = partial(error_table.annealed, sp.solver("song/annealed-langevin"))
+    made["errors-annealed-langevin"] = partial(
+        error_table.drift, sp.solver("song/annealed-langevin")
+    )
+    made["errors-langevin"] = partial(error_table.sampled_drift, sp.solver("song/langevin"))
     return made
 
 
@@ -296,12 +201,6 @@ def _floor(claims: sp.Claims) -> str:
 
 def _needs(claims: Any) -> str:
     return "linear" if issubclass(claims.needs, sp.LinearSDE) else "any"
-
-
-def _percent(value: float) -> str:
-    value *= 100.0
-    digits = max(0, 1 - math.floor(math.log10(value))) if value > 0.0 else 0
-    return f"{value:.{min(digits, 8)}f} %"
 
 
 if __name__ == "__main__":

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from error_table import error, percent
 
 import sdeplug as sp
 from sdeplug_exponential import ExpRK, Method
 
 BUDGETS = (24, 48, 96)  # evaluations of the score
-
-Error = Callable[[sp.Integrator, sp.LinearSDE, int, float], tuple[float, int]]
 
 
 def tableaux() -> str:
@@ -22,13 +20,8 @@ def tableaux() -> str:
     return "\n".join(lines) + "\n"
 
 
-def errors(error: Error, percent: Callable[[float], str]) -> str:
-    """Exact errors at equal numbers of evaluations, under VP.
-
-    Args:
-        error: measures an integrator on an SDE, in some steps, at a stochasticity.
-        percent: writes an error.
-    """
+def errors() -> str:
+    """Exact errors at equal numbers of evaluations, under VP."""
     columns = [(budget, level) for budget in BUDGETS for level in (1.0, 0.0)]
     titles = [f"{budget}, l = {level:g}" for budget, level in columns]
     lines = [f"| `method` | {' | '.join(titles)} |", "| --- " * (1 + len(columns)) + "|"]
