@@ -33,6 +33,10 @@ t is one time, or, for a solver whose rows have steps of their own, a tensor of 
 """
 
 
+TOLERANCES = ("rtol", "atol", "tolerance", "tol")
+"""What options are called that say how large an error may be."""
+
+
 @dataclass(frozen=True)
 class Claims:
     """What a solver promises; each claim is a promise that a check tests.
@@ -215,6 +219,41 @@ def with_own_steps(by: Integrator, steps: int) -> Integrator:
     new = with_own_steps(value, steps) if isinstance(value, Integrator) else steps
     changed: Integrator = replace(by, **{name: new})  # type: ignore[type-var]
     return changed
+
+
+def tolerances(by: Integrator) -> tuple[float, ...]:
+    """The tolerances of a solver, and of the solvers in it: its options that are called as in
+    :data:`TOLERANCES`."""
+    found: list[float] = []
+    for each in options_of(type(by)):
+        value = getattr(by, each.name)
+        if isinstance(value, Integrator):
+            found += tolerances(value)
+        elif each.name in TOLERANCES and isinstance(value, (int, float)):
+            found.append(value)
+    return tuple(found)
+
+
+def with_tolerances(by: Integrator, factor: float) -> Integrator:
+    """A solver with its tolerances, and those of the solvers in it, times a factor; one that has
+    none as it is.
+
+    Args:
+        by: a solver.
+        factor: less than 1 for tighter ones.
+
+    Raises:
+        ArgumentError: for a tolerance that it does not allow.
+    """
+    changed: dict[str, Any] = {}
+    for each in options_of(type(by)):
+        value = getattr(by, each.name)
+        if isinstance(value, Integrator):
+            changed[each.name] = with_tolerances(value, factor)
+        elif each.name in TOLERANCES and isinstance(value, (int, float)):
+            changed[each.name] = factor * value
+    tuned: Integrator = replace(by, **changed)  # type: ignore[type-var]
+    return tuned
 
 
 def _refining(by: Integrator) -> str:

@@ -22,9 +22,8 @@ from sdeplug.pipeline import Pipeline
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import ScoreModel, Wrapper, asked_count
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Integrator, with_own_steps
+from sdeplug.solvers import TOLERANCES, Integrator, with_own_steps
 
-_TOLERANCES = ("rtol", "atol", "tolerance", "tol")
 _RUNGS = 37  # from 1 down to 1e-9 in quarters of a decade
 _PILOT_ROWS = 4096
 _LOOSEST = "its steps depend on a tolerance, and it takes as many at the loosest that works"
@@ -227,7 +226,7 @@ def _hopeless(setting: Setting) -> int:
 
 def _knobs(by: Integrator) -> list[str]:
     """The options that are tolerances."""
-    return [name for name in _options(by) if name in _TOLERANCES]
+    return [name for name in _options(by) if name in TOLERANCES]
 
 
 def _options(by: Integrator) -> list[str]:

@@ -6,9 +6,22 @@ from collections.abc import Callable, Iterator
 
 from sdeplug.compose import OnGrid
 from sdeplug.errors import SdeplugError
-from sdeplug.solvers import Corrector, FlowIntegrator, Integrator, own_steps, with_own_steps
+from sdeplug.solvers import (
+    Corrector,
+    FlowIntegrator,
+    Integrator,
+    own_steps,
+    tolerances,
+    with_own_steps,
+    with_tolerances,
+)
 
 _FEW = 5  # as many as the memory of the longest multistep method, and one more
+
+_LOOSE = 0.1  # the largest tolerance of a solver in few steps, unless it has a larger one
+
+TIGHTER = 0.25
+"""How many times as large tolerances are that are tighter."""
 
 Level = float | Callable[[float], float]
 """A stochasticity: one number, or a function of time."""
@@ -47,13 +60,28 @@ def own_grid(solver: Integrator | Corrector) -> bool:
 
 
 def in_few_steps(solver: Integrator | Corrector) -> Integrator | Corrector:
-    """A solver that brings its own grid, with few steps, where it allows that; others as they
-    are."""
+    """A solver that brings its own grid, with few steps, and one that follows tolerances, with
+    loose ones, where it allows that; others as they are."""
+    if isinstance(solver, Corrector):
+        return solver
     try:
-        own = None if isinstance(solver, Corrector) else own_steps(solver)
+        if tolerant(solver):
+            return with_tolerances(
+                solver, max(1.0, _LOOSE / max(tolerances(solver), default=_LOOSE))
+            )
+        own = own_steps(solver)
         if own is None or own <= _FEW:
             return solver
-        assert isinstance(solver, Integrator)
         return with_own_steps(solver, _FEW)
     except SdeplugError:  # for a check to say
         return solver
+
+
+def tighter(solver: Integrator) -> Integrator | None:
+    """A solver that follows tolerances, with tighter ones; None where it has no options for that,
+    or does not allow it."""
+    try:
+        tuned = with_tolerances(solver, TIGHTER)
+    except SdeplugError:
+        return None
+    return None if tuned == solver else tuned

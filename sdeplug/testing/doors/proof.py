@@ -92,7 +92,7 @@ def proven(
         otherwise: what to do where none applies; else the last of them has said why.
 
     Raises:
-        Unproven: if none of them measured it.
+        Unproven: if none of them measured it, or one of them could not tell.
         NotApplicable: if one did, and it is wrong.
     """
     measured = [each for each in results if each.name in _MEASURING]
@@ -101,6 +101,8 @@ def proven(
             raise NotApplicable(f"{each.name} failed: its law is wrong, and not unproven")
         if each.outcome is Outcome.EXPECTED_FAILURE:
             raise Unproven(f"{each.name} measures its law, and is expected to fail")
+        if each.outcome is Outcome.UNPROVEN:
+            raise Unproven(f"{each.name}: {each.reason}")
     if why is not None:
         raise Unproven(why)
     passed = [each.name for each in measured if each.outcome is Outcome.PASSED]

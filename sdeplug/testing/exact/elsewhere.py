@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TypeVar
 
-import torch
+from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError
 from sdeplug.grid import LogSNR
-from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator
-from sdeplug.testing.bench import Solver, carried, gaussian, gaussian_score
+from sdeplug.testing.bench import Solver, gaussian
 from sdeplug.testing.claimed import Level, first_level, own_grid, tolerant
 from sdeplug.testing.exact.convergence import extrapolated
 from sdeplug.testing.exact.invariance import drift_of
-from sdeplug.testing.exact.laws import marginal_law, relative_error
+from sdeplug.testing.exact.laws import marginal_law
 from sdeplug.testing.exact.leaks import LEAK, Place, Watched, inner, places
 from sdeplug.testing.exact.marginals import Setting, consistent, converging
-from sdeplug.testing.exact.paired import SEEDS, TOLERANCE, paired_laws
+from sdeplug.testing.exact.paired import errors_in_pairs
 from sdeplug.testing.exact.refine import refinements
+from sdeplug.testing.exact.tolerances import demand_tolerance
 from sdeplug.testing.exact.words import largest
 from sdeplug.testing.findings import Curve, NotApplicable, demand
 
@@ -151,23 +150,15 @@ def _biased(integrator: Integrator, sde: LinearSDE) -> float:
 def _by_its_tolerance(integrator: Integrator, sde: LinearSDE) -> float:
     """A solver that is accurate to a tolerance of its own."""
     run = _whole(integrator, sde)
-    if not integrator.claims.stochastic:
-        error, scatter = Watched(integrator, affine=False).error(run, sde.eps, 1), 0.0
-    elif integrator.claims.couples_batch:
-        reverse = ReverseSDE(sde, gaussian_score(sde), run.level)
-        sampler = partial(carried, integrator, reverse, sde.eps)
-        start, wanted = (marginal_law(gaussian(), sde, t) for t in (sde.T, sde.eps))
-        laws = paired_laws(sampler, start, _ROWS, apart=True)
-        seen = torch.stack([relative_error(law, wanted) for law in laws])
-        error, scatter = seen.mean(0), float(seen.std(0).max()) / math.sqrt(len(SEEDS))
-    else:
+
+    def measured(by: Integrator) -> tuple[Tensor, float]:
+        if by.claims.stochastic:
+            return errors_in_pairs(sde, by, _ROWS)
+        return Watched(by, affine=False).error(run, sde.eps, 1), 0.0
+
+    if integrator.claims.stochastic and not integrator.claims.couples_batch:
         raise NotApplicable("its steps differ from row to row, and it draws noise")
-    size = float(error.abs().max())
-    demand(
-        size <= TOLERANCE + scatter,
-        f"it is off by more than {100.0 * TOLERANCE:g} %: {largest(error)}, {run}",
-    )
-    return size
+    return demand_tolerance(integrator, measured, sde)
 
 
 def _whole(solver: Solver, sde: LinearSDE) -> Place:

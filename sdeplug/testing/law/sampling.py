@@ -26,7 +26,7 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator, own_steps, with_own_steps
 from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
-from sdeplug.testing.claimed import first_level, levels, own_grid
+from sdeplug.testing.claimed import first_level, levels, own_grid, tighter, tolerant
 from sdeplug.testing.exact import (
     Law,
     counted_columns,
@@ -37,10 +37,11 @@ from sdeplug.testing.exact import (
     refinements,
 )
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
-from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens
+from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens, wide
 
 _LEAST = 0.002  # tau of a solver without error
 _ADAPTIVE = 0.01  # of one that is accurate to a tolerance that is not known here
+_ON_GAUSSIAN = 0.004  # the same on a Gaussian, where tolerances are made tighter if they have to be
 _UNKNOWN = {1: 0.1}  # of a fixed-step solver that has no exact law, by order
 _UNKNOWN_OF_HIGHER_ORDERS = 0.03
 _WANTED = 0.06  # steps are refined until tau is no larger
@@ -105,6 +106,8 @@ def sampling_cells(solver: Solver) -> Iterator[Cell]:
         cell = _run(solver, specimen, sde, level)
         if cell.tau <= _LARGEST:
             yield cell
+    if tolerant(solver) and claims.stochastic and not claims.couples_batch and not claims.floor:
+        yield _spread(solver)
 
 
 def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]:
@@ -163,7 +166,9 @@ def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -
 
     claims = solver.claims
     if claims.order is None or (isinstance(solver, OnGrid) and claims.steps is None):
-        return cell(solver, equivalence_bound(solver, specimen, sde, level), "")
+        tau, tuned = equivalence_bound(solver, specimen, sde, level), tighter(solver)
+        again = None if tuned is None else cell(tuned, tau, f", {tuned!r}")
+        return replace(cell(solver, tau, ""), finer=again)
     for steps in _STEPS:
         by = _refined(solver, steps)
         tau = equivalence_bound(by, specimen, sde, level)
@@ -175,6 +180,14 @@ def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -
         cell(by, tau, f", {steps} steps"),
         finer=cell(finer, tau, f", {_FINER * steps} steps"),
     )
+
+
+def _spread(solver: Integrator) -> Cell:
+    """Very many numbers: for noise in steps of each row's own nothing else tells their spread."""
+    cell = _run(solver, wide(), sdes(solver)[0], first_level(solver))
+    if cell.finer is None:
+        return cell
+    return replace(cell, tau=_ON_GAUSSIAN, finer=replace(cell.finer, tau=_ON_GAUSSIAN))
 
 
 def _refined(solver: Integrator, steps: int) -> Integrator:

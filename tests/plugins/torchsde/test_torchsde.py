@@ -99,7 +99,7 @@ def test_conformance_of_the_others(check):
 
 @pytest.mark.slow
 @checks_of(
-    [AdaptiveSRK(3e-3, 3e-3), OnGrid(Corrected(SRK(), Langevin()), LogSNR(5))],
+    [AdaptiveSRK(5e-4, 5e-4, first_step=0.2), OnGrid(Corrected(SRK(), Langevin()), LogSNR(5))],
     kept=BRIEF,
 )
 def test_conformance_of_many_steps(check):

@@ -67,7 +67,7 @@ def test_right_solvers_are_right_there_too(solver):
         (RungeKutta(HEUN), ScoreTimes(0.99), "Mine"),
         (RungeKutta(HEUN), StopsEarly(1.2), "wrong on .*Mine"),
         (Langevin(), Scaled(1.1), "more than its floor"),
-        (sp.solver("torchdiffeq/dopri5"), ScoreTimes(0.9), "off by more than 2 %"),
+        (sp.solver("torchdiffeq/dopri5"), ScoreTimes(0.9), "p_eps is off on Mine"),
     ],
     ids=["noise", "score", "run", "corrector", "tolerance"],
 )

@@ -1,0 +1,72 @@
+"""Solvers that follow a tolerance: whether their errors go as that does.
+
+What a solver is off by at its tolerance may be its own, or a mistake.  With a tighter one the
+former is smaller, and the latter stays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from sdeplug.solvers import Integrator, tolerances
+from sdeplug.testing.claimed import TIGHTER, tighter
+from sdeplug.testing.exact.words import largest
+from sdeplug.testing.findings import CheckFailed, Unproven
+
+SMALL = 0.007
+"""Error of a standard deviation, at most, of a solver whose tolerances are as tight as it takes."""
+
+ITS_OWN = 0.02
+"""The same of one whose tolerances have no name here, so that nothing can tighten them."""
+
+_TIGHTEST = 4.0**-6  # of the first tolerances
+_STAYING = 0.8  # of an error that the next one is at least, if it does not fall
+_FELT = 0.01  # a tolerance from which on a tighter one is felt; where it is larger, perhaps not
+_UNFELT = 3  # times in a row that an error may stay then
+
+Measured = Callable[[Integrator], tuple[Tensor, float]]
+"""A solver to the errors of a law, and what chance makes of them."""
+
+
+def demand_tolerance(
+    solver: Integrator,
+    measured: Measured,
+    where: object,
+    words: Callable[[Tensor], str] = largest,
+) -> float:
+    """The largest error at the first tolerance that is tight enough.
+
+    Args:
+        solver: one that follows a tolerance.
+        measured: its errors, or those of the same with tighter tolerances.
+        where: what it is run on, for messages.
+        words: errors to what they are errors of.
+
+    Raises:
+        CheckFailed: if its error stays, however tight its tolerances are.
+        Unproven: if it is small, and no option is known to make it smaller.
+    """
+    by, times, before, stayed = solver, 1.0, math.inf, 0
+    while True:
+        error, chance = measured(by)
+        size = float(error.abs().max())
+        if size <= SMALL + chance:
+            return size
+        stayed = 0 if size < _STAYING * before else stayed + 1
+        tuned = tighter(by)
+        if tuned is None or times <= _TIGHTEST:
+            break
+        if stayed == (1 if max(tolerances(by)) < _FELT else _UNFELT):
+            break
+        by, times, before = tuned, TIGHTER * times, size
+    if by == solver and size <= ITS_OWN + chance:
+        raise Unproven(
+            f"{words(error)} on {where}: by its tolerance, or by a mistake? Call the option of its "
+            "tolerance rtol, atol, tolerance or tol, which the checks make tighter, or declare the "
+            "bias as its floor"
+        )
+    how = f", with tolerances {times:.2g} times as large" if times < 1.0 else ""
+    raise CheckFailed(f"p_eps is off on {where}{how}: {words(error)}, at most {SMALL:.1%} is right")
