@@ -78,6 +78,7 @@ _EXACT = "an exact score: along the flow the highest order wins"
 _WRONG = "a score that is wrong by a known size: noise forgets its mistakes, most far from the data"
 _FLOW = "a score that may be wrong, and its own flow is asked for: two values are trusted"
 _LONG = f"{_FLOW}, over long steps those of the noise"
+_SURE = f"{_FLOW}, and over short steps a third that corrects"
 _FEW = "a score that may be wrong, and few steps: much noise would cost more than it mends"
 _MANY = "a score that may be wrong: noise forgets a part of its mistakes"
 _LITTLE, _MUCH = Noise(0.3, 0.3, 1.0), Noise(1.4, 1.4, 1.0)
@@ -88,7 +89,9 @@ POLICY = (
     Row(inf, True, None, Adams(2, 2, knee=0.1), Noise(2.0, 1.0, 0.7), 0.002, 5.0, _WRONG),
     Row(5, None, True, Adams(2, 0, knee=1.0), None, 0.2, 300.0, _FLOW),
     Row(9, None, True, Adams(2, 0, noise_prediction=True), None, 0.2, 600.0, _LONG),
-    Row(inf, None, True, Adams(2, 2, knee=0.1), None, 0.1, 700.0, _FLOW, opens=False),
+    Row(15, None, True, Adams(2, 2, knee=0.1), None, 0.1, 700.0, _FLOW, opens=False),
+    Row(26, None, True, Adams(2, 3), None, 0.1, 700.0, _SURE, opens=False),
+    Row(inf, None, True, Adams(2, 3), None, 0.05, 3000.0, _SURE, opens=False),
     Row(5, None, False, Adams(2, 2), _LITTLE, 0.5, 60.0, _FEW),
     Row(15, None, False, Adams(2, 2), _MUCH, 0.05, 60.0, _MANY),
     Row(inf, None, False, Adams(2, 2), _MUCH, 0.02, 50.0, _MANY),
