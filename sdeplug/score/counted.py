@@ -29,6 +29,7 @@ class Counted(Wrapper):
     nfe: int = field(default=0, init=False)
     rows: int = field(default=0, init=False)
     _model: ScoreModel = field(init=False, repr=False)
+    _asks: bool = field(init=False, repr=False)
     _batch: int = field(default=0, init=False, repr=False)
     _selected: Tensor | None = field(default=None, init=False, repr=False)
     _before: int = field(default=0, init=False, repr=False)
@@ -39,9 +40,13 @@ class Counted(Wrapper):
 
     def __post_init__(self) -> None:
         self._model = self.score_model
+        self._asks = hasattr(self.score_model, "asked")
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """The score, counted: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
+        if self._selected is None and not self._asks:
+            self._count(None, x.shape[0])  # of a tensor, len() is as dear as an operation
+            return self._model(x, t)
         self._count(self._asked(t), len(x))
         return self._evaluated(self._model, x, t)
 
