@@ -42,6 +42,8 @@ def exact_posterior(target: GaussianMixture, measurement: Measurement) -> Gaussi
         )  # fmt: skip
     matrix = _matrix(measurement)
     prior, means = target.covariances, target.means.flatten(1)
+    if bool((prior == prior[:1]).all()):
+        prior = prior[:1]  # of all components
     cross = prior @ matrix.T
     noise = measurement.noise_std**2 * torch.eye(len(matrix), dtype=torch.float64, device="cpu")
     root, failed = torch.linalg.cholesky_ex(matrix @ cross + noise)
@@ -50,17 +52,21 @@ def exact_posterior(target: GaussianMixture, measurement: Measurement) -> Gaussi
             "noise_std", measurement.noise_std, "above 0 for a prior that has no spread there"
         )
     residual = measurement.y.flatten().to("cpu", torch.float64) - means @ matrix.T
+    count = len(means)
     gain = torch.cholesky_solve(cross.mT, root).mT
     left = torch.eye(prior.shape[1], dtype=torch.float64, device="cpu") - gain @ matrix
     # In this form (Joseph's) rounding leaves no negative variance.
     spread = left @ prior @ left.mT + gain @ noise @ gain.mT
-    whitened = torch.linalg.solve_triangular(root, residual[..., None], upper=False)[..., 0]
+    whitened = torch.linalg.solve_triangular(
+        root.expand(count, -1, -1), residual[..., None], upper=False
+    )[..., 0]
     log_weights = target.weights.log() - 0.5 * whitened.square().sum(1)
     log_weights = log_weights - root.diagonal(dim1=1, dim2=2).log().sum(1)
     weights = torch.softmax(log_weights, 0)
     kept = weights > 0.0
     moved = means + (gain @ residual[..., None])[..., 0]
-    return GaussianMixture(weights[kept], moved[kept].reshape(-1, *target.shape), spread[kept])
+    spread = spread.expand(count, -1, -1)[kept]
+    return GaussianMixture(weights[kept], moved[kept].reshape(-1, *target.shape), spread)
 
 
 def _matrix(measurement: Measurement) -> Tensor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import ForwardSDE, LinearSDE, in_float32
+from sdeplug.training import Decoder
 from sdeplug.values import number
 
 
@@ -18,7 +19,10 @@ def checked_reverse(reverse: object) -> ReverseSDE:
         PairingError: if it is none.
     """
     if not isinstance(reverse, ReverseSDE):
-        raise PairingError(f"reverse = {reverse!r}: must be a ReverseSDE.")
+        raise PairingError(
+            f"reverse = {brief(reverse)}: must be a ReverseSDE, as in ReverseSDE(sde, score). "
+            "It comes first, and the data after it."
+        )
     return reverse
 
 
@@ -49,8 +53,21 @@ def checked_noise(noise: object) -> NoiseSource:
     if noise is None:
         return SharedNoise(0)
     if not isinstance(noise, NoiseSource):
-        raise PairingError(f"noise = {noise!r}: must be a NoiseSource, as SharedNoise(seed).")
+        raise PairingError(f"noise = {brief(noise)}: must be a NoiseSource, as SharedNoise(seed).")
     return noise
+
+
+def checked_decoder(decoder: object) -> Decoder:
+    """The law of data given a state near them.
+
+    Raises:
+        PairingError: if it is none.
+    """
+    if not isinstance(decoder, Decoder):
+        raise PairingError(
+            f"decoder = {brief(decoder)}: must be Continuous() or Discretised(levels)."
+        )
+    return decoder
 
 
 def checked_time(t: object, forward: ForwardSDE, default: float) -> float:

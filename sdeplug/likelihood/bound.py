@@ -21,9 +21,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
+from sdeplug.errors import ArgumentError, PairingError, ScoreModelError, brief
 from sdeplug.grid import TimeGrid, Uniform
-from sdeplug.likelihood.arguments import checked_data, checked_noise, checked_reverse, checked_time
+from sdeplug.likelihood.arguments import (
+    checked_data,
+    checked_decoder,
+    checked_noise,
+    checked_reverse,
+    checked_time,
+)
 from sdeplug.noise import NoiseSource
 from sdeplug.options import Configured, option
 from sdeplug.pipeline import last_time
@@ -159,11 +165,13 @@ def variational_bound(
     """
     reverse, counted, x0, source = _begun(reverse, x, noise)
     sde = reverse.linear
-    if not isinstance(variance, Variance) or not isinstance(decoder, Decoder):
+    checked_decoder(decoder)
+    if not isinstance(variance, Variance):
         raise PairingError(
-            f"variance = {variance!r}, decoder = {decoder!r}: must be FixedSmall(), FixedLarge() "
-            "or Learned(place), and Continuous() or Discretised(levels)."
+            f"variance = {brief(variance)}: must be FixedSmall(), FixedLarge() or Learned(place)."
         )
+    if not isinstance(grid, TimeGrid):
+        raise PairingError(f"grid = {brief(grid)}: must be a TimeGrid, such as Uniform(1000).")
     chain = chain_of(sde, grid)
     terms = []
     with torch.no_grad():
@@ -209,6 +217,7 @@ def continuous_bound(
     sde = reverse.linear
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise ArgumentError("points", points, "a whole number of at least 1")
+    checked_decoder(decoder)
     first = checked_time(t, sde, last_time(sde))
     high, low = sde.at(first).log_snr, sde.at(sde.T).log_snr
     # The number at which the normal distribution function is u has the law of u itself.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, NonFiniteError, PairingError
+from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, brief
 from sdeplug.likelihood.arguments import (
     checked_data,
     checked_noise,
@@ -152,7 +152,8 @@ class _Terms:
 def _check_parts(divergence: object, chunk: object) -> None:
     if not isinstance(divergence, Trace):
         raise PairingError(
-            f"divergence = {divergence!r}: must be Exact(), Hutchinson(probes) or Hutch(probes)."
+            f"divergence = {brief(divergence)}: must be Exact(), Hutchinson(probes) or "
+            "Hutch(probes)."
         )
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise ArgumentError("chunk", chunk, "a whole number of products, at least 1")

@@ -47,10 +47,9 @@ def flow_solver(by: Integrator | None, forward: ForwardSDE, t: float) -> Integra
     while isinstance(inner, OnGrid):
         inner = inner.integrator
     if not isinstance(inner, FlowIntegrator):
-        why = "it draws noise" if _draws(inner) else "it asks for the score, and for no velocity"
         raise PairingError(
             f"by = {brief(by, 300)}: must be a flow integrator, which runs up in time and carries "
-            f"a longer state; {why}. {_FLOWS}."
+            f"a longer state{_why_not(inner)}. {_FLOWS}."
         )
     needs = by.claims.needs
     if not isinstance(forward, needs):
@@ -130,5 +129,8 @@ def _begun(by: Integrator, reverse: ReverseSDE, run: Run) -> Advance:
     return advance
 
 
-def _draws(by: object) -> bool:
-    return isinstance(by, Integrator) and by.claims.stochastic
+def _why_not(by: object) -> str:
+    if not isinstance(by, Integrator):
+        return ""
+    draws = by.claims.stochastic
+    return "; it draws noise" if draws else "; it asks for the score, and for no velocity"

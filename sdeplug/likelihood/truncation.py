@@ -16,8 +16,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sdeplug.errors import PairingError
-from sdeplug.likelihood.arguments import checked_data, checked_noise, checked_reverse, checked_time
+from sdeplug.likelihood.arguments import (
+    checked_data,
+    checked_decoder,
+    checked_noise,
+    checked_reverse,
+    checked_time,
+)
 from sdeplug.noise import NoiseSource
 from sdeplug.pipeline import last_time
 from sdeplug.reverse import ReverseSDE
@@ -61,8 +66,7 @@ def truncated(
         PairingError: if a part is not what it should be.
     """
     sde = checked_reverse(reverse).linear
-    if not isinstance(decoder, Decoder):
-        raise PairingError(f"decoder = {decoder!r}: must be Continuous() or Discretised(levels).")
+    checked_decoder(decoder)
     level = sde.at(time := checked_time(t, sde, last_time(sde)))
     x0 = checked_data(x)
     epsilon = checked_noise(noise).stream("truncated").normal(x0)

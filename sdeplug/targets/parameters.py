@@ -75,13 +75,17 @@ def covariances(value: object, count: int, dim: int) -> tuple[Tensor, Tensor]:
         raise ArgumentError(
             "covariances", short(given), "symmetric", "(C + C.mT) / 2 is, if C nearly is."
         )
-    spectrum, basis = torch.linalg.eigh(0.5 * (given + given.mT))
+    # Components that share one, as those of a posterior do, are decomposed once.
+    shared = bool((given == given[:1]).all())
+    apart = given[:1] if shared else given
+    spectrum, basis = torch.linalg.eigh(0.5 * (apart + apart.mT))
     if bool((spectrum[:, 0] < -_ROUNDING * spectrum.abs().amax(1)).any()):
         raise ArgumentError(
             "covariances", short(given), "positive semi-definite",
             f"The smallest eigenvalue is {float(spectrum.min()):.3g}.",
         )  # fmt: skip
-    return basis.mT.contiguous(), _without_rounding(spectrum)
+    found = basis.mT.contiguous(), _without_rounding(spectrum)
+    return found[0].expand(count, -1, -1), found[1].expand(count, -1)
 
 
 def factors(value: object, count: int, dim: int) -> tuple[Tensor, Tensor]:

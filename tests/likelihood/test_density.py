@@ -350,6 +350,8 @@ X = state(MIXTURE, VPSDE(), rows=2)
         (lambda: log_likelihood(REVERSE, X, noise=3), "NoiseSource"),
         (lambda: log_likelihood(REVERSE, X, chunk=0), "at least 1"),
         (lambda: log_likelihood(VPSDE(), X), "must be a ReverseSDE"),
+        (lambda: log_likelihood(X, REVERSE), r"reverse = Tensor\(\.\.\.\): must be a ReverseSDE"),
+        (lambda: log_likelihood(REVERSE, X, "ode/rk4"), r"carries a longer state\. solver"),
         (lambda: log_likelihood(REVERSE, X, noise=PerSampleNoise(0, [1]), divergence=Hutchinson()),
          "one number for each row"),
     ],
