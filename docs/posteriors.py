@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -43,6 +44,9 @@ METHODS = {
     "SMC": lambda score, known: SMC(known),
 }
 BENCHES = {"SMC": PosteriorBench(samples=256, cases=24)}
+MANY = 100
+"""Dimensions beyond which an exact posterior takes seconds: 12 truths do there."""
+
 _HEAD = ("method", "coverage", "mean", "spread", "modes", "evaluations", "seconds")
 _PART = re.compile(
     r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL
@@ -57,14 +61,18 @@ def problems() -> Mapping[str, PosteriorProblem]:
         found[f"gaussian-{noise}"] = gaussian
         for each in mixtures:
             found[f"mixture-8-{len(each.matrix)}-{noise}"] = each
-    found["mixture-80-2-low"] = posterior_problems((80,), (2,), (0.1,))[1]
+    for dimension in (80, 800):
+        found[f"mixture-{dimension}-2-low"] = posterior_problems((dimension,), (2,), (0.1,))[1]
     return found
 
 
 def row(method: str, problem: PosteriorProblem) -> str:
     """One line of a table."""
+    bench = BENCHES.get(method, PosteriorBench())
+    if problem.matrix.shape[1] > MANY:
+        bench = replace(bench, cases=12)
     try:
-        seen = posterior_errors(METHODS[method], problem, BENCHES.get(method))
+        seen = posterior_errors(METHODS[method], problem, bench)
     except RunError as error:
         cells = (f"not finite: steps at t = {error.t:.2g} are too long", *[""] * 5)
         return f"| `{method}` | {' | '.join(cells)} |"
