@@ -28,6 +28,7 @@ class Ladder(LinearSDE):
     eps: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_count", float(len(self.levels)))
         super().__post_init__()
         if not bool((self.levels.diff() > 0.0).all()):
             raise ArgumentError(
@@ -40,7 +41,8 @@ class Ladder(LinearSDE):
     @property
     def T(self) -> float:  # type: ignore[override]
         """The number of levels."""
-        return float(len(self.levels))
+        count: float = getattr(self, "_count")  # noqa: B009
+        return count
 
     @property
     def prior_std(self) -> float:

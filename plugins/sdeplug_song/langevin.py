@@ -84,11 +84,12 @@ class Langevin(Corrector):
                 ratio = _norms(z).mean() / _norms(score).mean()
                 # A score of 0 gives no length: the state stays, where inf * 0 would be no number.
                 ratio = ratio.nan_to_num(0.0, posinf=0.0)
-                length = factor * ratio.square()
+                length, spread = factor * ratio.square(), math.sqrt(2.0 * factor) * ratio
             else:
                 length = factor / _mean_square(score, sigma)
+                spread = (2.0 * length).sqrt()
             # Products and sums in one pass: for a network that costs nothing, passes are the cost.
-            x = torch.addcmul(torch.addcmul(x, length, score), (2.0 * length).sqrt(), z)
+            x = torch.addcmul(torch.addcmul(x, score, length), z, spread)
         return x
 
 
