@@ -1,6 +1,6 @@
 """Whether two networks, and two solvers, give data one latent.
 
-python benchmarks/encodings.py [--steps FACTOR] [--data FOLDER]
+python benchmarks/unique_encoding.py [--steps FACTOR] [--data FOLDER]
 
 The forward SDE and the law of the data decide the latent, whatever has learned their score (Song et
 al., arXiv 2011.13456, section 4.3).  Two networks of different architecture are trained on the ring
