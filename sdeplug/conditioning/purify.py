@@ -34,7 +34,8 @@ def purify(
         t: time in (0, T].
         seed: one number, or one for each sample, as in :meth:`Pipeline.sample`.
         grad: whether the result keeps the graph that leads back to x.  The score is then asked
-            again on the way back, so that memory is that of the states (:class:`Checkpointed`).
+            again on the way back, so that memory is that of the states (:class:`Checkpointed`); a
+            solver with an adjoint, such as ``torchsde/reversible-heun``, has its own way back.
 
     Returns:
         Shape, dtype and device of x.

@@ -10,7 +10,7 @@ import sdeplug as sp
 from sdeplug import Denoise, Leg, LogSNR, OnGrid, Pipeline, ReverseSDE, SharedNoise, solver
 from sdeplug.conditioning import purify
 from sdeplug.errors import ArgumentError, PairingError
-from sdeplug.targets import Empirical, Gaussian
+from sdeplug.targets import Empirical, Gaussian, GaussianMixture
 
 SDE = sp.VPSDE()
 
@@ -49,6 +49,20 @@ def test_gradients_are_those_of_the_affine_map():
     far = purify(by, x + 10.0, 0.3) - purify(by, x, 0.3)
     torch.testing.assert_close(10.0 * slope, far)
     assert 0.0 < float(slope.min()) < 1.0
+
+
+def test_the_adjoint_of_a_solver_gives_the_gradient_of_its_steps():
+    pytest.importorskip("torchsde")
+    data, x = GaussianMixture((0.5, 0.5), ((-1.0,), (1.0,)), std=0.3), normal(3, 1)
+    slopes = []
+    for adjoint in (False, True):
+        by = solver("torchsde/reversible-heun", steps=12, adjoint=adjoint)
+        lone = Pipeline(ReverseSDE(SDE, data.score(SDE)), (Leg(SDE.eps, by),))
+        start = x.clone().requires_grad_()
+        pure = purify(lone, start, 0.3, grad=True)
+        slopes += torch.autograd.grad(pure.square().sum(), start)
+    assert float(slopes[0].abs().min()) > 0.0
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,7 @@ def test_a_product_is_one_pass_back_and_the_look_at_the_network_one_more():
     [
         (FINE, 1e-4),
         (OnGrid(solver("ode/adams-bashforth", order=4), LogSNR(100)), 1e-2),
+        (OnGrid(solver("ode/adams-moulton"), LogSNR(100)), 1e-3),
         (OnGrid(OnGrid(RK4, LogSNR(8)), LogSNR(6)), 1e-4),
         (solver("ode/heun"), 1e-2),  # on the grid of a hundred steps that it gets
         (solver("adaptive/row-dopri5"), 1e-3),
