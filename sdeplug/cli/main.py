@@ -95,7 +95,7 @@ def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, click.exceptions.Abort):
         return 130, "stopped."
     if isinstance(error, click.ClickException):
-        return error.exit_code, error.format_message()
+        return error.exit_code, f"{error.format_message()}{_way_on(error)}"
     if isinstance(error, BrokenPipeError):
         return 0, ""
     if isinstance(error, SdeplugError):
@@ -108,6 +108,14 @@ def _told(error: Exception) -> tuple[int, str]:
     where = f"{os.path.basename(place.filename)}, line {place.lineno}"
     hint = "SDEPLUG_TRACEBACK=1 in the environment shows how it came to it."
     return 1, f"{type(error).__name__} in {where}: {text}. {hint}"
+
+
+def _way_on(error: click.ClickException) -> str:
+    """Where to read what a command takes, after words that it does not take."""
+    if not isinstance(error, click.UsageError) or error.ctx is None:
+        return ""
+    end = "" if error.format_message().endswith((".", "?")) else "."
+    return f"{end} `{error.ctx.command_path} --help` lists what it takes."
 
 
 def _complain(message: str) -> None:

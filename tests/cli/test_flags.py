@@ -103,6 +103,22 @@ def test_messages_use_what_was_typed(sdeplug, words, said):
     assert err.startswith(f"sdeplug: {said}")
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (("sample", "eight-gaussians"), "sdeplug sample"),
+        (("sample", "--steps", "many"), "sdeplug sample"),
+        (("check",), "sdeplug check"),
+        (("smaple",), "sdeplug"),
+    ],
+)
+def test_words_that_a_command_does_not_take_are_told_where_to_read_on(sdeplug, words, command):
+    status, _, err = sdeplug(*words)
+    assert status == 2
+    assert err.strip().endswith(f"`{command} --help` lists what it takes.")
+    assert ".. `" not in err
+
+
 def test_an_option_that_is_given_twice_is_refused(sdeplug):
     status, _, err = sdeplug("sample", "--solver", "ode/adams-bashforth:order=2,order=3")
     assert status == 2
