@@ -119,6 +119,8 @@ def interpolate(z0: Tensor, z1: Tensor, n: int) -> Tensor:
 
 def _chosen(reverse: ReverseSDE, by: Integrator | None, nfe: int | None) -> Integrator | None:
     """The solver that was given, or that for so many evaluations."""
+    if isinstance(by, int):
+        raise ArgumentError("by", by, "a flow integrator", f"nfe={by} spends as many evaluations.")
     if nfe is None:
         return by
     if by is not None:

@@ -146,6 +146,7 @@ class Own(ForwardSDE):
         (lambda: encode(REVERSE, X, t=2.0), "t = 2.0"),
         (lambda: decode(REVERSE, X.numpy()), "z = 'ndarray'"),
         (lambda: encode(REVERSE, X, nfe=0), "nfe = 0: must be a whole number of evaluations"),
+        (lambda: encode(REVERSE, X, 50), "by = 50: must be a flow integrator. nfe=50 spends"),
         (lambda: decode(REVERSE, X, FINE, nfe=50), "nfe = 50: must be left out beside by"),
         (lambda: encode(ReverseSDE(Own(), lambda x, t: -x), X, nfe=50), "needs a LinearSDE"),
         (lambda: decode(REVERSE, X, temperature=-1.0), "temperature = -1.0"),
