@@ -50,8 +50,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         timestep_spacing: "leading", "trailing" or "linspace", as in diffusers.
         steps_offset: added to the timesteps of "leading".
         shift: of the times of "flow_prediction": t becomes shift t / (1 + (shift - 1) t).
-        sde: name or plain form of another linear SDE; None: the table of betas, or the straight
-            path.
+        sde: another linear SDE, its name or plain form; None: the betas, or the straight path.
         last_label: what the network is told at t = 1, for an SDE that is no table.
         stochasticity: that of the reverse SDE; None: ``eta`` of a step, or else 1.
 
@@ -174,6 +173,8 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         eta: float | None = None,
         generator: Generators = None,
         return_dict: bool = True,
+        *,
+        use_clipped_model_output: bool | None = None,
     ) -> SchedulerOutput | tuple[Tensor]:
         """Take in what the network said, and give the state to ask it about next.
 
@@ -185,6 +186,7 @@ class IntegratorScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
                 the SDE, 0 the probability flow.
             generator: where noise comes from; a list has one for each row.
             return_dict: whether to return ``SchedulerOutput`` and not a tuple of one.
+            use_clipped_model_output: of ``DDIMPipeline``; here nothing is clipped.
 
         Raises:
             ValueError: before ``set_timesteps``.

@@ -12,7 +12,7 @@ import torch
 pytest.importorskip("diffusers")
 
 import diffusers
-from diffusers import DDPMPipeline, DiffusionPipeline, UNet2DModel
+from diffusers import DDIMPipeline, DDPMPipeline, DiffusionPipeline, UNet2DModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -431,6 +431,16 @@ def test_in_a_pipeline(unet, tmp_path):
     np.testing.assert_allclose(images(back), images(pipeline), atol=1e-6)
     heun = images(DDPMPipeline(unet, as_scheduler("ode/heun")))
     assert np.isfinite(heun).all()
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_in_a_pipeline_that_makes_a_scheduler_of_its_own(unet, eta):
+    """It is given another one after that, and passes what its own one takes."""
+    pipeline = DDIMPipeline(unet, diffusers.DDIMScheduler(clip_sample=False))
+    expected = images(pipeline, eta=eta)
+    name = "exponential/ddim" if eta == 0.0 else "song/ancestral"
+    pipeline.scheduler = IntegratorScheduler.from_config(pipeline.scheduler.config, solver=name)
+    np.testing.assert_allclose(images(pipeline, eta=eta), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(
