@@ -81,7 +81,7 @@ def judge(
         A report, whose verdict is ``UNPROVEN`` where its noise is not torch's, where it remembers
         other calls, or where chance hides errors of more than 1 %.
     """
-    name, bench = getattr(function, "__name__", repr(function)), _OnBench(function, sde, dtype)
+    name, bench = _named(function), _OnBench(function, sde, dtype)
     first = result_of("check_randomness", partial(bench.repeating, steps))
     if first.outcome is not Outcome.PASSED:
         return Report(name, (first, result_of(PROOF, partial(proven, (first,), first.reason))))
@@ -91,6 +91,16 @@ def judge(
         results += by_samples(BySamples(function, sde, dtype), order, steps, law.reason)
     why = next((each.reason for each in results if each.outcome is Outcome.UNPROVEN), None)
     return Report(name, (*results, result_of(PROOF, partial(proven, results, why))))
+
+
+def _named(value: object) -> str:
+    """What code is called: a function with what it is given, an object without its address."""
+    if isinstance(value, partial):
+        given = [*map(_named, value.args), *(f"{k}={_named(v)}" for k, v in value.keywords.items())]
+        return f"{_named(value.func)}({', '.join(given)})"
+    if not isinstance(value, type) and type(value).__repr__ is object.__repr__:
+        return f"{type(value).__name__}()"
+    return str(getattr(value, "__name__", repr(value)))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sdeplug.testing.drawn import DrawnSDE, unusual
 from sdeplug.testing.exact.elsewhere import error_on, leak_at, where_it_works
 from sdeplug.testing.exact.leaks import Place, Ramp, Watched, places
 from sdeplug.testing.exact.words import largest
-from sdeplug.testing.findings import Finding, NotApplicable, demand
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 _COUNTS = (*range(1, 10), 11, 13, 17)
 _LONG = (32, 31, 32, 37)  # even and prime, and all but alike
@@ -60,9 +60,22 @@ def check_levels(solver: Solver) -> Finding:
         for level in (0.3, 2.0, Ramp(0.2, 1.8, sde.T), Ramp(1.5, 0.1, sde.T))
         for place in places(sde, level, (_MIDDLE, -3.0, 4.5)[number])
     ]
-    leaks = (partial(leak_at, watched, place, _FEW, "however short the steps") for place in asked)
+    leaks = (partial(_leak, watched, place) for place in asked)
     found = where_it_works(leaks)
     return Finding(f"leaves p_t by at most {max(found):.0e} a nat at {len(found)} places")
+
+
+def _leak(watched: Watched, place: Place) -> float:
+    """The leak at one place, of a stochasticity that may be a function of time."""
+    try:
+        return leak_at(watched, place, _FEW, "however short the steps")
+    except TypeError as error:
+        if not callable(place.level):
+            raise
+        raise CheckFailed(
+            f"reverse.stochasticity may be a function of time, and it takes that for a number: ask "
+            f"for reverse.level(t), or claim the one that it works at, level=1.0 ({error})"
+        ) from error
 
 
 def check_schedules(solver: Solver) -> Finding:

@@ -56,7 +56,7 @@ class Factors:
             hint = next((hint for factor, hint in _SCORES if _right(self.score / factor)), "")
             yield _counted("the score", self.score) + hint
         if self.noise is not None and not _right(self.noise):
-            yield f"the noise is {self.noise:.4g} times as large as it should be"
+            yield f"the noise is {self.noise:.5g} times as large as it should be"
 
 
 def factors(integrator: Integrator, sde: LinearSDE, level: Level) -> Factors | None:
@@ -97,4 +97,4 @@ def _right(factor: float) -> bool:
 def _counted(term: str, factor: float) -> str:
     if _right(-factor):
         return f"{term} has the wrong sign"
-    return f"{term} counts {factor:.4g} times"
+    return f"{term} counts {factor:.5g} times"

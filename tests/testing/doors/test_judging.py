@@ -12,6 +12,7 @@ import torch
 
 from sdeplug import VESDE, VPSDE
 from sdeplug.testing import Outcome, Report, Verdict, judge
+from sdeplug.testing.doors.judging import _named
 
 SDE = VPSDE()
 SHORT = VPSDE(eps=0.5)  # few steps are short ones
@@ -160,6 +161,25 @@ def test_what_cannot_be_measured_is_unproven(function, words):
     assert report.verdict is Verdict.UNPROVEN, str(report)
     assert report.results[-1].outcome is Outcome.UNPROVEN
     assert re.search(words, report.results[-1].reason)
+
+
+class Sampler:
+    def __call__(self, score, x, steps):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (heun, "heun"),
+        (partial(heun, steps=4), "heun(steps=4)"),
+        (partial(euler_maruyama, draw=partial(torch.randn, 3)), "euler_maruyama(draw=randn(3))"),
+        (Sampler(), "Sampler()"),
+        (partial(euler_maruyama, sde=SDE), f"euler_maruyama(sde={SDE!r})"),
+    ],
+)
+def test_code_is_called_by_what_it_is_and_is_given(function, name):
+    assert _named(function) == name
 
 
 @pytest.mark.slow

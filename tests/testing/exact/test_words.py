@@ -22,6 +22,7 @@ from sdeplug.testing.exact import (
     check_own_tolerance,
 )
 from sdeplug.testing.exact.convergence import demand_order_and_limit, rms
+from sdeplug.testing.exact.everywhere import check_levels
 from sdeplug.testing.exact.factors import factors
 from sdeplug.testing.exact.laws import Law
 from sdeplug.testing.exact.words import difference, largest
@@ -52,6 +53,7 @@ def said(check, solver) -> str:
         (Claiming(Heun(), Claims(order=3, stochastic=False)), "order 2, claimed 3"),
         (Wrong(noise=1.03), "the noise is 1.03 times as large"),
         (Wrong(noise=1.001), "the noise is 1.001 times as large"),
+        (Wrong(noise=1.0008), "the noise is 1.0008 times as large"),
         (Wrong(drift=-1.0), "the drift f of the forward SDE has the wrong sign"),
         (Wrong(drift=0.5), "the drift f of the forward SDE counts 0.5 times"),
         (Wrong(score=2.0), "the score counts 2 times: is g^2 doubled?"),
@@ -70,6 +72,23 @@ def test_the_law_says_what_is_wrong(solver, words):
     assert ("the limit is wrong" in text) == ("claimed" not in words and "nan" not in words)
     assert text.count("times") <= 1
     assert "earlier or later step" not in text
+
+
+@dataclass(frozen=True)
+class TakenForNumber(Wrong):
+    """It multiplies with the stochasticity, which is a number as a rule."""
+
+    def begin(self, reverse, run):
+        return replace(self, noise=self.noise + 0.0 * reverse.stochasticity)._begun(reverse, run)
+
+    def _begun(self, reverse, run):
+        return super().begin(reverse, run)
+
+
+def test_who_takes_the_stochasticity_for_a_number_is_told_what_to_ask_for():
+    text = said(check_levels, TakenForNumber())
+    assert "ask for reverse.level(t)" in text
+    assert "'Ramp'" in text
 
 
 @pytest.mark.parametrize("solver", [Wrong(noise=1.03), Wrong(score=2.0), Wrong(drift=-1.0)])

@@ -34,6 +34,12 @@ from sdeplug.testing import (
     specimens,
 )
 from sdeplug.testing.law import check_law_by_sampling
+from sdeplug.testing.law.cells import wide
+from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
+from sdeplug.testing.mutants.right_steps import RowHeun
+from sdeplug_adaptive import RowAdams
 from sdeplug_ode import RK4, Euler, Heun
 from sdeplug_song import (
     Ancestral,
@@ -296,3 +302,25 @@ def test_false_alarms_of_a_solver_that_is_exact_for_a_point():
     alarms = [CellVerdict.of(cell.pvalues(seed)).pvalue for seed in range(500)]
     assert sum(each < 1e-3 for each in alarms) <= 6  # 1.0e-6 of all sets of seeds have more
     assert all(cell.verdict(seed).passed for seed in range(0, 500, 50))
+
+
+def spread_of(solver):
+    """The cell with very many numbers, where there is one."""
+    return [cell for cell in sampling_cells(solver) if cell.specimen is wide()]
+
+
+def test_noise_in_steps_of_each_row_has_a_cell_of_very_many_numbers():
+    (cell,) = spread_of(RowHeun(0.2))
+    assert cell.tau < 0.01
+    assert "tolerance=0.05" in cell.finer.label
+    assert cell.finer.tau == cell.tau
+    assert cell.specimen.rows * cell.specimen.target.means.numel() == 655_360
+    for other in (AdaptiveHeun(), EulerMaruyama(), Unsteady()):
+        assert not spread_of(other)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_one_per_cent_of_its_noise_is_seen():
+    (cell,) = spread_of(spoil(RowAdams(), Scaled(0.99)))
+    assert not CellVerdict.of(cell.pvalues(0)).passed
