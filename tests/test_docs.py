@@ -57,6 +57,7 @@ def elsewhere(tmp_path, monkeypatch):
     pictures.plt.close("all")
 
 
+@pytest.mark.filterwarnings("ignore:Maximum number of epochs:UserWarning")  # of sbi
 @pytest.mark.parametrize(
     "name",
     [pytest.param(each, marks=pytest.mark.thorough if each in LONG else ()) for each in WITH_CODE],
