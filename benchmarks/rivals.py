@@ -55,9 +55,10 @@ def _bundled(
     name: str, options: Mapping[str, object], each: int
 ) -> Callable[[str, int], Integrator]:
     by = solver(name, **options)
+    ends = name == "exponential/f-ddim"  # which asks where its last step ends, too
 
     def made(grid: str, nfe: int) -> Integrator:
-        spaced: TimeGrid = SPACINGS[grid](nfe // each)
+        spaced: TimeGrid = SPACINGS[grid]((nfe - ends) // each)
         return OnGrid(by, spaced)
 
     return made
