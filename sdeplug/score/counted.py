@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sdeplug.errors import ScoreModelError, SdeplugError, brief_fields
 from sdeplug.score.model import ScoreModel, asked_rows, for_rows, with_divergence
+from sdeplug.score.understood import understood
 from sdeplug.score.wrapper import Wrapper
 
 
@@ -43,7 +44,18 @@ class Counted(Wrapper):
         self._asks = hasattr(self.score_model, "asked")
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """The score, counted: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``."""
+        """The score, counted: x of shape ``(B, *D)`` and t of shape ``(B,)`` to ``(B, *D)``.
+
+        Raises:
+            PairingError: in the first call, if the model cannot be asked: it wants labels, other
+                times, or x of another shape.
+        """
+        if not self.nfe:  # the first shows whether it can be asked at all
+            with understood(self.score_model, x):
+                return self._counted(x, t)
+        return self._counted(x, t)
+
+    def _counted(self, x: Tensor, t: Tensor) -> Tensor:
         if self._selected is None and not self._asks:
             self._count(None, x.shape[0])  # of a tensor, len() is as dear as an operation
             return self._model(x, t)

@@ -12,9 +12,10 @@ from sdeplug.errors import ArgumentError, PairingError, ScoreModelError, brief
 from sdeplug.metrics import stream
 from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
+from sdeplug.score.understood import understood
 from sdeplug.sde import in_float32
 from sdeplug.targets import Target
-from sdeplug.tuning.understood import understood
+from sdeplug.training.data import check_data
 
 Data = Tensor | np.ndarray | Target
 """Rows of shape ``(n, *D)``, or a law whose score is exact."""
@@ -76,11 +77,13 @@ def first_look(reverse: ReverseSDE, x: Tensor) -> None:
     """Ask the network once, in the middle of its time, about two rows of data.
 
     Raises:
+        ArgumentError: for data so large that the SDE cannot hide them: images from 0 to 255.
         PairingError: if it cannot be asked: it wants labels, or data of another shape.
         ScoreModelError: if what it says is no score.
     """
+    check_data("data", x, reverse.forward)
     t = 0.5 * (reverse.forward.eps + reverse.forward.T)
-    with torch.no_grad(), understood(reverse, "data", x):
+    with torch.no_grad(), understood(reverse.score_model, x, "data"):
         score = reverse.score(x[:2], t)
     if not bool(score.isfinite().all()):
         raise ScoreModelError(

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sdeplug.errors import NonFiniteError
 from sdeplug.reverse import ReverseSDE
+from sdeplug.score.understood import understood
 from sdeplug.tuning.rule import Numbers, Rule
-from sdeplug.tuning.understood import understood
 from sdeplug.tuning.walk import Asked, Held, ratio_at, times_at, walk
 
 
@@ -58,7 +58,7 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
     start = Held(x / sde.at(t).alpha)
     held = []
     run = walk(Asked(reverse, times), Rule.theory(ratios, 2).weights, start)
-    with understood(reverse, "noises", x):
+    with understood(reverse.score_model, x, "noises"):
         first = next(run)
     for here in chain((first,), run):
         held.append(here)

@@ -361,7 +361,7 @@ def test_what_is_wrong_is_said(says, arguments):
     ("says", "network"),
     [
         ("cannot be called as .*missing.*Bound", lambda x, t, labels: x),
-        ("noises of shape .2,.: must be of the shape.*its own words", lambda x, t: complain()),
+        ("noises of shape .2,.: must be of the shape.*of another size", lambda x, t: complain()),
     ],
 )
 @pytest.mark.parametrize("run", [calibrate, gits], ids=["calibrate", "gits"])
@@ -371,7 +371,7 @@ def test_a_network_that_cannot_be_asked_is_said_to_be(says, network, run):
 
 
 def complain():
-    raise RuntimeError("its own words\nand a trace")
+    raise RuntimeError("of another size\nand a trace")
 
 
 def test_one_evaluation_is_enough_for_a_solver():

@@ -173,6 +173,7 @@ def of_four(x, t):
         (EXACT, data().int(), ArgumentError, "data.float() / 127.5 - 1"),
         (EXACT, data()[:, 0], ArgumentError, "shape (n, *D)"),
         (EXACT, data() / 0.0, ArgumentError, "row 0 is not finite"),
+        (EXACT, 255.0 * data().abs(), ArgumentError, "Images from 0 to 255 are data / 127.5 - 1"),
         (EXACT, "digits", ArgumentError, "data = 'str'"),
         (
             FromNoise(Bound(needs_labels, labels=torch.zeros(5, dtype=torch.int64)), TABLE),

@@ -1,0 +1,82 @@
+"""A network that cannot be asked says so in one sentence, at its first evaluation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sdeplug import (
+    VPSDE,
+    FromNoise,
+    LogSNR,
+    OnGrid,
+    PairingError,
+    ReverseSDE,
+    sample,
+    solver,
+)
+from sdeplug.score import Counted
+
+SDE = VPSDE()
+LEVELS = torch.nn.Embedding(1000, 2)
+
+
+def with_labels(x, t, labels):
+    return x
+
+
+def of_levels(x, t):
+    return x + LEVELS(t)
+
+
+def of_three(x, t):
+    return torch.nn.functional.linear(x, torch.eye(3))
+
+
+def beyond(x, t):
+    return x + LEVELS((2000 * torch.ones_like(t)).long())
+
+
+def broken(x, t):
+    raise RuntimeError("the disk is gone")
+
+
+def mistaken(x, t):
+    return x + None
+
+
+@pytest.mark.parametrize("by", [None, OnGrid(solver("ode/heun"), LogSNR(3))], ids=["auto", "heun"])
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (with_labels, "missing 1 required positional argument: 'labels'.*FromNoise\\(Bound"),
+        (of_levels, "another time than t .*Labelled.*scalar types"),
+        (of_three, r"x of shape \(2,\): must be of the shape that the network was trained on"),
+        (beyond, "Labelled.*index out of range"),
+    ],
+)
+def test_what_it_cannot_take_is_told(network, said, by):
+    with pytest.raises(PairingError, match=said) as found:
+        sample(ReverseSDE(SDE, FromNoise(network, SDE)), (4, 2), by)
+    assert found.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(("network", "error"), [(broken, RuntimeError), (mistaken, TypeError)])
+def test_another_error_stays_as_it_is(network, error):
+    with pytest.raises(error) as found:
+        sample(ReverseSDE(SDE, FromNoise(network, SDE)), (4, 2))
+    assert not isinstance(found.value, PairingError)
+
+
+def test_a_later_evaluation_is_not_blamed_on_what_it_was_given():
+    def late(x, t):
+        if counted.nfe > 1:
+            raise RuntimeError("wrong shape of a buffer of mine")
+        return x
+
+    counted = Counted(late)
+    x, t = torch.zeros(2, 1), torch.zeros(2)
+    counted(x, t)
+    with pytest.raises(RuntimeError, match="of mine") as found:
+        counted(x, t)
+    assert not isinstance(found.value, PairingError)
