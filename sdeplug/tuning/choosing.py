@@ -77,7 +77,7 @@ def tune(
     if on_run is not None and not callable(on_run):
         argument_type("on_run", on_run, "a function of a number and a label")
     began, held = time.perf_counter(), in_two(data, checked_seed("seed", seed))
-    first_look(given, held.other)
+    first_look(given, held)
     counted = Counted(given.score_model)
     watched = replace(given, score_model=counted)
     runners = [Runner(each) for each in starters(candidates, watched, budget)]

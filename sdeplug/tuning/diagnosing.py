@@ -59,7 +59,7 @@ def diagnose(
         argument_type("on_part", on_part, "a function of two numbers")
     checked_seed("seed", seed)
     held = in_two(data, seed)
-    first_look(given, held.other)
+    first_look(given, held)
     effort = effort.for_size(held.other[0].numel())
     began, report = time.perf_counter(), on_part or _silent
     counted = Counted(given.score_model)

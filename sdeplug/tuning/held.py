@@ -73,7 +73,7 @@ def in_two(data: object, seed: int) -> Held:
     return Held(x[half:][:_KNOWN], x[:half][:_OTHER])
 
 
-def first_look(reverse: ReverseSDE, x: Tensor) -> None:
+def first_look(reverse: ReverseSDE, held: Held) -> None:
     """Ask the network once, in the middle of its time, about two rows of data.
 
     Raises:
@@ -81,7 +81,9 @@ def first_look(reverse: ReverseSDE, x: Tensor) -> None:
         PairingError: if it cannot be asked: it wants labels, or data of another shape.
         ScoreModelError: if what it says is no score.
     """
-    check_data("data", x, reverse.forward)
+    x = held.other
+    if held.target is None:
+        check_data("data", x, reverse.forward)
     t = 0.5 * (reverse.forward.eps + reverse.forward.T)
     with torch.no_grad(), understood(reverse.score_model, x, "data"):
         score = reverse.score(x[:2], t)

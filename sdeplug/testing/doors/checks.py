@@ -39,13 +39,13 @@ CALLS: tuple[Check, ...] = (
     *times.CHECKS,
     *arithmetic.CHECKS,
     halves.check_state_in_half_precision,
-    *sizes.CHECKS,
 )
 """The part of the contract that is about calls of a solver, whatever they lead to."""
 
 CONTRACT: tuple[Check, ...] = (
     *values.CHECKS,
     *CALLS,
+    *sizes.CHECKS,
     halves.check_pipeline_in_half_precision,
 )
 """Tier 0: what every solver does, whatever its mathematics."""
