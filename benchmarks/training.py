@@ -86,19 +86,17 @@ def fitted(network: nn.Module, data: Tensor, steps: int) -> float:
 
 
 def loops(quick: bool) -> Iterator[Line]:
-    """Time of a step over that of the bare loop: the least of each over runs in turn.
-
-    The least is what a run costs that nothing else disturbed.
-    """
+    """Time of a step over that of the bare loop: the median over pairs of neighbouring runs."""
     for make, shape, steps in ((Vectors, (64,), 60), (Images, (1, 8, 8), 24)):
         data = torch.rand(2000, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
         took: dict[Callable[..., float], list[float]] = {bare: [], fitted: []}
         for number in range(10 if quick else 30):
             for loop in (bare, fitted) if number % 2 else (fitted, bare):
                 took[loop].append(loop(make(), data, steps))
-        base, ours = (min(took[loop]) for loop in (bare, fitted))
+        ratios = [ours / base for base, ours in zip(took[bare], took[fitted], strict=True)]
+        base = statistics.median(took[bare])
         yield Line(f"bare loop, {make.__name__}", 1e6 * base, "us/step")
-        yield Line(f"Trainer.fit, {make.__name__}", ours / base, "x bare", 1.03)
+        yield Line(f"Trainer.fit, {make.__name__}", statistics.median(ratios), "x bare", 1.03)
 
 
 def seconds(function: Callable[..., object], *args: object) -> float:

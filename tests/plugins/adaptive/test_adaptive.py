@@ -134,7 +134,7 @@ def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
     assert sum(counts) < 2.5 * len(counts)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.floats(0.05, 0.95), st.sampled_from([torch.float32, torch.float64]))
 def test_evaluations_are_counted_by_row(t, dtype):
     target = targets.eight_gaussians()
@@ -406,7 +406,14 @@ def labelled(x, t, labels):
 LABELS = torch.linspace(-1.0, 1.0, 8, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("by", [RowAdams, RowTsit5, RowDopri5, RowImprovedEuler])
+@pytest.mark.parametrize(
+    "by",
+    [
+        RowAdams,
+        RowTsit5,
+        *(pytest.param(each, marks=pytest.mark.thorough) for each in (RowDopri5, RowImprovedEuler)),
+    ],
+)
 def test_labels_that_are_bound_leave_with_their_rows(by):
     def sampled(score, options):
         pipeline = Pipeline(ReverseSDE(SDE, score), (Leg(0.01, by(**options)),))

@@ -51,6 +51,7 @@ def built(library, sampler, **options):
 # Without the libraries
 
 
+@pytest.mark.thorough
 def test_listing_and_building_import_no_library():
     code = (
         "import sys, sdeplug as sp\n"

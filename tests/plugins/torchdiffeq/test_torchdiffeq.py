@@ -129,6 +129,7 @@ def test_every_solver_has_a_name_and_no_short_name_is_taken_from_another_plugin(
     assert solver("torchdiffeq/dopri5", rtol=1e-3) == Dopri5(rtol=1e-3)
 
 
+@pytest.mark.thorough
 def test_listing_the_solvers_does_not_import_torchdiffeq():
     program = (
         "import sys; from sdeplug.registry import registry; registry().solvers();"

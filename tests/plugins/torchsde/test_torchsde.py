@@ -284,6 +284,7 @@ def tensors():
     return [each for each in gc.get_objects() if type(each) is torch.Tensor]
 
 
+@pytest.mark.thorough
 def test_listing_imports_no_back_end():
     program = (
         "import sys, sdeplug.registry as r; names = r.registry().solvers(); "
