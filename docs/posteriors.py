@@ -44,6 +44,7 @@ METHODS = {
     "SMC": lambda score, known: SMC(known),
 }
 BENCHES = {"SMC": PosteriorBench(samples=256, cases=24)}
+MEASURED = (1, 2, 4)
 MANY = 100
 """Dimensions beyond which an exact posterior takes seconds: 12 truths do there."""
 
@@ -57,12 +58,13 @@ def problems() -> Mapping[str, PosteriorProblem]:
     """The problems by the name of their table."""
     found = {}
     for noise, std in (("low", 0.1), ("high", 0.5)):
-        gaussian, *mixtures = posterior_problems((8,), (1, 4), (std,))
+        gaussian, *mixtures = posterior_problems((8,), MEASURED, (std,))
         found[f"gaussian-{noise}"] = gaussian
         for each in mixtures:
             found[f"mixture-8-{len(each.matrix)}-{noise}"] = each
     for dimension in (80, 800):
-        found[f"mixture-{dimension}-2-low"] = posterior_problems((dimension,), (2,), (0.1,))[1]
+        for each in posterior_problems((dimension,), MEASURED, (0.1,))[1:]:
+            found[f"mixture-{dimension}-{len(each.matrix)}-low"] = each
     return found
 
 
