@@ -27,7 +27,7 @@ TOLERANCE = 1e-6
 THRIFTY = "ode/adams-moulton"
 """Name of the solver that follows it in a number of evaluations."""
 
-_EVENTFUL = (0.02, 2.0)  # sigma / alpha between which data of standard deviation 1 are decided
+_EVENTFUL = (0.03, 1.2)  # sigma / alpha between which data of standard deviation 1 are decided
 
 
 def flow_solver(by: Integrator | None, forward: ForwardSDE, t: float) -> Integrator:
