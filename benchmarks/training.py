@@ -3,16 +3,19 @@
 python benchmarks/training.py [--quick] [--json FILE]
 
 The bare loop does the same work by hand: rows of a shuffled tensor, loss, gradient, clipping,
-Adam, one average of the weights.  Both are timed in turn in one process, in processor time.
+Adam, one average of the weights.  Both are timed step by step, the one beside the other, in
+processor time, so that what else runs on the machine slows both.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 from lines import Line, reported
@@ -56,47 +59,66 @@ class Vectors(nn.Module):
         return self.inner(torch.cat((x, t[:, None]), 1))
 
 
-def bare(network: nn.Module, data: Tensor, steps: int) -> float:
-    """A loop as one writes it by hand: seconds of a step, those of the first third left out."""
+def bare(network: nn.Module, data: Tensor) -> Iterator[None]:
+    """A loop as one writes it by hand; it halts before the optimiser of each step."""
     average, parameters = copy.deepcopy(network), list(network.parameters())
     averaged = list(average.parameters())
     optimiser = torch.optim.Adam(parameters, lr=2e-4)
     noise, order, batch = SharedNoise(0), torch.randperm(len(data)), TRAINER.batch
-    for step in range(steps):
-        if step == steps // 3:
-            start = time.process_time()
+    for step in itertools.count():
         first = step * batch % (len(data) - batch)
         loss = LOSS(network, data[order[first : first + batch]], noise).mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.param_groups[0]["lr"] = 2e-4 * min((step + 1) / 500, 1.0)
+        yield
         optimiser.step()
         with torch.no_grad():
             torch._foreach_lerp_(averaged, parameters, 1e-4)
-    return (time.process_time() - start) / (steps - steps // 3)
 
 
-def fitted(network: nn.Module, data: Tensor, steps: int) -> float:
-    """The same of the trainer, between its looks."""
-    times: list[float] = []
-    watch = Journal(every=steps // 3, observers=(lambda moment: times.append(time.process_time()),))
-    TRAINER.fit(network, data, steps, journal=watch)
-    return (times[-1] - times[0]) / (steps - steps // 3)
+@dataclass
+class Beside:
+    """A learning rate, which takes a step of the bare loop in each step of the trainer.
+
+    So each step is timed beside one of the other kind: what else runs on the machine slows both.
+
+    Attributes:
+        loop: the bare loop.
+        times: when the step of the bare loop began, and when it had been taken.
+    """
+
+    loop: Iterator[None]
+    times: list[tuple[float, float]] = field(default_factory=list)
+
+    def __call__(self, step: int) -> float:
+        begin = time.process_time()
+        next(self.loop)
+        self.times.append((begin, time.process_time()))
+        return TRAINER.rate(step)
+
+    def blocks(self, steps: int) -> Iterator[tuple[float, float]]:
+        """Seconds of so many steps of the bare loop, and of the trainer; not of the first ones."""
+        for first in range(steps, len(self.times) - steps, steps):
+            part = self.times[first : first + steps]
+            base = sum(end - begin for begin, end in part)
+            yield base, self.times[first + steps][0] - part[0][0] - base
 
 
 def loops(quick: bool) -> Iterator[Line]:
-    """Time of a step over that of the bare loop: the median over pairs of neighbouring runs."""
-    for make, shape, steps in ((Vectors, (64,), 60), (Images, (1, 8, 8), 24)):
+    """Time of a step over that of the bare loop: the median over blocks that have a look each."""
+    for make, shape in ((Vectors, (64,)), (Images, (1, 8, 8))):
         data = torch.rand(2000, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        took: dict[Callable[..., float], list[float]] = {bare: [], fitted: []}
-        for number in range(10 if quick else 30):
-            for loop in (bare, fitted) if number % 2 else (fitted, bare):
-                took[loop].append(loop(make(), data, steps))
-        ratios = [ours / base for base, ours in zip(took[bare], took[fitted], strict=True)]
-        base = statistics.median(took[bare])
+        journal, blocks = Journal(), 6 if quick else 20
+        beside = Beside(bare(make(), data))
+        trainer = replace(TRAINER, rate=beside)
+        trainer.fit(make(), data, journal.every * (blocks + 1) + 1, journal=journal)
+        took = list(beside.blocks(journal.every))
+        base = statistics.median(base / journal.every for base, _ in took)
+        ratio = statistics.median(ours / base for base, ours in took)
         yield Line(f"bare loop, {make.__name__}", 1e6 * base, "us/step")
-        yield Line(f"Trainer.fit, {make.__name__}", statistics.median(ratios), "x bare", 1.03)
+        yield Line(f"Trainer.fit, {make.__name__}", ratio, "x bare", 1.03)
 
 
 def seconds(function: Callable[..., object], *args: object) -> float:

@@ -190,6 +190,8 @@ def checked_seed(argument: str, seed: object) -> int:
     Raises:
         ArgumentError: for anything else.
     """
+    if type(seed) is int and 0 <= seed < _WORD:  # the usual one, at once
+        return seed
     found = plain(seed)
     if isinstance(found, bool) or not isinstance(found, Integral) or not 0 <= int(found) < _WORD:
         raise ArgumentError(argument, seed, "a whole number from 0 to 2**63 - 1")

@@ -74,7 +74,7 @@ class Fitting:
         self.averages.follow(network)
         self.history: list[Mark] = []
         self.steps, self._seen, self._rates = 0, 0, 0
-        self._sum = torch.zeros((), dtype=torch.float32, device=accelerator.device)
+        self._sum: Tensor | float = 0.0
         self._fine = torch.ones((), dtype=torch.bool, device=accelerator.device)
 
     def step(self, batch: Batch) -> None:
@@ -87,7 +87,7 @@ class Fitting:
         rows = self._rows(batch)
         loss = rows.mean()
         norm = self._backward(loss)
-        if not self._watch(loss.detach(), norm):
+        if not self._watch(loss, norm):
             raise self._error(*self._reason(rows.detach(), batch))
         factor = self.recipe.rate(self.steps)
         for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
@@ -104,13 +104,14 @@ class Fitting:
         Raises:
             TrainingError: if a loss or gradient was not finite since the last look.
         """
-        fine, total = self.accelerator.reduce(
-            torch.stack((self._fine.float(), (self._sum / max(self._seen, 1)).float()))
-        ).tolist()
+        mean = torch.as_tensor(
+            self._sum / max(self._seen, 1), dtype=torch.float32, device=self.accelerator.device
+        )
+        fine, total = self.accelerator.reduce(torch.stack((self._fine.float(), mean))).tolist()
         world = self.accelerator.num_processes
         if fine < world:
             raise self._error("a loss or a gradient is not finite", "")
-        self._seen, self._sum = 0, torch.zeros_like(self._sum)
+        self._seen, self._sum = 0, 0.0
         mark = Mark(self.steps, total / world, self._held_out(held_out))
         self.history.append(mark)
         return mark
@@ -188,10 +189,13 @@ class Fitting:
 
     def _watch(self, loss: Tensor, norm: Tensor) -> bool:
         """Whether all is finite; True, too, where only :meth:`look` may wait for the answer."""
-        self._sum, self._seen = self._sum + loss, self._seen + 1
         scaled = self.accelerator.scaler is not None  # a scaler leaves out steps that overflow
+        self._seen += 1
         if loss.device.type == "cpu":
-            return math.isfinite(loss) and (scaled or math.isfinite(norm))
+            found = loss.item()
+            self._sum = self._sum + found
+            return math.isfinite(found) and (scaled or math.isfinite(norm))
+        self._sum = self._sum + loss.detach()
         fine = loss.isfinite() if scaled else loss.isfinite() & norm.isfinite()
         self._fine = self._fine & fine
         return True

@@ -117,8 +117,10 @@ class Trainer(Recipe):
 
     def _keep(self, fitting: Fitting, steps: int, journal: Journal) -> None:
         """Write a snapshot where one is due; the first process does."""
-        kept, main = self.post_hoc, fitting.accelerator.is_main_process
-        if kept and journal.folder is not None and main and kept.due(fitting.steps, steps):
+        kept = self.post_hoc
+        if not kept or journal.folder is None or not kept.due(fitting.steps, steps):
+            return
+        if fitting.accelerator.is_main_process:
             averages = fitting.averages.networks[len(self.ema) :]
             kept.keep(Path(journal.folder), fitting.steps, averages)
 
