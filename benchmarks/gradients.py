@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import sys
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from lines import Line, reported
+from live import Live
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 import sdeplug as sp
 from sdeplug import VPSDE, Checkpointed, FromNoise, Labelled, LogSNRLabel, ReverseSDE, solver
@@ -26,34 +24,6 @@ from sdeplug.networks import SmallUNet
 
 SDE, STEPS, END = VPSDE(), 20, 1e-3
 MEBIBYTE = 2**20
-
-
-class Live(TorchDispatchMode):
-    """Bytes of the tensors that are alive and were made here: now, and at most."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.most = 0
-        self.known: dict[int, weakref.finalize] = {}
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        made = function(*args, **(kwargs or {}))
-        for each in tree_leaves(made):
-            if isinstance(each, Tensor):
-                self._meet(each.untyped_storage())
-        return made
-
-    def _meet(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self.known:
-            return
-        self.now += size
-        self.most = max(self.most, self.now)
-        self.known[key] = weakref.finalize(storage, self._forget, key, size)
-
-    def _forget(self, key: int, size: int) -> None:
-        self.now -= size
-        del self.known[key]
 
 
 @dataclass(frozen=True)

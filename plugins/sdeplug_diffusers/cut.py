@@ -191,16 +191,23 @@ class Course:
         score = ask.of_output * output
         del self.said.scores[ask.stage :]  # of a call that failed
         self.said.scores.append(score.add_(x, alpha=ask.of_x) if ask.of_x else score)
-        t = self.nodes[ask.step]
-        if ask.step == len(self.nodes) - 1:
-            return Denoise().integrate(self.reverse, self.start, t, 0.0, self.run)
-        s = self.nodes[ask.step + 1]
-        if ask.stages == 1:
-            return self.advance(self.start, t, s)
+        del score
         try:
-            moved = self.by.integrate(self.reverse, self.start, t, s, self.run)
+            moved = self._moved(ask.step, self.start, once=ask.stages == 1)
         except _Unsaid as asked:
             if ask.stage + 1 == ask.stages:
                 raise SolverError(f"{self.by!r} asks for more evaluations than it did.") from None
             return asked.x
+        # Nothing of a step that is over takes memory while the network runs.
+        self.start, self.said.scores, self.noise.drawn = None, [], []
         return moved
+
+    def _moved(self, step: int, x: Tensor, once: bool) -> Tensor:
+        """The end of a step from x."""
+        t = self.nodes[step]
+        if step == len(self.nodes) - 1:
+            return Denoise().integrate(self.reverse, x, t, 0.0, self.run)
+        s = self.nodes[step + 1]
+        if once:
+            return self.advance(x, t, s)
+        return self.by.integrate(self.reverse, x, t, s, self.run)

@@ -65,3 +65,10 @@ class Ladder(LinearSDE):
             variances: list[float] = getattr(self, "_variances")  # noqa: B009
             return 1.0, variances[int(t) - 1]
         return super().transition(s, t)
+
+
+def ladder_of(levels: Tensor, known: Ladder | None) -> Ladder:
+    """The one of some levels: that of the last run, where it has the same, as it is sound."""
+    if known is not None and torch.equal(known.levels, levels):
+        return known
+    return Ladder(levels)

@@ -27,7 +27,7 @@ from sdeplug_diffusers.handed import (
     timed,
     wide,
 )
-from sdeplug_diffusers.ladder import Ladder
+from sdeplug_diffusers.ladder import Ladder, ladder_of
 from sdeplug_diffusers.needed import BaseOutput, SchedulerOutput, register_to_config
 from sdeplug_diffusers.repairs import Repairable
 
@@ -289,9 +289,11 @@ class ScoreSdeVeScheduler(Repairable):
 
     def _levels(self) -> Ladder:
         """The table as a forward SDE, made anew where it has become another."""
-        if self._ladder is None or self._ladder[0] is not self.discrete_sigmas:
-            self._ladder = self.discrete_sigmas, Ladder(self.discrete_sigmas.cpu())
-        return self._ladder[1]
+        known, ladder = self._ladder or (None, None)
+        if ladder is None or known is not self.discrete_sigmas:
+            ladder = ladder_of(self.discrete_sigmas.cpu(), ladder)
+            self._ladder = self.discrete_sigmas, ladder
+        return ladder
 
 
 def _table(values: list[Any]) -> Tensor:

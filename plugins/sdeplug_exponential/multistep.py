@@ -111,6 +111,8 @@ class Memory:
         if share and end.sigma:
             x.add_(self.run.noise.normal(x), alpha=end.sigma * share)
         self.last, self.state = zeta, x
+        self.places = self.places[: self.keep]
+        del self.values[self.keep :]
         return x
 
     def arrived(self, x: Tensor, t: float, here: Marginal) -> Tensor:
@@ -121,7 +123,8 @@ class Memory:
     def remember(self, x: Tensor, score: Tensor, here: Marginal) -> None:
         """Keep the value at a state, made of x and its score at a time."""
         self.places = (0.5 * here.log_snr, *self.places[: self.keep])
-        self.values = [self.predicted(x, score, here), *self.values[: self.keep]]
+        del self.values[self.keep :]  # first, so that no more than these are alive at one time
+        self.values.insert(0, self.predicted(x, score, here))
 
     def combined(self, x: Tensor, plan: Plan, now: Marginal, end: Marginal) -> Tensor:
         """What a plan makes of the state and of the known values, without its noise."""
