@@ -33,8 +33,6 @@ from scipy import special
 
 from sdeplug.testing.law.cells import ALPHA
 
-BLOCK = 20  # seeds of one before the next has its turn
-
 Asked = tuple[str, Experiment]
 """A part, and one of its experiments."""
 
@@ -45,11 +43,10 @@ def asked(parts: Iterable[str], only: str) -> list[Asked]:
 
 
 def turns(experiments: Sequence[Asked], seeds: int) -> Iterator[tuple[str, Experiment, int]]:
-    """Every seed of each, in turns of blocks."""
-    for first in range(0, seeds, BLOCK):
+    """Every seed of each, in turns."""
+    for seed in range(seeds):
         for part, each in experiments:
-            for seed in range(first, min(first + BLOCK, seeds)):
-                yield part, each, seed
+            yield part, each, seed
 
 
 def kept(log: Path) -> dict[tuple[str, str, int], Answer]:
@@ -180,6 +177,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1000, help="of each")
     parser.add_argument("--only", default="", help="those whose name has this in it")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
+    parser.add_argument(
+        "--dearest",
+        type=float,
+        default=float("inf"),
+        help="seconds of a seed: leave out those that took more",
+    )
     parser.add_argument("--log", type=Path, default=Path("false_alarms.jsonl"))
     parser.add_argument("--table", action="store_true", help="ask nothing, show what is kept")
     given = parser.parse_args()
@@ -188,7 +191,16 @@ def main() -> None:
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}: they are {', '.join(PARTS)}")
     if not given.table:
-        experiments = asked(given.parts or PARTS, given.only)
+        dear = {
+            (part, who)
+            for (part, who, _), each in kept(given.log).items()
+            if each["seconds"] > given.dearest
+        }
+        experiments = [
+            (part, each)
+            for part, each in asked(given.parts or PARTS, given.only)
+            if (part, each.who) not in dear
+        ]
         if not experiments:
             parser.error(f"--only {given.only}: no name has this in it")
         ask(experiments, given.seeds, given.seconds, given.log)

@@ -145,8 +145,8 @@ class BySamples:
 
         found.append(in_the_limit(errors, order, steps, largest))
         return Finding(
-            f"off by {float(found[0].limit.abs().max()):.1e} in the limit, and chance hides "
-            f"{found[0].hidden:.0e} at most; in {found[0].steps[-1]} steps "
+            f"off by {float(found[0].limit.abs().max()):.1e} in the limit, and by "
+            f"{found[0].possibly:.1%} at most; in {found[0].steps[-1]} steps "
             f"{largest(found[0].on_grids[-1])}"
         )
 

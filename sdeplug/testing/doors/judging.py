@@ -62,7 +62,7 @@ def judge(
     of rows where it is so given the step sizes of a batch, and else by samples, in which what is
     drawn are columns of orthogonal arrays; then samples of two mixtures are compared with exact
     ones.  By samples a right function fails for one in a million choices of random numbers, at
-    most; errors of moments of 2 % are seen, 1 % where each draw acts by itself.
+    most; one whose moments may be off by more than 1 % has not passed.
 
     Args:
         function: (score, x, steps) to y.  ``score`` is asked as a network is: x of shape ``(B, D)``
@@ -79,7 +79,7 @@ def judge(
 
     Returns:
         A report, whose verdict is ``UNPROVEN`` where its noise is not torch's, where it remembers
-        other calls, or where chance hides errors of more than 1 %.
+        other calls, or where chance leaves open whether errors are below 1 %.
     """
     name, bench = _named(function), _OnBench(function, sde, dtype)
     first = result_of("check_randomness", partial(bench.repeating, steps))

@@ -20,8 +20,8 @@ from sdeplug.testing.findings import Curve, Unproven, demand
 LIMIT = 0.004
 """What the extrapolated errors of a consistent sampler stay under."""
 
-HIDDEN = 0.01
-"""What chance may hide of an error, at most, in a verdict."""
+MOST = 0.01
+"""The largest error that what is said to pass may have, for all that chance leaves open."""
 
 ALPHA = 1e-3
 """Rate of false alarms on grids of one fineness; a verdict takes two, which makes 1e-6."""
@@ -30,7 +30,6 @@ FINEST = 4
 """How many times as many steps the finest of three grids has."""
 
 _LOOKS = (4, 8, 16, 32, 64)  # how often it has been measured when what was found is looked at
-_ENOUGH = 16  # after which chance may hide more, where no error is seen
 _STAYING = 0.7  # of an error that the next one is at least, if the limit is wrong
 _MOST_STEPS = 1024  # steps
 
@@ -67,9 +66,9 @@ class Estimate:
         return float((self.limit.abs() - self.chance).max())
 
     @property
-    def hidden(self) -> float:
-        """The error that each of them may have though none was seen."""
-        return float(self.chance.max())
+    def possibly(self) -> float:
+        """The error that none of them is above."""
+        return float((self.limit.abs() + self.chance).max())
 
 
 def in_the_limit(
@@ -86,7 +85,7 @@ def in_the_limit(
     Raises:
         CheckFailed: if they are no numbers, or too large and no smaller on grids of twice as many
             steps.
-        Unproven: if chance hides more than :data:`HIDDEN`.
+        Unproven: if chance leaves it open whether they are below :data:`MOST`.
     """
     now, before = _estimated(errors, order, steps), math.inf
     while now.surely > LIMIT:
@@ -99,9 +98,10 @@ def in_the_limit(
             (Curve("", now.steps, tuple(now.on_grids.abs().amax(1).tolist())),),
         )
         before, now = size, _estimated(errors, order, now.steps[1])
-    if now.hidden > HIDDEN:
+    if now.possibly > MOST:
         raise Unproven(
-            f"chance hides errors of up to {now.hidden:.1%}, in {_LOOKS[-1]} runs on each grid"
+            f"chance hides errors of up to {now.possibly:.1%}, in {_LOOKS[-1]} runs on each grid; "
+            f"more than {MOST:.0%} is too much"
         )
     return now
 
@@ -115,9 +115,7 @@ def _estimated(errors: Errors, order: float, steps: int) -> Estimate:
             found.append(torch.stack([errors(count, seed) for count in grids]))
             demand(bool(found[-1].isfinite().all()), f"its law is not finite in {steps} steps")
         estimate = _of(torch.stack(found, 1), order, grids)
-        seen = float(estimate.limit.abs().max())
-        enough = HIDDEN if look >= _ENOUGH and seen <= LIMIT else LIMIT
-        if estimate.surely > LIMIT or estimate.hidden <= enough:
+        if estimate.surely > LIMIT or estimate.possibly <= MOST:
             break
     return estimate
 
@@ -133,7 +131,7 @@ def _of(found: Tensor, order: float, grids: tuple[int, int, int]) -> Estimate:
     estimates = [
         Estimate(grids, found.mean(1), each.mean(0), *_scatter(each)) for each in (twice, once)
     ]
-    return estimates[estimates[0].hidden > HIDDEN]
+    return estimates[float(estimates[0].chance.max()) > MOST]
 
 
 def _scatter(found: Tensor) -> tuple[Tensor, float]:

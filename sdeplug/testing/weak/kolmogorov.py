@@ -71,16 +71,21 @@ def weak_error(
 
 
 def weak_bias(
-    integrator: Integrator, reverse: ReverseSDE, target: GaussianMixture, times: Sequence[float]
+    integrator: Integrator,
+    reverse: ReverseSDE,
+    target: GaussianMixture,
+    times: Sequence[float],
+    more: bool = False,
 ) -> Bias:
-    """Likewise all of the biases, at the last of the times."""
+    """Likewise all of the biases, at the last of the times; by more nodes, to see whether they
+    matter."""
     sde = reverse.linear
     points = _points(target, sde, times[-1])
     law, values = _density(target, sde, times[-1], points), features(points)
     mean = law @ values
     spread = (law @ (values - mean).square()).sqrt()
     if draws(integrator, reverse, *times[:2]):
-        values, points = _backward(integrator, reverse, target, times, values)
+        values, points = _backward(integrator, reverse, target, times, values, more)
     else:
         values, points = _forward(integrator, reverse, target, times)
     return Bias(_density(target, sde, times[0], points) @ values - mean, mean, spread)
@@ -104,12 +109,13 @@ def _backward(
     target: GaussianMixture,
     times: Sequence[float],
     values: Tensor,
+    more: bool,
 ) -> tuple[Tensor, Tensor]:
     """u_0 and the points where it is known, from u_N at the points at the last time."""
     later = _points(target, reverse.linear, times[-1])
     for early, late in pairwise(reversed(times)):
         points = _points(target, reverse.linear, late)
-        noise = Nodes(draws(integrator, reverse, late, early))
+        noise = Nodes(draws(integrator, reverse, late, early), more)
         rows = points.repeat_interleave(noise.repeats)[:, None]
         with torch.no_grad():
             ends = integrator.integrate(reverse, rows, late, early, Run(noise))[:, 0]

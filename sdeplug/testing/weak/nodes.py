@@ -12,6 +12,7 @@ from sdeplug.noise import NoiseSource
 from sdeplug.testing.findings import NotApplicable
 
 _PER_DRAW = {0: 1, 1: 20, 2: 8, 3: 3}  # right to the fifth moment, which weak order 2 asks for
+_MORE = {0: 1, 1: 22, 2: 10, 3: 5}
 
 
 class Nodes(NoiseSource):
@@ -23,6 +24,7 @@ class Nodes(NoiseSource):
 
     Args:
         draws: how many there will be, 0 to 3; beyond them the numbers are 0.
+        more: whether there are 22, 10 x 10 or 5 x 5 x 5.
 
     Attributes:
         weights: weights of the nodes, of sum 1, shape ``(repeats,)``.
@@ -33,10 +35,10 @@ class Nodes(NoiseSource):
         NotApplicable: for more draws.
     """
 
-    def __init__(self, draws: int) -> None:
+    def __init__(self, draws: int, more: bool = False) -> None:
         if draws not in _PER_DRAW:
             raise NotApplicable(f"it draws {draws} times in a step; the quadrature is for three")
-        self.nodes, self.weights = _rule(draws)
+        self.nodes, self.weights = _rule(draws, more)
         self.expected = draws
         self.draws = 0
 
@@ -56,11 +58,10 @@ class Nodes(NoiseSource):
 
 
 @cache
-def _rule(draws: int) -> tuple[Tensor | None, Tensor]:
+def _rule(draws: int, more: bool) -> tuple[Tensor | None, Tensor]:
     """Nodes, one a row of ``draws`` numbers, and their weights."""
-    nodes, weights = (
-        torch.from_numpy(each) for each in np.polynomial.hermite_e.hermegauss(_PER_DRAW[draws])
-    )
+    count = (_MORE if more else _PER_DRAW)[draws]
+    nodes, weights = (torch.from_numpy(each) for each in np.polynomial.hermite_e.hermegauss(count))
     # A product of no factors has one term, of weight 1.
     product = torch.ones(1, dtype=torch.float64, device="cpu")
     for _ in range(draws):

@@ -21,6 +21,8 @@ from sdeplug import (
 )
 from sdeplug.targets import Gaussian, GaussianMixture
 from sdeplug.testing import CheckFailed, NotApplicable, weak_error
+from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.chance import Changed, signs, three_points
 from sdeplug.testing.weak import check_nonlinear_order
 from sdeplug.testing.weak.features import Bias, features
 from sdeplug_exponential import ExpRK3
@@ -145,8 +147,11 @@ class Capped(EulerMaruyama):
     ("solver", "words"),
     [
         (Wrong(pull=0.5), "the standard deviation is 151 % too large"),
-        (Wrong(noise=1.05), r"the standard deviation is 1\.\d+ % too large"),
-        (Wrong(noise=0.0), "order 0.02 observed, 1 claimed"),
+        (
+            Wrong(noise=1.01),
+            r"with ever shorter steps the standard deviation is 0\.3\d+ % too large",
+        ),
+        (Wrong(noise=0.0), "the limit is wrong with the score of a mixture"),
         (TooProud(), "order 1.00 observed, 2 claimed"),
         (Capped(), r"the standard deviation is 17\.\d % too large"),
     ],
@@ -155,6 +160,17 @@ class Capped(EulerMaruyama):
 def test_wrong_solvers_fail_and_are_told_of_what(solver, words):
     with pytest.raises(CheckFailed, match=words):
         check_nonlinear_order(solver)
+
+
+def test_one_per_cent_of_noise_that_is_not_affine_is_seen():
+    with pytest.raises(CheckFailed, match=r"the standard deviation is 0\.3\d+ % too small"):
+        check_nonlinear_order(spoil(EulerMaruyama(), Changed(signs, 0.99)))
+
+
+def test_where_a_draw_decides_at_a_threshold_other_checks_judge():
+    """Right in three points, which lie between the nodes of the quadrature."""
+    with pytest.raises(NotApplicable, match="thresholds between the nodes"):
+        check_nonlinear_order(spoil(EulerMaruyama(), Changed(three_points)))
 
 
 @pytest.mark.parametrize(
