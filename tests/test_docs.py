@@ -35,14 +35,16 @@ WITH_CODE = [name for name, page in PAGES.items() if any(each in page.read_text(
 COMMANDS = {
     " ".join(each): (page, each) for page in PAGES.values() for each in blocks.commands(page)
 }
-LONG = tuple(  # those that take more than three seconds
+LONG = tuple(  # those that take more than a second
     f"docs/{name}.md"
     for name in (
         *("guides/compare", "guides/write-a-solver", "guides/own-data", "guides/condition"),
         *("guides/purify", "guides/likelihood", "guides/train", "guides/unusual", "guides/latent"),
-        *("guides/compose", "solvers/torchdiffeq", "solvers/torchsde"),
+        *("guides/compose", "solvers/torchdiffeq", "solvers/torchsde", "solvers/reversible"),
+        *("explanation/marginal-consistency", "explanation/mutants", "guides/from-diffusers"),
     )
 )
+SLOW_WORDS = ("check ", "sample --pipeline")
 PARTS = sorted(solver_table.parts())
 
 
@@ -189,7 +191,7 @@ def test_the_pictures_can_be_drawn(tmp_path):
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param(each, marks=pytest.mark.thorough if each.startswith("check ") else ())
+        pytest.param(each, marks=pytest.mark.thorough if each.startswith(SLOW_WORDS) else ())
         for each in COMMANDS
         if not each.startswith("demo")
     ],

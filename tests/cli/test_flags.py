@@ -255,6 +255,7 @@ def test_the_words_of_a_description_are_found_too(sdeplug):
     assert "quadratic" in out
 
 
+@pytest.mark.thorough
 def test_a_command_that_is_not_looked_at_writes_nothing_to_standard_error(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "sdeplug", "sample", "-n", "2", "--steps", "8"],

@@ -145,7 +145,8 @@ def test_ctrl_c_elsewhere_is_one_line(sdeplug, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes are a matter of POSIX")
-@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_leaves_no_process_and_no_traceback(tmp_path, jobs):
     words = ["compare", "ode/heun", "song/ancestral", "--nfe", "100,200,400", "--seeds", "50"]
     with subprocess.Popen(

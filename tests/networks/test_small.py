@@ -200,6 +200,7 @@ def test_what_is_no_parametrisation_is_refused():
         networks.from_module(X.new_tensor, VPSDE(), predicts="noise", labels=TimeLabel())
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_library_is_opened_when_it_is_asked_for():
     code = "import sys, sdeplug.networks; print(*{'diffusers', 'safetensors'} & set(sys.modules))"

@@ -40,8 +40,14 @@ WHOLE = """exponential/auto exponential/edm-heun exponential/restart
     row-adams row-tsit5""".split()
 
 
-@pytest.mark.parametrize("sde", [VPSDE(), LOUD, EDMSDE()], ids=lambda sde: type(sde).__name__)
-@pytest.mark.parametrize("name", [*STEPS, *WHOLE])
+@pytest.mark.parametrize(
+    "sde",
+    [VPSDE(), LOUD, pytest.param(EDMSDE(), marks=pytest.mark.thorough)],
+    ids=lambda sde: type(sde).__name__,
+)
+@pytest.mark.parametrize(
+    "name", [*STEPS, *WHOLE[:-1], pytest.param(WHOLE[-1], marks=pytest.mark.thorough)]
+)
 def test_a_run_in_half_precision_is_that_in_float32_rounded(name, sde):
     by = OnGrid(solver(name), LogSNR(40)) if name in STEPS else solver(name)
     wide = run(sde, by, torch.float32).x

@@ -56,7 +56,7 @@ def sampled(name, sde, dtype):
 
 
 @pytest.mark.filterwarnings("ignore:Functional iteration")  # implicit-adams: few steps do here
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", ["device", pytest.param("dtype", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_do_not_depend_on_the_defaults(name, setting, defaults):
     change, sde = SETTINGS[setting]

@@ -95,6 +95,7 @@ def test_each_coordinate_has_the_law_that_it_has_alone(name):
         torch.testing.assert_close(variance, single.covariance[0], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", STEPPED)
 def test_its_law_is_that_of_the_target(name):
     by = STEPPED[name]

@@ -54,7 +54,10 @@ class Network:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float64, torch.bfloat16, pytest.param(torch.float32, marks=pytest.mark.thorough)],
+)
 @settings(max_examples=20)
 @given(st.lists(st.floats(0.02, 1.0), min_size=1, max_size=4), st.integers(0, 2))
 def test_every_form_gives_the_exact_score(any_sde, form, dtype, fractions, rank):

@@ -134,6 +134,7 @@ def test_every_row_meets_the_tolerance_and_pays_for_itself_alone(by, t, s):
     assert sum(counts) < 2.5 * len(counts)
 
 
+@pytest.mark.thorough
 @settings(max_examples=8)
 @given(st.floats(0.05, 0.95), st.sampled_from([torch.float32, torch.float64]))
 def test_evaluations_are_counted_by_row(t, dtype):

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from bundled import BRIEF, checks_of
 from common import GaussianScore, normal
 
 import sdeplug as sp
@@ -239,7 +240,10 @@ class Counting(sp.NoiseSource):
         return torch.zeros_like(like)
 
 
-@pytest.mark.parametrize(("library", "sampler"), ALL)
+@pytest.mark.parametrize(
+    ("library", "sampler"),
+    [pytest.param(*each, marks=pytest.mark.thorough if "kdpm2" in each[1] else ()) for each in ALL],
+)
 def test_noise_is_drawn_where_it_is_claimed(library, sampler):
     by, sde = built(library, sampler, steps=4), VPSDE()
     recipe = by.recipe
@@ -386,6 +390,6 @@ if KARRAS_LIKE:
 if HUGGING:
 
     @pytest.mark.slow
-    @parametrize_with_checks(HUGGING, fast=True)
+    @checks_of(HUGGING, kept=BRIEF)
     def test_conformance(check):
         check()

@@ -146,7 +146,13 @@ def test_the_field_is_never_asked_past_the_span(t, s):
 LIMITS = {1: 1e-2, 2: 1.5e-4, 4: 1e-6}
 
 
-@pytest.mark.parametrize("method", [Euler(), Heun(), RK4(), ADAMS[1], ADAMS[3]])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(Heun(), ADAMS[1]),
+        *(pytest.param(each, marks=pytest.mark.thorough) for each in (Euler(), RK4(), ADAMS[3])),
+    ],
+)
 def test_weak_order(any_sde, method):
     grid = "alternating" if isinstance(method, AdamsBashforth) else "log-snr"
     order, limit = order_and_limit(method, gentle(any_sde), grid)
@@ -162,6 +168,7 @@ def test_weak_order_on_other_grids(any_sde, grid):
     assert limit < 1.5e-4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 def test_every_shape_and_dtype_on_every_sde(any_sde, method):
     sde = gentle(any_sde)

@@ -72,7 +72,7 @@ def drift(corrector, target, sde, t, rows=2048, seed=0):
     "corrector",
     [
         Langevin(),
-        AnnealedLangevin(),
+        pytest.param(AnnealedLangevin(), marks=pytest.mark.thorough),
         pytest.param(Langevin(batch_mean=True), marks=pytest.mark.thorough),
     ],
 )
@@ -83,7 +83,10 @@ def test_p_t_is_left_as_it_is(corrector, name, sde, t):
     assert drift(corrector, TARGETS[name], sde, t, rows) < floor
 
 
-@pytest.mark.parametrize("snr", [0.03, 0.1, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    "snr",
+    [0.1, 0.6, *(pytest.param(snr, marks=pytest.mark.thorough) for snr in (0.03, 0.3, 0.9))],
+)
 @pytest.mark.parametrize("rule", [Langevin, AnnealedLangevin])
 def test_the_floor_bounds_the_stationary_bias(rule, snr):
     """Without noise: the stationary law on the line, from the transition kernel on a fine mesh."""

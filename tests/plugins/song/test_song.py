@@ -199,6 +199,7 @@ CORRECTORS = [Langevin(), Langevin(steps=2, batch_mean=True), AnnealedLangevin()
 SAMPLERS = [*PREDICTORS, *(Corrected(ReverseDiffusion(), each) for each in CORRECTORS)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("by", SAMPLERS)
 def test_every_shape_and_dtype_on_every_sde(any_sde, by):
     sde = gentle(any_sde)

@@ -87,7 +87,7 @@ def test_conformance(check):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Functional iteration")  # of implicit Adams, in large steps
-@checks_of([*RUNGE_KUTTA[:-1], *ADAMS])
+@checks_of([*RUNGE_KUTTA[:-1], *ADAMS], kept=BRIEF)
 def test_conformance_of_the_others(check):
     check()
 
@@ -300,7 +300,9 @@ def flowed(sde, data):
 
 
 @pytest.mark.parametrize("method", [*PAIRS, *SCIPY], ids=named)
-@pytest.mark.parametrize("sde", [VPSDE(), VESDE()], ids=named)
+@pytest.mark.parametrize(
+    "sde", [VPSDE(), pytest.param(VESDE(), marks=pytest.mark.thorough)], ids=named
+)
 @pytest.mark.parametrize("data", ["gaussian", pytest.param("mixture", marks=pytest.mark.thorough)])
 def test_the_error_falls_with_the_tolerance(method, sde, data):
     reverse, x, exact = flowed(sde, data)

@@ -92,7 +92,7 @@ def test_conformance(check):
 
 
 @pytest.mark.slow
-@checks_of([Euler(steps=3), Heun(), Midpoint(), ReversibleHeun()])
+@checks_of([Euler(steps=3), Heun(), Midpoint(), ReversibleHeun()], kept=BRIEF)
 def test_conformance_of_the_others(check):
     check()
 

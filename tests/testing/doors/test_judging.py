@@ -199,7 +199,10 @@ def test_it_is_held_to_the_forward_sde_that_is_given():
 @pytest.mark.parametrize(
     ("function", "verdict", "words"),
     [
-        (noisy(signs), Verdict.PASSED, "check_law_by_sampling and check_moments"),
+        pytest.param(
+            *(noisy(signs), Verdict.PASSED, "check_law_by_sampling and check_moments"),
+            marks=pytest.mark.thorough,
+        ),
         (noisy(partial(signs, size=1.01)), Verdict.FAILED, r"is (0\.9\d*|1|1\.0\d*) % too large"),
         (clipped, Verdict.FAILED, "the standard deviation of all modes is .* too small"),
     ],

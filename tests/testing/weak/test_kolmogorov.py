@@ -146,14 +146,20 @@ class Capped(EulerMaruyama):
 @pytest.mark.parametrize(
     ("solver", "words"),
     [
-        (Wrong(pull=0.5), "the standard deviation is 151 % too large"),
+        pytest.param(
+            *(Wrong(pull=0.5), "the standard deviation is 151 % too large"),
+            marks=pytest.mark.thorough,
+        ),
         (
             Wrong(noise=1.01),
             r"with ever shorter steps the standard deviation is 0\.3\d+ % too large",
         ),
         (Wrong(noise=0.0), "the limit is wrong with the score of a mixture"),
         (TooProud(), "order 1.00 observed, 2 claimed"),
-        (Capped(), r"the standard deviation is 17\.\d % too large"),
+        pytest.param(
+            *(Capped(), r"the standard deviation is 17\.\d % too large"),
+            marks=pytest.mark.thorough,
+        ),
     ],
     ids=["half the drift", "loud", "silent", "proud", "capped"],
 )
