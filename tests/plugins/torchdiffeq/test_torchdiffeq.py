@@ -5,39 +5,22 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import weakref
 from dataclasses import replace
-from functools import cache
-from itertools import pairwise
 
 import pytest
 import torch
 from bundled import BRIEF, SHARED, checks_of
-from common import GaussianScore, normal
+from common import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probing import MEANS, VARIANCES, alternating
+from plugins.torchdiffeq.methods import ADAMS, FIXED, PAIRS, QUIET, RUNGE_KUTTA, SCIPY, bent, named
 
 from sdeplug import (
-    VESDE,
-    VPSDE,
     Corrected,
-    Counted,
-    Leg,
-    LogSNR,
-    OnGrid,
-    Pipeline,
-    ReverseSDE,
-    Run,
-    Silence,
-    Uniform,
     solver,
-    targets,
 )
-from sdeplug.observers import Trajectory
 from sdeplug.registry import registry
 from sdeplug.testing import parametrize_with_checks
-from sdeplug_ode import RK4
 from sdeplug_song import AnnealedLangevin
 from sdeplug_torchdiffeq import (
     AdaptiveHeun,
@@ -46,12 +29,8 @@ from sdeplug_torchdiffeq import (
     Dopri8,
     ExplicitAdams,
     Fehlberg2,
-    FixedEuler,
     FixedHeun2,
-    FixedHeun3,
-    FixedMidpoint,
     FixedRK4,
-    ImplicitAdams,
     ScipyDOP853,
     ScipyRK23,
     ScipyRK45,
@@ -59,22 +38,7 @@ from sdeplug_torchdiffeq import (
 from sdeplug_torchdiffeq.rhythm import rhythm
 
 close = torch.testing.assert_close
-PAIRS = [Dopri5(), Dopri8(), Bosh3(), Fehlberg2(), AdaptiveHeun()]
-SCIPY = [ScipyRK23(), ScipyRK45(), ScipyDOP853()]
-RUNGE_KUTTA = [FixedEuler(), FixedMidpoint(), FixedHeun2(), FixedHeun3(), FixedRK4()]
-ADAMS = [ExplicitAdams(), ImplicitAdams()]
-FIXED = [*RUNGE_KUTTA, *ADAMS]
 ALL = [*PAIRS, *SCIPY, *FIXED]
-QUIET = Run(Silence())
-
-
-def bent(y, t):
-    """A field that is neither linear nor autonomous."""
-    return torch.sin(3.0 * t + y) - 0.5 * y
-
-
-def named(each):
-    return type(each).__name__
 
 
 # Conformance
@@ -241,221 +205,3 @@ def test_a_span_of_no_length_and_an_empty_batch_are_left_as_they_are():
         y = normal(2, 2)
         assert method.flow(bent, y, 0.5, 0.5, QUIET) is y
         assert method.flow(bent, y[:0], 1.0, 0.5, QUIET).shape == (0, 2)
-
-
-# Accuracy
-
-
-def over(method, y, t, s, steps):
-    for late, early in pairwise(torch.linspace(t, s, steps + 1, dtype=torch.float64).tolist()):
-        y = method.flow(bent, y, late, early, QUIET)
-    return y
-
-
-@pytest.mark.parametrize("method", FIXED, ids=named)
-@pytest.mark.parametrize(("t", "s"), [(1.0, 0.2), (0.2, 1.0)])
-def test_fixed_steps_have_their_order_down_and_up(method, t, s):
-    y = normal(4, 3)
-    if method == ImplicitAdams():
-        method = ImplicitAdams(rtol=1e-11, atol=1e-11, max_iterations=40)
-    exact = over(RK4(), y, t, s, 512)
-    errors = [float((over(method, y, t, s, steps) - exact).norm()) for steps in (4, 8, 16)]
-    assert math.log2(errors[-2] / errors[-1]) > method.claims.order - 0.35
-
-
-@pytest.mark.parametrize("method", [FixedEuler, FixedMidpoint, FixedHeun2, FixedHeun3, FixedRK4])
-def test_steps_are_those_of_a_uniform_grid(method):
-    sde, x = VPSDE(), normal(4, 3)
-    reverse = ReverseSDE(sde, GaussianScore(sde))
-    whole = method(steps=7).integrate(reverse, x, 0.9, 0.2, QUIET)
-    close(whole, OnGrid(method(), Uniform(7)).integrate(reverse, x, 0.9, 0.2, QUIET))
-
-
-@pytest.mark.parametrize("method", FIXED, ids=named)
-@pytest.mark.parametrize("steps", [1, 2, 3, 9])
-def test_evaluations_are_as_claimed(method, steps):
-    method = replace(method, steps=steps)
-    if method.claims.evaluations is None:
-        return
-    asked = []
-    method.flow(lambda y, t: asked.append(t) or bent(y, t), normal(2, 2), 1.0, 0.5, QUIET)
-    assert len(asked) == method.claims.evaluations
-
-
-def to_eps(method, reverse, x):
-    with torch.no_grad():
-        return method.integrate(reverse, x, reverse.forward.T, reverse.forward.eps, QUIET)
-
-
-@cache
-def flowed(sde, data):
-    """A reverse SDE, a state at T, and where the flow takes it, which all methods share."""
-    target = (
-        targets.Gaussian(MEANS[:2].double(), torch.diag(VARIANCES[1:]))
-        if data == "gaussian"
-        else targets.eight_gaussians()
-    )
-    reverse, x = ReverseSDE(sde, target.score(sde)), sde.at(sde.T).sigma * normal(16, 2)
-    return reverse, x, to_eps(Dopri8(1e-10, 1e-10), reverse, x)
-
-
-@pytest.mark.parametrize("method", [*PAIRS, *SCIPY], ids=named)
-@pytest.mark.parametrize(
-    "sde", [VPSDE(), pytest.param(VESDE(), marks=pytest.mark.thorough)], ids=named
-)
-@pytest.mark.parametrize("data", ["gaussian", pytest.param("mixture", marks=pytest.mark.thorough)])
-def test_the_error_falls_with_the_tolerance(method, sde, data):
-    reverse, x, exact = flowed(sde, data)
-    # Of one step it is the estimate that meets the tolerance; what adds up is a multiple of it.
-    coarse, fine, multiple = 1e-2, 1e-4, 30.0
-    if isinstance(method, Fehlberg2):
-        coarse, fine, multiple = 1e-4, 1e-6, 2000.0
-    if isinstance(method, tuple(map(type, SCIPY))):  # the norm is over the batch
-        fine, multiple = 1e-5, 100.0
-    errors = [
-        float((to_eps(replace(method, rtol=each, atol=each), reverse, x) - exact).abs().max())
-        for each in (coarse, fine)
-    ]
-    assert errors[1] < 0.1 * errors[0]
-    assert errors[1] < multiple * fine
-
-
-def test_up_and_down_again():
-    sde, x = VPSDE(), normal(8, 2)
-    reverse = ReverseSDE(sde, targets.eight_gaussians().score(sde))
-    by = Dopri5(1e-8, 1e-8)
-    up = by.flow(reverse.flow, x, sde.eps, sde.T, QUIET)
-    close(by.integrate(reverse, up, sde.T, sde.eps, QUIET), x, rtol=0.0, atol=1e-4)
-
-
-# The batch
-
-
-def stiff(y, t):
-    """Fast in the first row, slow in the others."""
-    rate = torch.ones(len(y), 1, dtype=y.dtype)
-    rate[0] = 60.0
-    return -rate * (y - math.cos(5.0 * t))
-
-
-def test_the_worst_row_decides_and_the_batch_norm_hides_it():
-    """One fast row in 512: torchdiffeq's norm divides its error by the root of 512."""
-    y = torch.full((512, 1), 2.0, dtype=torch.float64)
-    exact = Dopri8(1e-11, 1e-11).flow(stiff, y, 0.0, 1.0, QUIET)
-
-    def error(by):
-        return float((by.flow(stiff, y, 0.0, 1.0, QUIET) - exact)[0].abs())
-
-    safe, hidden = error(Dopri5(1e-4, 1e-4)), error(Dopri5(1e-4, 1e-4, batch_norm=True))
-    assert safe < 1e-4
-    assert hidden > 5.0 * safe
-
-
-def test_the_norm_of_the_worst_row_is_the_norm_of_that_row_alone():
-    """So its steps are those that it would take alone, where it is the worst all the time."""
-    y = torch.full((5, 1), 2.0, dtype=torch.float64)
-    alone, together = [], []
-    for rows, asked in ((1, alone), (5, together)):
-
-        def field(y, t, asked=asked):
-            asked.append(t)
-            return stiff(y, t)
-
-        Dopri5().flow(field, y[:rows], 0.0, 1.0, QUIET)
-    assert alone == together
-
-
-# In a pipeline
-
-
-def test_it_mixes_as_a_leg_and_between_sweeps_of_a_corrector():
-    sde = VPSDE()
-    reverse = ReverseSDE(sde, targets.eight_gaussians().score(sde))
-    corrected = OnGrid(Corrected(Bosh3(1e-3, 1e-3), AnnealedLangevin()), LogSNR(10))
-    legs = (
-        Leg(0.3, Dopri5(1e-3, 1e-3)),
-        Leg(0.05, corrected),
-        Leg(0.02, ScipyRK45()),
-        Leg(1e-3, FixedRK4(10)),
-    )
-    samples = Pipeline(reverse, legs).sample((64, 2), seed=0)
-    assert samples.x.shape == (64, 2)
-    assert float((samples.x.norm(dim=1) - 1.0).abs().max()) < 0.6
-
-
-def test_on_a_grid_the_next_span_begins_with_the_step_of_the_last():
-    """One evaluation at the start of a span and six in its step: the first span alone has more."""
-    sde, steps = VPSDE(), 40
-    counted = Counted(GaussianScore(sde))
-    by = OnGrid(Dopri5(1e-2, 1e-2), Uniform(steps))
-    by.integrate(ReverseSDE(sde, counted), normal(4, 2), 1.0, 1e-3, QUIET)
-    assert 7 * steps <= counted.nfe <= 7 * steps + 24
-
-
-def test_observers_see_the_accepted_states_inside_the_span_each_once():
-    sde = VPSDE()
-    score = targets.eight_gaussians().score(sde)
-    for by in (Dopri5(1e-3, 1e-3), FixedRK4(8)):
-        seen = Trajectory()
-        samples = Pipeline(ReverseSDE(sde, score), (Leg(1e-3, by),)).sample(
-            (16, 2), seed=1, dtype=torch.float64, observers=(seen,)
-        )
-        assert seen.times[0] == 1.0
-        assert seen.times[-1] == 1e-3
-        assert all(late > early for late, early in pairwise(seen.times))
-        assert len(seen.times) > 6
-        assert torch.equal(seen.states[-1], samples.x)
-        # Each state is on the solution that leads to the next.
-        again = Dopri8(1e-10, 1e-10).integrate(
-            ReverseSDE(sde, score), seen.states[3], seen.times[3], seen.times[4], QUIET
-        )
-        close(again, seen.states[4], rtol=0.0, atol=3e-3)
-
-
-def test_a_half_precision_state_is_seen_in_its_dtype():
-    seen = []
-    run = Run(Silence(), (lambda event: seen.append(event.x.dtype),))
-    Dopri5(1e-2, 1e-2).flow(bent, normal(3, 2).bfloat16(), 1.0, 0.1, run)
-    assert set(seen) == {torch.bfloat16}
-
-
-def test_a_half_precision_state_is_not_rounded_in_every_step():
-    """A thousand steps of 0.0005 from 1: bfloat16 cannot add one of them to 1."""
-    y = torch.ones(2, 1, dtype=torch.bfloat16)
-    end = FixedRK4(1000).flow(lambda y, t: torch.full_like(y, 0.5), y, 0.0, 1.0, QUIET)
-    close(end, torch.full_like(y, 1.5))
-
-
-def test_alternating_grid_and_adams_agree_with_a_fine_solution():
-    sde, x = VPSDE(), normal(4, 3)
-    reverse = ReverseSDE(sde, GaussianScore(sde))
-    exact = Dopri8(1e-11, 1e-11).integrate(reverse, x, 1.0, 1e-3, QUIET)
-    for by, tolerance in (
-        (ExplicitAdams(), 1e-3),
-        (ImplicitAdams(rtol=1e-8, atol=1e-8, max_iterations=20), 1e-4),
-    ):
-        got = OnGrid(by, alternating(16, sde)).integrate(reverse, x, 1.0, 1e-3, QUIET)
-        close(got, exact, rtol=0.0, atol=tolerance)
-
-
-def test_memory_does_not_grow_with_the_steps():
-    """Of the states and scores of all steps so far, few are alive at any time."""
-    held, alive = [], []
-
-    def score(x, t):
-        slope = -0.25 * x
-        held.extend((weakref.ref(x), weakref.ref(slope)))
-        alive[-1] = max(alive[-1], sum(each() is not None for each in held))
-        return slope
-
-    calls = []
-    for tolerance in (1e-2, 1e-8):
-        held.clear()
-        alive.append(0)
-        with torch.no_grad():
-            Dopri5(tolerance, tolerance).integrate(
-                ReverseSDE(VPSDE(), score), normal(3, 2), 1.0, 0.1, Run(Silence())
-            )
-        calls.append(len(held))
-    assert calls[1] > 5 * calls[0]
-    assert alive[1] <= alive[0]

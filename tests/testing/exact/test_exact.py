@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -11,17 +10,13 @@ import torch
 from common import normal
 from hypothesis import given
 from hypothesis import strategies as st
-from wrong import Claiming, Wrong
+from testing.exact.usual import VP
 
 from sdeplug import (
     VESDE,
-    VPSDE,
-    Claims,
     Corrected,
-    Corrector,
     Denoise,
     Integrator,
-    Karras,
     Leg,
     LogSNR,
     OnGrid,
@@ -29,47 +24,24 @@ from sdeplug import (
     ReverseSDE,
     Run,
     SharedNoise,
-    Uniform,
 )
-from sdeplug.noise import Silence
 from sdeplug.testing import (
-    Affinity,
-    CheckFailed,
     Law,
-    NotApplicable,
-    affinity,
     counted_columns,
     exact_law,
     exact_spectrum,
     marginal_law,
-    paired_laws,
     relative_error,
     through,
 )
 from sdeplug.testing.bench import carried, gaussian, gaussian_score, rotated
-from sdeplug.testing.exact import (
-    check_affinity,
-    check_constant,
-    check_corrector_bias,
-    check_corrector_invariance,
-    check_floor,
-    check_marginals,
-    check_own_tolerance,
-    check_rotation,
-)
-from sdeplug.testing.exact.convergence import STEPS
-from sdeplug_ode import AdamsBashforth, Euler, Heun
+from sdeplug_ode import Heun
 from sdeplug_song import (
     Ancestral,
     AnnealedLangevin,
     EulerMaruyama,
-    Hold,
-    Langevin,
     ReverseDiffusion,
 )
-
-VP = VPSDE()
-ONE = Claims(order=1, evaluations=1)
 
 
 def law_over(by: Integrator, sde=VP, law=exact_spectrum, target=None, level=1.0) -> Law:
@@ -217,285 +189,3 @@ def test_denoise_has_the_law_of_the_posterior_mean():
     wanted = gain**2 * start.covariance.diagonal()
     torch.testing.assert_close(law.covariance.diagonal(), wanted)
     torch.testing.assert_close(law.mean, target.mean)
-
-
-# --- right solvers pass ----------------------------------------------------------------------
-
-RIGHT = [
-    EulerMaruyama(),
-    Ancestral(large_variance=True),
-    Heun(),
-    AdamsBashforth(3),
-]
-
-
-@pytest.mark.parametrize("solver", RIGHT, ids=repr)
-def test_right_solvers_pass(solver):
-    finding = check_marginals(solver)
-    assert len(finding.curves) >= 7
-    assert len({curve.label for curve in finding.curves}) >= 5  # SDEs
-    assert f"{solver.claims.order:g} claimed" in finding.text
-    assert "variance 0.0001" in finding.text
-    check_rotation(solver)
-    assert check_affinity(solver).text == "affine"
-    if solver.claims.stochastic:
-        check_constant(solver)
-
-
-@pytest.mark.parametrize(
-    "solver", [OnGrid(Heun(), Karras(10)), OnGrid(EulerMaruyama(), LogSNR(10))], ids=repr
-)
-def test_a_grid_of_its_own_is_refined(solver):
-    finding = check_marginals(solver)
-    assert {curve.steps[:3] for curve in finding.curves} == {STEPS}
-
-
-@pytest.mark.parametrize("corrector", [AnnealedLangevin(), AnnealedLangevin(0.05, steps=2)])
-@pytest.mark.thorough
-def test_predictor_correctors_stay_within_their_floor(corrector):
-    check_floor(Corrected(ReverseDiffusion(), corrector))
-    check_floor(Corrected(Ancestral(), corrector, before=True))
-    check_corrector_invariance(corrector)
-    check_corrector_bias(corrector)
-
-
-@pytest.mark.thorough
-@pytest.mark.slow
-def test_composites_within_composites():
-    inner = OnGrid(EulerMaruyama(), Uniform(2))
-    check_floor(Corrected(inner, AnnealedLangevin()))
-    check_floor(OnGrid(Corrected(Ancestral(), AnnealedLangevin()), Karras(10)))
-
-
-# --- wrong solvers fail ----------------------------------------------------------------------
-
-
-def test_the_mutant_is_right_without_its_faults():
-    check_marginals(Wrong())
-    check_constant(Wrong())
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [Wrong(drift=0.5), Wrong(noise=1.01), Wrong(noise=1.001), Wrong(noise=0.999), Wrong(score=0.5)],
-    ids=repr,
-)
-def test_a_wrong_limit_fails(wrong):
-    with pytest.raises(CheckFailed, match=r"limit|order") as failure:
-        check_marginals(wrong)
-    assert failure.value.curves
-
-
-def test_a_score_of_the_step_before_fails_by_its_constant():
-    check_marginals(Wrong(late=True))  # it is consistent, and of order 1
-    with pytest.raises(CheckFailed, match="earlier or later step"):
-        check_constant(Wrong(late=True))
-
-
-@dataclass(frozen=True)
-class Loud(Integrator):
-    """A right solver whose noise is a little too loud."""
-
-    solver: Integrator
-    factor: float = 1.001
-    claims = ONE
-
-    def integrate(self, reverse, x, t, s, run):
-        mean = self.solver.integrate(reverse, x, t, s, Run(Silence()))
-        return mean + self.factor * (self.solver.integrate(reverse, x, t, s, run) - mean)
-
-
-@pytest.mark.parametrize("solver", [Ancestral(), ReverseDiffusion()])
-def test_noise_that_is_too_loud_fails(solver):
-    with pytest.raises(CheckFailed, match=r"limit|order"):
-        check_marginals(Loud(solver))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        Claiming(Euler(), Claims(order=2)),
-        Claiming(Heun(), Claims(order=3)),
-        Claiming(AdamsBashforth(3), Claims(order=4)),
-        Claiming(EulerMaruyama(), Claims(order=2)),
-    ],
-    ids=repr,
-)
-def test_an_order_that_is_not_there_fails(wrong):
-    with pytest.raises(CheckFailed):
-        check_marginals(wrong)
-
-
-@pytest.mark.parametrize("snr", [0.05, 0.16])
-def test_a_hidden_corrector_is_seen(snr):
-    wrong = Claiming(Corrected(ReverseDiffusion(), AnnealedLangevin(snr)), ONE)
-    with pytest.raises(CheckFailed):
-        check_marginals(wrong)
-
-
-def test_a_floor_that_is_too_low_fails():
-    inner = Corrected(ReverseDiffusion(), AnnealedLangevin())
-    with pytest.raises(CheckFailed, match="its floor"):
-        check_floor(Claiming(inner, replace(inner.claims, floor=0.5 * inner.claims.floor)))
-
-
-@dataclass(frozen=True)
-class WrongLangevin(Corrector):
-    """Langevin steps whose noise has a wrong size."""
-
-    snr: float = 0.16
-    noise: float = math.sqrt(2.0)
-    claims = AnnealedLangevin().claims
-
-    def correct(self, reverse, x, t, run):
-        length = 2.0 * (self.snr * reverse.forward.at(t).sigma) ** 2
-        step = self.noise * math.sqrt(length)
-        return x + length * reverse.score(x, t) + step * run.noise.normal(x)
-
-
-def test_a_corrector_that_moves_p_t_fails():
-    check_corrector_invariance(WrongLangevin())
-    check_corrector_bias(WrongLangevin())
-    for noise in (1.0, 1.01 * math.sqrt(2.0)):
-        with pytest.raises(CheckFailed, match="over its floor"):
-            check_corrector_invariance(WrongLangevin(noise=noise))
-        with pytest.raises(CheckFailed, match="not to a quarter"):
-            check_corrector_bias(WrongLangevin(noise=noise))
-
-
-# --- affinity and the paired probe -----------------------------------------------------------
-
-PAPER = Langevin(batch_mean=True)
-
-
-@pytest.mark.parametrize(
-    ("by", "wanted"),
-    [
-        (OnGrid(EulerMaruyama(), LogSNR(8)), Affinity.AFFINE),
-        (OnGrid(Corrected(EulerMaruyama(), PAPER), LogSNR(8)), Affinity.PAIRED),
-        (OnGrid(Corrected(EulerMaruyama(), Langevin()), LogSNR(8)), Affinity.NONE),
-    ],
-    ids=["affine", "paired", "none"],
-)
-def test_the_class_of_a_sampler(by, wanted):
-    reverse = ReverseSDE(VP, gaussian_score(VP))
-    assert affinity(partial(carried, by, reverse, VP.eps), 5) is wanted
-
-
-def test_claims_of_affinity_are_checked():
-    lying = Claiming(Corrected(EulerMaruyama(), PAPER), replace(ONE, floor=math.inf))
-    with pytest.raises(CheckFailed, match="claim affine=False"):
-        check_affinity(lying)
-    modest = Claiming(EulerMaruyama(), replace(ONE, affine=False))
-    assert "which it does not claim" in check_affinity(modest).text
-    assert check_affinity(PAPER).text == Affinity.PAIRED.value
-    assert check_affinity(Langevin()).text == Affinity.NONE.value
-    check_affinity(Denoise())
-
-
-@pytest.mark.parametrize("apart", [True, False])
-def test_the_paired_probe_agrees_with_impulses(apart):
-    by = OnGrid(Corrected(Ancestral(), AnnealedLangevin()), LogSNR(12))
-    sampler = partial(carried, by, ReverseSDE(VP, gaussian_score(VP)), VP.eps)
-    start = marginal_law(gaussian(), VP, VP.T)
-    wanted = exact_law(sampler, start)
-    for law in paired_laws(sampler, start, rows=64, apart=apart):
-        torch.testing.assert_close(law.mean, wanted.mean, rtol=0, atol=1e-10)
-        torch.testing.assert_close(law.covariance, wanted.covariance, rtol=0, atol=1e-10)
-
-
-def test_the_paired_probe_agrees_with_samples():
-    by = OnGrid(Corrected(ReverseDiffusion(), PAPER), LogSNR(16))
-    reverse, n = ReverseSDE(VP, gaussian_score(VP)), 32768
-    start = marginal_law(gaussian(), VP, VP.T)
-    laws = paired_laws(partial(carried, by, reverse, VP.eps), start, apart=True)
-    stds = torch.stack([law.covariance.diagonal().sqrt() for law in laws])
-    scatter = stds.std(0) / stds.mean(0)
-    assert float(scatter.max()) < 3e-3
-    x = start.mean + normal(n, 5, seed=5) * start.covariance.diagonal().sqrt()
-    with torch.no_grad():
-        y = by.integrate(reverse, x, VP.T, VP.eps, Run(SharedNoise(9)))
-    gap = (y.std(0) / stds.mean(0) - 1.0).abs()
-    assert bool(gap.lt(5.0 / math.sqrt(2 * n) + 5.0 * scatter).all())
-
-
-def test_the_paper_rule_is_judged_in_pairs():
-    finding = check_floor(Corrected(ReverseDiffusion(), PAPER))
-    assert "from seed to seed" in finding.text
-    assert "from seed to seed" in check_corrector_invariance(PAPER).text
-    check_corrector_bias(PAPER)
-
-
-@dataclass(frozen=True)
-class Controlled(Integrator):
-    """Heun steps of a length that follows the error of the whole batch."""
-
-    tolerance: float = 1e-3
-    factor: float = 1.0
-    claims = Claims(stochastic=False, affine=False, couples_batch=True)
-
-    def integrate(self, reverse, x, t, s, run):
-        h = 0.01 * (t - s)
-        while t > s:
-            h = min(h, t - s)
-            early = s if h == t - s else t - h
-            first = reverse.flow(x, t)
-            second = reverse.flow(x - h * first, early)
-            error = 0.5 * h * float(((second - first) / (1.0 + x.abs())).square().mean().sqrt())
-            if error <= self.tolerance:
-                x, t = x - self.factor * 0.5 * h * (first + second), early
-            h *= min(2.0, max(0.3, 0.9 * math.sqrt(self.tolerance / max(error, 1e-12))))
-        return x
-
-
-@dataclass(frozen=True)
-class Clipped(Integrator):
-    """Euler-Maruyama whose states stay in a box."""
-
-    box: float = 1.0
-    claims = Claims(order=1, affine=False, evaluations=1)
-
-    def integrate(self, reverse, x, t, s, run):
-        return EulerMaruyama().integrate(reverse, x, t, s, run).clamp(-self.box, self.box)
-
-
-def test_a_modest_claim_does_not_hide_a_solver_from_its_exact_law():
-    wide = Clipped(box=math.inf)
-    assert "does not claim" in check_affinity(wide).text
-    assert "order" in check_marginals(wide).text
-
-
-def test_a_solver_that_chooses_its_steps_is_judged_in_pairs():
-    assert "off by" in check_own_tolerance(Controlled()).text
-    assert check_affinity(Controlled()).text == Affinity.PAIRED.value
-    with pytest.raises(CheckFailed, match="p_eps is off"):
-        check_own_tolerance(Controlled(factor=0.95))
-
-
-# --- what does not apply is told -------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("check", "solver", "reason"),
-    [
-        (check_marginals, AnnealedLangevin(), "corrector"),
-        (check_marginals, Clipped(), "not affine"),
-        (check_rotation, Corrected(Ancestral(), Langevin()), "not affine"),
-        (check_marginals, Corrected(Ancestral(), AnnealedLangevin()), "declares a bias"),
-        (check_marginals, Denoise(), "no order"),
-        (check_constant, Heun(), "order 1"),
-        (check_rotation, Denoise(), "jumps"),
-        (check_floor, Corrected(Ancestral(), Langevin()), "from row to row"),
-        (check_floor, EulerMaruyama(), "consistent"),
-        (check_floor, Hold(), "no order"),
-        (check_own_tolerance, EulerMaruyama(), "affine"),
-        (check_own_tolerance, Corrected(Ancestral(), Langevin()), "from row to row"),
-        (check_corrector_invariance, Langevin(), "from row to row"),
-        (check_corrector_invariance, Heun(), "integrator"),
-        (check_corrector_bias, Langevin(), "from row to row"),
-    ],
-    ids=lambda each: each.__name__ if callable(each) else None,
-)
-def test_what_does_not_apply_says_why(check, solver, reason):
-    with pytest.raises(NotApplicable, match=reason):
-        check(solver)
