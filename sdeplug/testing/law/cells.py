@@ -76,8 +76,8 @@ class Cell:
         s: time at which the battery is applied.
         tau: relative error that is let pass.
         label: what is tested, for messages.
-        finer: the same on a grid of more steps, where the solver has a grid: an error that is
-            gone there came from the step, and is no wrong law.
+        finer: the same on a grid of more steps, or with a tighter tolerance, where the solver has
+            one: an error that is gone there came from the step, and is no wrong law.
     """
 
     specimen: Specimen
@@ -115,11 +115,12 @@ class Cell:
         )  # fmt: skip
 
     def verdict(self, seed: int, first: Tensor | None = None) -> CellVerdict:
-        """Up to three stages, each with fresh noise and only if all before it reject.
+        """Some stages, each with fresh noise and only if all before it reject.
 
         The second has four times the rows, or 65,536; it is left out after a first that leaves no
-        doubt.  The third, where there is one, has a finer grid and the rows of the first.  The
-        cell fails if all reject: at most :data:`ALPHA` squared of all seeds, for a law within tau.
+        doubt.  Those after it have ever finer grids, if there are any, and the rows of the first.
+        The cell fails if all reject: at most :data:`ALPHA` squared of all seeds, for a law within
+        tau.
 
         Args:
             seed: which experiment.
@@ -129,9 +130,17 @@ class Cell:
         if _PLAIN <= verdict.pvalue < ALPHA:
             rows = max(self.specimen.rows, min(_AGAIN * self.specimen.rows, _MOST))
             verdict = self._stage(3 * seed + 1, 2, rows)
-        if not verdict.passed and self.finer is not None:
-            verdict = self.finer._stage(3 * seed + 2, 3)
+        finer, number = self.finer, 3
+        while not verdict.passed and finer is not None:
+            verdict = finer._stage(3 * seed + 2, number)
+            finer, number = finer.finer, number + 1
         return verdict
+
+    def at_stage(self, number: int) -> Cell:
+        """The cell that a stage has asked."""
+        if number <= 2 or self.finer is None:
+            return self
+        return self.finer.at_stage(number - 1)
 
     def _stage(
         self, seed: int, number: int, rows: int | None = None, x: Tensor | None = None

@@ -49,6 +49,7 @@ _LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
 _FACTOR = 3.0  # tau in units of the error for Gaussian data
 _STEPS = (64, 128, 256)
 _FINER = 4  # times as many steps, where the first ones are found too long
+_TIGHTENED = 3  # times: a tolerance relative to the state is far above what is narrow
 _RING, _CURVED = 65_536, 0.1  # rows, and when, on a ring that is curved as no Gaussian is
 _SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
 _SHOWN = 1024  # rows behind an energy distance, which is told of and not judged
@@ -77,7 +78,7 @@ def check_law_by_sampling(solver: Solver, seed: int = 0) -> Finding:
 
 def rejected(cell: Cell, verdict: CellVerdict, seed: int) -> str:
     """Why a cell fails: what is off, how surely, and what would have been let pass."""
-    last = cell.finer if verdict.stages == 3 and cell.finer is not None else cell
+    last = cell.at_stage(verdict.stages)
     off = last.farthest(seed, verdict.samples)
     return (
         f"{last.specimen.name} on {last.sde!r}, {last.label}: {off}. The "
@@ -166,8 +167,9 @@ def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -
 
     claims = solver.claims
     if claims.order is None or (isinstance(solver, OnGrid) and claims.steps is None):
-        tau, tuned = equivalence_bound(solver, specimen, sde, level), tighter(solver)
-        again = None if tuned is None else cell(tuned, tau, f", {tuned!r}")
+        tau, again = equivalence_bound(solver, specimen, sde, level), None
+        for tuned in reversed(_tightened(solver)):
+            again = replace(cell(tuned, tau, f", {tuned!r}"), finer=again)
         return replace(cell(solver, tau, ""), finer=again)
     for steps in _STEPS:
         by = _refined(solver, steps)
@@ -187,7 +189,17 @@ def _spread(solver: Integrator) -> Cell:
     cell = _run(solver, wide(), sdes(solver)[0], first_level(solver))
     if cell.finer is None:
         return cell
-    return replace(cell, tau=_ON_GAUSSIAN, finer=replace(cell.finer, tau=_ON_GAUSSIAN))
+    finer = replace(cell.finer, tau=_ON_GAUSSIAN, finer=None)  # more of them take too long
+    return replace(cell, tau=_ON_GAUSSIAN, finer=finer)
+
+
+def _tightened(solver: Integrator) -> list[Integrator]:
+    """The solver with ever tighter tolerances, as far as it allows them."""
+    found, tuned = list[Integrator](), tighter(solver)
+    while tuned is not None and len(found) < _TIGHTENED:
+        found.append(tuned)
+        tuned = tighter(tuned)
+    return found
 
 
 def _refined(solver: Integrator, steps: int) -> Integrator:

@@ -220,7 +220,20 @@ def test_stages_come_one_after_the_other():
     assert verdict.stages == 3
     assert verdict.passed
     assert rows == [500, 2000]
+    finest = exact_cell()
+    chain = replace(hopeless, finer=replace(hopeless, finer=finest))
+    assert chain.verdict(0).stages == 4
+    assert chain.verdict(0).passed
+    assert [chain.at_stage(number) for number in (1, 2)] == [chain, chain]
+    assert [chain.at_stage(number) for number in (3, 4)] == [chain.finer, finest]
     assert exact_cell().verdict(0).stages == 1
+
+
+def test_tolerances_are_made_tighter_three_times_where_samples_are_off():
+    cell = next(iter(sampling_cells(AdaptiveHeun(tolerance=0.064))))
+    labels = [cell.at_stage(number).label.split("=")[-1] for number in (3, 4, 5, 6)]
+    assert labels == ["0.016)", "0.004)", "0.001)", "0.001)"]
+    assert all(cell.at_stage(number).tau == cell.tau for number in (3, 4, 5))
 
 
 def test_a_verdict_is_the_smallest_pvalue_times_their_number():
