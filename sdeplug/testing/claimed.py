@@ -23,6 +23,8 @@ _LOOSE = 0.1  # the largest tolerance of a solver in few steps, unless it has a 
 TIGHTER = 0.25
 """How many times as large tolerances are that are tighter."""
 
+_TIGHTENED = 3  # times: a tolerance relative to the state is far above what is narrow
+
 Level = float | Callable[[float], float]
 """A stochasticity: one number, or a function of time."""
 
@@ -85,3 +87,12 @@ def tighter(solver: Integrator) -> Integrator | None:
     except SdeplugError:
         return None
     return None if tuned == solver else tuned
+
+
+def tightened(solver: Integrator) -> list[Integrator]:
+    """A solver with ever tighter tolerances, as far as it allows that."""
+    found, tuned = list[Integrator](), tighter(solver)
+    while tuned is not None and len(found) < _TIGHTENED:
+        found.append(tuned)
+        tuned = tighter(tuned)
+    return found

@@ -26,7 +26,7 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator, own_steps, with_own_steps
 from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
-from sdeplug.testing.claimed import first_level, levels, own_grid, tighter, tolerant
+from sdeplug.testing.claimed import first_level, levels, own_grid, tightened, tolerant
 from sdeplug.testing.exact import (
     Law,
     counted_columns,
@@ -42,14 +42,11 @@ from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens, wi
 _LEAST = 0.002  # tau of a solver without error
 _ADAPTIVE = 0.01  # of one that is accurate to a tolerance that is not known here
 _ON_GAUSSIAN = 0.004  # the same on a Gaussian, where tolerances are made tighter if they have to be
-_UNKNOWN = {1: 0.1}  # of a fixed-step solver that has no exact law, by order
-_UNKNOWN_OF_HIGHER_ORDERS = 0.03
+_UNKNOWN, _OF_HIGHER_ORDERS = {1: 0.1}, 0.03  # of fixed steps without an exact law, by order
 _WANTED = 0.06  # steps are refined until tau is no larger
 _LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
 _FACTOR = 3.0  # tau in units of the error for Gaussian data
-_STEPS = (64, 128, 256)
-_FINER = 4  # times as many steps, where the first ones are found too long
-_TIGHTENED = 3  # times: a tolerance relative to the state is far above what is narrow
+_STEPS, _FINER = (64, 128, 256), 4  # times as many, where the first ones are found too long
 _RING, _CURVED = 65_536, 0.1  # rows, and when, on a ring that is curved as no Gaussian is
 _SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
 _SHOWN = 1024  # rows behind an energy distance, which is told of and not judged
@@ -168,7 +165,7 @@ def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -
     claims = solver.claims
     if claims.order is None or (isinstance(solver, OnGrid) and claims.steps is None):
         tau, again = equivalence_bound(solver, specimen, sde, level), None
-        for tuned in reversed(_tightened(solver)):
+        for tuned in reversed(tightened(solver)):
             again = replace(cell(tuned, tau, f", {tuned!r}"), finer=again)
         return replace(cell(solver, tau, ""), finer=again)
     for steps in _STEPS:
@@ -191,15 +188,6 @@ def _spread(solver: Integrator) -> Cell:
         return cell
     finer = replace(cell.finer, tau=_ON_GAUSSIAN, finer=None)  # more of them take too long
     return replace(cell, tau=_ON_GAUSSIAN, finer=finer)
-
-
-def _tightened(solver: Integrator) -> list[Integrator]:
-    """The solver with ever tighter tolerances, as far as it allows them."""
-    found, tuned = list[Integrator](), tighter(solver)
-    while tuned is not None and len(found) < _TIGHTENED:
-        found.append(tuned)
-        tuned = tighter(tuned)
-    return found
 
 
 def _refined(solver: Integrator, steps: int) -> Integrator:
@@ -229,7 +217,7 @@ def equivalence_bound(
         return floor + max(_LEAST, _FACTOR * _error(alone, specimen, sde, level))
     if order is None:
         return floor + _ADAPTIVE
-    return floor + _UNKNOWN.get(math.ceil(order), _UNKNOWN_OF_HIGHER_ORDERS)
+    return floor + _UNKNOWN.get(math.ceil(order), _OF_HIGHER_ORDERS)
 
 
 def _predictor(solver: Integrator) -> Integrator:

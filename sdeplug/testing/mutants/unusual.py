@@ -11,7 +11,7 @@ from sdeplug.testing.mutants.record import Mutant, origin, sentence
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
 
 _LAW = f"{LAW} check_sizes"  # which has the variances of rows that decide for themselves
-_WEAK = "check_nonlinear_order check_law_by_sampling"
+_WEAK = "check_randomised_leaks check_nonlinear_order check_law_by_sampling"
 _TOLERANCE = f"{_LAW} check_own_tolerance"
 _FORMULAS: tuple[tuple[Solver, str], ...] = (
     (drawn.EarlyTime(), _WEAK),

@@ -33,7 +33,7 @@ _RISING = 0.1  # of the order between neighbouring grids, if it is to go on
 _SLACK = 0.2  # in the observed order
 _SANE = 0.3
 _STAYING = 0.7  # of an extrapolated bias that the next one is at least, if the limit is wrong
-_SMOOTH = 1e-3  # of a bias that other nodes may change
+_SMOOTH, _SHARE = 1e-3, 0.07  # of a bias that other nodes may change: 0.12 at thresholds
 LIMIT = 2.5e-3
 """What the extrapolated bias of a consistent solver stays under; that of one whose standard
 deviation is off by 1 % is 4e-3 and more."""
@@ -80,7 +80,7 @@ def _refined(integrator: Integrator, reverse: ReverseSDE, target: GaussianMixtur
     try:
         _demand_order_and_limit(curve, biases, claims.order)
     except CheckFailed:
-        _demand_smooth(integrator, reverse, target, biases[0])
+        _demand_smooth(integrator, reverse, target, biases[1])
         raise
     return curve
 
@@ -131,13 +131,14 @@ def _may_fall(limits: Sequence[Bias]) -> bool:
 def _demand_smooth(
     integrator: Integrator, reverse: ReverseSDE, target: GaussianMixture, bias: Bias
 ) -> None:
-    """Other nodes give the same bias, in as many steps as the first.
+    """Other nodes give nearly the same bias, in as many steps as the second.
 
     Raises:
         NotApplicable: if they do not, as where a draw decides at a threshold between two of them.
     """
-    other = _bias(integrator, reverse, target, _STEPS[0], more=True)
-    if not replace(bias, off=other.off - bias.off).size <= _SMOOTH:
+    other = _bias(integrator, reverse, target, _STEPS[1], more=True)
+    change = replace(bias, off=other.off - bias.off).size
+    if change > max(_SMOOTH, _SHARE * bias.size):
         raise NotApplicable(
             "what it draws acts at thresholds between the nodes of the quadrature: the sampling "
             "checks measure its law"
