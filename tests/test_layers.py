@@ -47,6 +47,7 @@ MAY_IMPORT_THE_FRONT_DOOR = {"cli"}
 
 FILES = sorted(CORE.rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MODULES = {
     ".".join(file.relative_to(base).with_suffix("").parts).removesuffix(".__init__"): file
     for base, files in ((ROOT, FILES), (ROOT / "plugins", PLUGINS))
@@ -220,7 +221,7 @@ def test_the_core_takes_no_loose_keywords(file):
         assert loose <= MAY_TAKE_KEYWORDS
 
 
-@of_each((*FILES, *PLUGINS))
+@of_each((*FILES, *PLUGINS, *TESTS))
 def test_a_file_fits_in_the_head(file):
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
 
