@@ -51,14 +51,17 @@ def _foreign(library: str, name: str, each: int) -> Made:
     return made
 
 
-def _bundled(
-    name: str, options: Mapping[str, object], each: int
-) -> Callable[[str, int], Integrator]:
-    by = solver(name, **options)
+def bundled(name: str, options: Mapping[str, object], each: int) -> Made:
+    """One of ours, of so many evaluations a step."""
     ends = name == "exponential/f-ddim"  # which asks where its last step ends, too
+    return on_grid(solver(name, **options), each, int(ends))
+
+
+def on_grid(by: Integrator, each: int, once: int = 0) -> Made:
+    """A solver of so many evaluations a step, and so many more in all."""
 
     def made(grid: str, nfe: int) -> Integrator:
-        spaced: TimeGrid = SPACINGS[grid]((nfe - ends) // each)
+        spaced: TimeGrid = SPACINGS[grid]((nfe - once) // each)
         return OnGrid(by, spaced)
 
     return made
@@ -124,11 +127,11 @@ def theirs() -> Iterator[Sampler]:
 def ours() -> Iterator[Sampler]:
     """Those of sdeplug that it has by now, :data:`AUTO` first."""
     for name, options, level in AUTO:
-        made = partial(_auto, options)
+        made = partial(auto, options)
         yield Sampler(name, "", made, level, OWN)
     for name, key, more, level, each in OURS:
         try:
-            made = _bundled(key, more, each)
+            made = bundled(key, more, each)
         except UnknownNameError:
             continue
         yield Sampler(name, "", made, level)
@@ -136,5 +139,6 @@ def ours() -> Iterator[Sampler]:
             yield Sampler(f"{name}, analytic first", "", made, level, GRIDS, analytic=True)
 
 
-def _auto(options: Mapping[str, object], grid: str, nfe: int) -> Integrator:
+def auto(options: Mapping[str, object], grid: str, nfe: int) -> Integrator:
+    """``auto`` for a leg; it has a grid of its own."""
     return solver("exponential/auto", nfe=nfe, **options)
