@@ -154,6 +154,11 @@ def _slope(solver: Solver, call: Call, direction: torch.Tensor) -> float | None:
         (gradient,) = torch.autograd.grad(out.sum(), x)
     if not bool(out.isfinite().all()):
         return None
+    demand(
+        not solver.claims.affine or torch.allclose(out, call.apply(solver), 1e-6, 1e-6),
+        "with gradients its output is another one: it may not depend on requires_grad, nor on "
+        "whether there is a graph",
+    )
     demand(bool(gradient.isfinite().all()), "the gradient is not finite")
     return float((gradient * direction).sum())
 

@@ -21,6 +21,8 @@ from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 _NEXT_TO = 1e-5  # what an implicit method may leave to its iteration
 
+_ROUNDING = 1e-10  # a sum may be taken in another order
+
 
 def check_claims(solver: Solver) -> Finding:
     """It works with every kind of forward SDE that it claims to."""
@@ -106,7 +108,8 @@ def check_device(solver: Solver) -> Finding:
 
 
 def check_memory(solver: Solver) -> Finding:
-    """It writes neither to its input nor to what it returned before."""
+    """It writes neither to its input nor to what it returned before, and takes its input wherever
+    that lies."""
 
     def test(call: Call) -> None:
         x = call.state()
@@ -120,6 +123,13 @@ def check_memory(solver: Solver) -> Finding:
         kept = first.clone()
         replace(call, seed=call.seed + 1).apply(solver)
         demand(torch.equal(first, kept), "a second call wrote to the output of the first")
+        if x.dtype == torch.float64:
+            apart = torch.stack((x, x), -1)[..., 0]
+            demand(
+                torch.allclose(call.apply(solver, apart), first, _ROUNDING, _ROUNDING),
+                "the same numbers gave another result where they lie apart in memory: use "
+                "reshape(), and no view of its storage",
+            )
 
     return explore(calls(solver), test)
 

@@ -149,6 +149,7 @@ WRONG = [
     ("check_memory", wrong(_in_place), "was written to"),
     ("check_memory", wrong(_into_buffer), "output of the first"),
     ("check_memory", wrong(lambda f, r, x, *_: x[:]), "view of x"),
+    ("check_memory", wrong(lambda f, r, x, *_: f(x) + 0.1 * (not x.is_contiguous())), "lie apart"),
     ("check_score_times", wrong(_late_score), "outside"),
     ("check_score_times", Wanders(), "outside"),
     ("check_score_inputs", wrong(_raw_score), "reverse.score"),
@@ -180,6 +181,8 @@ WRONG = [
     ("check_precision", wrong(_in_half), "float32"),
     ("check_half_precision", wrong(_differences), "differences of scores"),
     ("check_gradient", wrong(_no_grad), "no gradient"),
+    ("check_gradient", wrong(lambda f, r, x, *_: f(x) + 0.1 * x.requires_grad), "with gradients"),
+    ("check_gradient", wrong(lambda f, r, x, *_: f(x) * (1 + torch.is_grad_enabled())), "graph"),
     ("check_gradient", wrong(_partly_detached), "detached"),
 ]
 
