@@ -81,9 +81,9 @@ _FLOW = "a score that may be wrong, and its own flow is asked for: two values ar
 _LONG = f"{_FLOW}, over long steps those of the noise"
 _SURE = f"{_FLOW}, and over short steps a third that corrects"
 _FEW = "a score that may be wrong, and few steps: much noise would cost more than it mends"
-_SOME = "a score that may be wrong, and few steps: noise, and less of it near the data"
+_SOME = "a score that may be wrong, and few steps: noise while much of it is left, and then none"
 _MANY = "a score that may be wrong: noise forgets a part of its mistakes"
-_LITTLE, _EARLY, _MUCH = Noise(0.1, 0.1, 1.0), Noise(1.4, 0.7, 0.3), Noise(1.4, 1.4, 1.0)
+_LITTLE, _EARLY, _MUCH = Noise(0.1, 0.1, 1.0), Noise(1.4, 0.0, 0.3), Noise(1.4, 1.4, 1.0)
 POLICY = (
     Row(11, False, None, Adams(3, 3, knee=1.1), None, 0.0015, 60.0, _EXACT),
     Row(inf, False, None, Adams(4, 4, knee=0.04), None, 0.005, 20.0, _EXACT),
@@ -94,7 +94,7 @@ POLICY = (
     Row(15, None, True, Adams(2, 2, knee=0.1), None, 0.1, 700.0, _FLOW, opens=False),
     Row(26, None, True, Adams(2, 3), None, 0.1, 700.0, _SURE, opens=False),
     Row(inf, None, True, Adams(2, 3), None, 0.05, 3000.0, _SURE, opens=False),
-    Row(5, None, False, Adams(2, 2), _LITTLE, 0.3, 60.0, _FEW),
+    Row(5, None, False, Adams(2, 2), _LITTLE, 0.2, 60.0, _FEW),
     Row(10, None, False, Adams(2, 2), _EARLY, 0.1, 60.0, _SOME),
     Row(15, None, False, Adams(2, 2), _MUCH, 0.05, 60.0, _MANY),
     Row(inf, None, False, Adams(2, 2), _MUCH, 0.02, 50.0, _MANY),
