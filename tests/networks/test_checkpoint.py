@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from common import TABLES, normal
+from networks.tiny import unet
 from torch import nn
 
 from sdeplug import (
@@ -53,15 +54,6 @@ def stirred(network):
         for number, each in enumerate(network.parameters()):
             each.copy_(torch.sin(torch.arange(each.numel()) + number).reshape(each.shape))
     return network
-
-
-def unet():
-    diffusers = pytest.importorskip("diffusers")
-    return diffusers.UNet2DModel(
-        8, 1, 1, norm_num_groups=4, block_out_channels=(8, 8), layers_per_block=1,
-        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
-        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-    )  # fmt: skip
 
 
 def paper():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from common import normal
-from test_checkpoint import unet
+from networks.tiny import unet
 
 from sdeplug import (
     EDMSDE,

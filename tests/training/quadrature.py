@@ -14,8 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug import LinearSDE, NoiseSource
+from sdeplug import (
+    FromDenoiser,
+    FromFlow,
+    FromNoise,
+    FromScore,
+    FromVelocity,
+    LinearSDE,
+    NoiseSource,
+)
 from sdeplug.sde import expand
+from sdeplug.training import UniformTimes
 
 MEAN, VARIANCE = 0.4, 0.25
 
@@ -107,3 +116,14 @@ class Exact:
     def flow_of(self, score: Tensor, x: Tensor, t: Tensor) -> Tensor:
         rate, g = (expand(each(t), x) for each in (self.sde.drift_rate, self.sde.diffusion))
         return rate * x - 0.5 * g**2 * score
+
+
+US = torch.tensor([0.05, 0.3, 0.6, 0.95], dtype=torch.float64)
+UNITS = {
+    FromScore: lambda exact, score, x, t: score,
+    FromNoise: Exact.noise_of,
+    FromDenoiser: Exact.data_of,
+    FromVelocity: Exact.velocity_of,
+    FromFlow: Exact.flow_of,
+}
+PLAIN = UniformTimes(low_discrepancy=False)

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sdeplug import (
-    VPSDE,
-)  # fmt: skip
-from sdeplug.training import (
-    DenoisingLoss,
-    Trainer,
-    WarmUp,
-)  # fmt: skip
+from sdeplug import VPSDE
+from sdeplug.training import DenoisingLoss, Trainer, WarmUp
 
 pytest.importorskip("accelerate")
 LOSS = DenoisingLoss(VPSDE())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from training.quadrature import Exact, Nodes, Scripted
+from training.quadrature import PLAIN, UNITS, US, Exact, Nodes, Scripted
 
 from sdeplug import (
     EDMSDE,
@@ -17,7 +17,6 @@ from sdeplug import (
     FromFlow,
     FromNoise,
     FromScore,
-    FromVelocity,
     Labelled,
     LevelLabel,
     PairingError,
@@ -43,16 +42,6 @@ from sdeplug.training import (
     Unit,
     Variance,
 )  # fmt: skip
-
-US = torch.tensor([0.05, 0.3, 0.6, 0.95], dtype=torch.float64)
-UNITS = {
-    FromScore: lambda exact, score, x, t: score,
-    FromNoise: Exact.noise_of,
-    FromDenoiser: Exact.data_of,
-    FromVelocity: Exact.velocity_of,
-    FromFlow: Exact.flow_of,
-}
-PLAIN = UniformTimes(low_discrepancy=False)
 
 
 def edm(q: Tensor, data: float = 0.5) -> Tensor:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from training.quadrature import Exact, Nodes
-from training.test_denoising import PLAIN, UNITS, US
+from training.quadrature import PLAIN, UNITS, US, Exact, Nodes
 
 from sdeplug import (
     VESDE,

@@ -7,8 +7,7 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from training.quadrature import MEAN, VARIANCE, Exact, Nodes
-from training.test_denoising import UNITS
+from training.quadrature import MEAN, UNITS, VARIANCE, Exact, Nodes
 
 from sdeplug import (
     VESDE,
