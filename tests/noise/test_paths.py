@@ -11,6 +11,7 @@ from common import normal
 from hypothesis import given
 from hypothesis import strategies as st
 from noise.numbers import SOURCES, assert_normal, assert_uncorrelated, like
+from noise.units import Units
 
 from sdeplug.errors import ArgumentError
 from sdeplug.noise import BrownianBridge, NoiseSource, PerSampleNoise, SharedNoise
@@ -49,19 +50,6 @@ def test_an_answer_stays_what_it_was(spans, data):
     answers = [one.increment(*span) for span in spans]
     for i in data.draw(st.permutations(range(len(spans)))):
         torch.testing.assert_close(one.increment(*spans[i]), answers[i], rtol=0.0, atol=1e-14)
-
-
-class Units:
-    """Unit vectors in place of normals, so that a path is the row of weights of its draws."""
-
-    def __init__(self) -> None:
-        self.draws = 0
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        noise = torch.zeros_like(x)
-        noise[:, self.draws] = 1.0
-        self.draws += 1
-        return noise
 
 
 @given(

@@ -9,24 +9,12 @@ import torch
 from common import FALSE_ALARM
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from noise.units import Units
 from scipy import stats
 
 from sdeplug import ArgumentError, BrownianWalk, PerSampleNoise, SharedNoise
 
 WIDE = 40
-
-
-class Units:
-    """Unit vectors in place of normals, so that a path is the row of weights of its draws."""
-
-    def __init__(self) -> None:
-        self.draws = 0
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        noise = torch.zeros_like(x)
-        noise[:, self.draws] = 1.0
-        self.draws += 1
-        return noise
 
 
 def walk(by=None, rows: int = 3) -> BrownianWalk:

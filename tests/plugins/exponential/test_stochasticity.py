@@ -157,6 +157,20 @@ def test_the_stochasticity_of_er_sde_is_that_of_its_noise_function():
 # Precision
 
 
+def in_three_precisions(by, sde, exact, half, x):
+    """Ends of the flow in float64, in float32, and there with a network in half precision."""
+    onto = OnGrid(by, LogSNR(40, 0.8))
+    runs = {}
+    for name, score, dtype in (
+        ("double", exact, torch.float64),
+        ("single", exact, torch.float32),
+        ("half", FromNoise(half, sde), torch.float32),
+    ):
+        reverse = ReverseSDE(sde, score, 0.0)
+        runs[name] = onto.integrate(reverse, x.to(dtype), sde.T, sde.eps, QUIET).double()
+    return runs
+
+
 @pytest.mark.parametrize("sde", [VPSDE(), VESDE()])
 @pytest.mark.parametrize("by", PRECISE)
 def test_float32_and_half_precision_lose_no_more_than_rounding(sde, by):
@@ -169,15 +183,7 @@ def test_float32_and_half_precision_lose_no_more_than_rounding(sde, by):
         return (-sigma * exact.in_float64(x, t)).half().to(x.dtype)
 
     x = sde.prior((256, 2), SharedNoise(0), torch.float64)
-    onto = OnGrid(by, LogSNR(40, 0.8))
-    runs = {}
-    for name, score, dtype in (
-        ("double", exact, torch.float64),
-        ("single", exact, torch.float32),
-        ("half", FromNoise(half, sde), torch.float32),
-    ):
-        reverse = ReverseSDE(sde, score, 0.0)
-        runs[name] = onto.integrate(reverse, x.to(dtype), sde.T, sde.eps, QUIET).double()
+    runs = in_three_precisions(by, sde, exact, half, x)
     assert float((runs["single"] - runs["double"]).abs().max()) < 4e-6
     # Half precision rounds the noise by 2^-12, in units of the noise: few of these at the scale
     # of the data.
@@ -200,15 +206,7 @@ def test_near_eps_no_more_than_rounding_is_lost(sde, by):
         return (-sigma * exact(x.double(), t)).half().to(x.dtype)
 
     x = sde.prior((256, 3), SharedNoise(0), torch.float64)
-    onto = OnGrid(by, LogSNR(40, 0.8))
-    runs = {}
-    for name, score, dtype in (
-        ("double", exact, torch.float64),
-        ("single", exact, torch.float32),
-        ("half", FromNoise(half, sde), torch.float32),
-    ):
-        reverse = ReverseSDE(sde, score, 0.0)
-        runs[name] = onto.integrate(reverse, x.to(dtype), sde.T, sde.eps, QUIET).double()
+    runs = in_three_precisions(by, sde, exact, half, x)
     width = runs["double"].std(0).mean()
     assert 0.005 < width < 0.03
     assert float((runs["single"] - runs["double"]).abs().max()) < 16 * 2.0**-24
