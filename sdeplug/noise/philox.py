@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _MASK = 0xFFFFFFFF
-_MULTIPLIERS = np.array((0xD2511F53, 0xCD9E8D57), dtype=np.int64)
+_MULTIPLIERS = np.array((0xD2511F53, 0xCD9E8D57), dtype=np.uint64)[:, None]
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
+_WORD, _LOW = np.uint64(32), np.uint64(_MASK)
 
 
 def philox(counter: Tensor, key: int) -> Tensor:
@@ -33,42 +34,53 @@ def philox(counter: Tensor, key: int) -> Tensor:
     Returns:
         Four 32-bit random words for each counter, int64, shape ``(4, ...)``.
     """
-    words, multipliers, keys = counter.reshape(4, -1), _MULTIPLIERS[:, None], _keys(key)
+    words, keys = counter.reshape(4, -1), _keys(key)
     if counter.device.type == "cpu":
         # On the few words of a small batch numpy takes a fifth of torch's time; bits are bits.
-        mixed = torch.from_numpy(_mixed(words.numpy(), multipliers, keys, _swapped))
-    else:
-        there, those = (torch.from_numpy(each).to(words.device) for each in (multipliers, keys))
-        mixed = _mixed(words, there, those, partial(torch.flip, dims=(0,)))
-    return mixed.reshape(counter.shape)
+        pairs = words.numpy().astype(np.uint64).reshape(2, 2, -1)
+        mixed = _mixed(pairs[:, 0], pairs[:, 1], _MULTIPLIERS, keys, _np_halves, _np_swapped)
+        return torch.from_numpy(np.stack(mixed, axis=1).astype(np.int64)).reshape(counter.shape)
+    pairs, device = words.reshape(2, 2, -1), words.device
+    factors, those = (torch.from_numpy(each.astype(np.int64)).to(device)
+                      for each in (_MULTIPLIERS, keys))  # fmt: skip
+    mixed = _mixed(pairs[:, 0], pairs[:, 1], factors, those, _halves, partial(torch.flip, dims=(0,)))
+    return torch.stack(mixed, dim=1).reshape(counter.shape)
 
 
-def _mixed(words: Any, multipliers: Any, keys: Any, swapped: Callable[[Any], Any]) -> Any:
-    """The ten rounds on words of shape ``(4, N)``, which numpy and torch write in the same way."""
-    even, odd = words[0::2], words[1::2]
+def _mixed(
+    even: Any, odd: Any, multipliers: Any, keys: Any,
+    halves: Callable[[Any], tuple[Any, Any]], swapped: Callable[[Any], Any],
+) -> tuple[Any, Any]:  # fmt: skip
+    """The ten rounds on words of shape ``(2, N)``, which numpy and torch write in the same way."""
     for key in keys:
-        low = even * multipliers  # wraps modulo 2^64: all 64 bits are kept
-        high = low >> 32
-        low &= _MASK
-        high &= _MASK
+        high, low = halves(even * multipliers)
         even, odd = swapped(high) ^ odd ^ key, swapped(low)
-    mixed = 0 * words
-    mixed[0::2], mixed[1::2] = even, odd
-    return mixed
+    return even, odd
 
 
-def _swapped(pair: NDArray[np.int64]) -> NDArray[np.int64]:
+def _halves(product: Tensor) -> tuple[Tensor, Tensor]:
+    """High and low words of numbers that wrap modulo 2^64: torch has them with a sign."""
+    return (product >> 32) & _MASK, product & _MASK
+
+
+def _np_halves(product: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    high = product >> _WORD
+    product &= _LOW
+    return high, product
+
+
+def _np_swapped(pair: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return pair[::-1]
 
 
 @lru_cache(maxsize=256)  # a source has one key for all of its draws
-def _keys(key: int) -> NDArray[np.int64]:
+def _keys(key: int) -> NDArray[np.uint64]:
     """Two words for each round, shape ``(10, 2, 1)``."""
     pairs = [
         [(word + i * weyl) & _MASK for word, weyl in zip((key, key >> 32), _WEYL, strict=True)]
         for i in range(_ROUNDS)
     ]
-    return np.array(pairs, dtype=np.int64)[..., None]
+    return np.array(pairs, dtype=np.uint64)[..., None]
 
 
 def normals(key: int, rows: Tensor, draws: Tensor, count: int) -> Tensor:

@@ -24,6 +24,7 @@ from sdeplug.noise.walk import BrownianWalk
 from sdeplug.values import plain
 
 _WORD = 2**63
+_AT_ONCE, _SMALL = 8, 4096  # draws that are made together, and numbers in them at most
 
 
 class NoiseSource(ABC):
@@ -134,6 +135,7 @@ class PerSampleNoise(NoiseSource):
             raise ArgumentError("ids", ids, "one whole number for each row of the batch")
         self._key = _key(f"rows of {self.seed}".encode())
         self._draws = 0
+        self._first, self._ahead = 0, torch.empty(0, dtype=torch.float64, device="cpu")
         self._streams: dict[str, PerSampleNoise] = {}
 
     def __repr__(self) -> str:
@@ -145,19 +147,6 @@ class PerSampleNoise(NoiseSource):
         Raises:
             ArgumentError: unless ``like`` has as many rows as there are ids.
         """
-        rows = self._rows(like)
-        draw = torch.tensor(self._draws, dtype=torch.int64, device=like.device)
-        self._draws += 1
-        values = normals(self._key, rows, draw, like[0].numel())
-        return values.to(like.dtype).reshape(like.shape)
-
-    def stream(self, purpose: str) -> PerSampleNoise:
-        """The stream for one purpose: the same ids, under another seed."""
-        if purpose not in self._streams:
-            self._streams[purpose] = PerSampleNoise(_derived(self.seed, purpose), self.ids)
-        return self._streams[purpose]
-
-    def _rows(self, like: Tensor) -> Tensor:
         if like.ndim == 0 or len(like) != len(self.ids):
             raise ArgumentError(
                 "ids",
@@ -165,7 +154,31 @@ class PerSampleNoise(NoiseSource):
                 f"one number for each row of x, whose shape is {tuple(like.shape)}",
                 "Give as many seeds as there are samples.",
             )
-        return torch.tensor(self.ids, dtype=torch.int64, device=like.device)
+        draw = self._draws - self._first
+        self._draws += 1
+        count = like.numel() // len(like)
+        known = self._ahead
+        if draw >= len(known) or known.shape[-1] != count or known.device != like.device:
+            known, draw = self._made(self._draws - 1, count, like.device), 0
+        return known[draw].to(like.dtype).reshape(like.shape)
+
+    def _made(self, draw: int, count: int, device: torch.device) -> Tensor:
+        """A draw, and where they are small those after it: float64, shape ``(draws, B, count)``.
+
+        To make one takes as long as to make ten; only small ones are kept.
+        """
+        most = max(1, min(_AT_ONCE, _SMALL // (len(self.ids) * max(count, 1))))
+        draws = torch.arange(draw, draw + most, dtype=torch.int64, device=device)
+        rows = torch.tensor(self.ids, dtype=torch.int64, device=device)
+        values = normals(self._key, rows, draws[:, None], count)
+        self._first, self._ahead = draw, values if most > 1 else values[:0]
+        return values
+
+    def stream(self, purpose: str) -> PerSampleNoise:
+        """The stream for one purpose: the same ids, under another seed."""
+        if purpose not in self._streams:
+            self._streams[purpose] = PerSampleNoise(_derived(self.seed, purpose), self.ids)
+        return self._streams[purpose]
 
 
 class Silence(NoiseSource):

@@ -17,7 +17,15 @@ _BESIDE = 2.0**-38  # relative; where signs are looked at to prove an answer
 _ROUNDING = 2.0**-50  # relative, of a value
 
 
-def falling_inverse(function: Function, slope: Function, wanted: Tensor, end: float) -> Tensor:
+def tabulated(function: Function, end: float) -> Tensor:
+    """The table that a falling function on [0, end] is inverted from: its values at the nodes."""
+    values = function(end * _nodes()).detach()
+    return torch.where(values.isnan(), -torch.inf, values).cummin(0).values
+
+
+def falling_inverse(
+    function: Function, slope: Function, wanted: Tensor, end: float, table: Tensor
+) -> Tensor:
     """Where on [0, end] a falling function has the given values; clamped to the ends.
 
     Any falling function will do, with poles at the ends or kinks between them, and a slope that
@@ -29,13 +37,14 @@ def falling_inverse(function: Function, slope: Function, wanted: Tensor, end: fl
         slope: its derivative, likewise.
         wanted: values, float64, any shape.
         end: upper end of time.
+        table: what :func:`tabulated` makes of function and end.
 
     Returns:
         Times, of the shape of ``wanted``.
     """
     if not wanted.numel():
         return wanted.clone()
-    low, high, t = _cells(function, wanted, end)
+    low, high, t = _cells(table.to(wanted.device), wanted, end)
     proven = low == high
     for _ in range(_NEWTON):
         before, step = t, (function(t) - wanted) / slope(t)
@@ -50,11 +59,9 @@ def falling_inverse(function: Function, slope: Function, wanted: Tensor, end: fl
     return t if bool(proven.all()) else torch.where(proven, t, _halved(function, wanted, low, high))
 
 
-def _cells(function: Function, wanted: Tensor, end: float) -> tuple[Tensor, Tensor, Tensor]:
+def _cells(values: Tensor, wanted: Tensor, end: float) -> tuple[Tensor, Tensor, Tensor]:
     """The ends of the cells of the table with the wanted values, and a straight line's guess."""
     nodes = end * _nodes().to(wanted.device)
-    values = function(nodes)
-    values = torch.where(values.isnan(), -torch.inf, values).cummin(0).values
     index = torch.searchsorted(-values, -wanted)
     before, after = (index - 1).clamp(min=0), index.clamp(max=len(nodes) - 1)
     low, high, above, below = nodes[before], nodes[after], values[before], values[after]

@@ -25,7 +25,7 @@ from sdeplug.noise import NoiseSource
 from sdeplug.sde.derivative import derivative
 from sdeplug.sde.elementwise import elementwise
 from sdeplug.sde.forward import ForwardSDE, expand, in_float32
-from sdeplug.sde.inverse import falling_inverse
+from sdeplug.sde.inverse import falling_inverse, tabulated
 
 _NEAR_ZERO = 1e-12  # derivatives at t = 0 are taken here, in units of T: sigma may go as sqrt(t)
 _MEMO_SIZE = 16384
@@ -139,7 +139,12 @@ class LinearSDE(ForwardSDE):
         def slope(t: Tensor) -> Tensor:
             return -(self.diffusion(t) / self.sigma(t)).square()
 
-        return falling_inverse(self.log_snr, slope, log_snr, self.T)
+        return falling_inverse(self.log_snr, slope, log_snr, self.T, self._log_snrs)
+
+    @cached_property
+    def _log_snrs(self) -> Tensor:
+        """The table that :meth:`time_at` looks in."""
+        return tabulated(self.log_snr, self.T)
 
     @cached_property
     def horizon(self) -> float:

@@ -75,7 +75,7 @@ def _gaussian_score(sde: LinearSDE, spectrum: tuple[float, ...]) -> ScoreModel:
             times = t.to(torch.float64)[:, None]
             alpha = sde.alpha(times)
             center, spread = alpha * mean, alpha.square() * variance + sde.sigma(times).square()
-        return ((center - x) / spread).to(x.dtype)
+        return (center - x).div_(spread).to(x.dtype)
 
     return score
 
@@ -268,6 +268,7 @@ def rows(count: int, seed: int = 0) -> Run:
     return Run(PerSampleNoise(seed, range(count)))
 
 
+@remembered(64)  # the same for every solver
 def alternating(steps: int, t: float, s: float, sde: LinearSDE) -> At:
     """A grid in log-SNR whose steps have lengths h, 2h, h, 2h, ..."""
     lengths = torch.tensor([1.0, 2.0], dtype=torch.float64, device="cpu").repeat((steps + 1) // 2)[

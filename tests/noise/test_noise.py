@@ -121,6 +121,16 @@ def test_a_source_repeats_itself_and_is_fresh_each_time(make):
     assert not torch.equal(paths[0], other.brownian(like(4), 1.0, 0.0).increment(0.7, 0.1))
 
 
+@given(st.lists(st.sampled_from([1, 3, 5, 700, 3000]), min_size=1, max_size=20))
+def test_a_draw_is_that_of_its_number_whatever_is_drawn_around_it(counts):
+    source, ids = PerSampleNoise(3, (5, 2)), torch.tensor([5, 2])
+    for number, count in enumerate(counts):
+        drawn = source.normal(like(2, count, dtype=torch.float64))
+        wanted = philox.normals(source._key, ids, torch.tensor(number), count)
+        assert torch.equal(drawn, wanted)
+        drawn.zero_()  # whoever has it may write to it
+
+
 @given(
     st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5),
     st.integers(0, 2**63 - 1),

@@ -7,7 +7,7 @@ import torch
 from common import SDES
 
 from sdeplug.sde import EDMSDE, VPSDE, LinearSDE
-from sdeplug.sde.inverse import falling_inverse
+from sdeplug.sde.inverse import falling_inverse, tabulated
 
 
 class Kinked(LinearSDE):
@@ -53,5 +53,8 @@ def test_the_inverse_takes_few_calls_of_the_schedule():
     def slope(t):
         return -(sde.diffusion(t) / sde.sigma(t)).square()
 
-    falling_inverse(counted, slope, torch.linspace(-9.0, 9.0, 500, dtype=torch.float64), 1.0)
+    table = tabulated(counted, 1.0)
+    assert count == 1
+    wanted = torch.linspace(-9.0, 9.0, 500, dtype=torch.float64)
+    falling_inverse(counted, slope, wanted, 1.0, table)
     assert count <= 6

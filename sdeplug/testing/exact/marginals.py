@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 
 import torch
 from torch import Tensor
@@ -68,6 +69,8 @@ class Setting:
         level: the stochasticity.
         end: time to reach.
         refined: number of steps to the solver on so many steps.
+        like: another in which the solver draws as often, if one was asked before: not more than
+            a guess, which is made once for both.
     """
 
     label: str
@@ -75,6 +78,7 @@ class Setting:
     level: Level
     end: float
     refined: Refined
+    like: Setting | None = None
 
     def error(self, steps: int) -> Tensor:
         """Relative errors of the exact law at the end when that at T is right.
@@ -88,6 +92,8 @@ class Setting:
 
     def _columns(self, steps: int) -> int:
         """How many draws it will make, if each step makes as many: a guess."""
+        if self.like is not None:
+            return self.like._columns(steps)
         return extrapolated_columns(
             lambda each: _counted(self.refined(each), self.sde, self.level, self.end), steps
         )
@@ -201,20 +207,27 @@ def consistent(solver: Solver) -> tuple[Integrator, float]:
 
 
 def _settings(integrator: Integrator) -> Iterator[Setting]:
-    """All SDEs at one stochasticity; two of them on another grid as well, and at other levels.
+    """All SDEs at one stochasticity, two of them on another grid as well; each other one on one.
 
-    An own grid is judged on those two alone: it may not suit the others' scale of time.
+    At further ones, and where it varies, leaks tell more for less.  An own grid is judged on those
+    two alone: it may not suit the others' scale of time.
     """
     main = sdes(integrator)
     first, *further = levels(integrator)
+    like = None
     for sde in main if own_grid(integrator) else all_sdes(integrator):
         uniform, *others = refinements(integrator, sde)
         for refined in (uniform, *(others if sde in main else ())):
-            yield Setting(f"{sde!r} at stochasticity {first:g}", sde, first, sde.eps, refined)
-    for sde in main:
+            yield (setting := _whole(sde, first, refined, like))
+            like = like or setting
+    for sde, each in zip(cycle(main), further):
         uniform, *_ = refinements(integrator, sde)
-        for each in further:
-            yield Setting(f"{sde!r} at stochasticity {each:g}", sde, each, sde.eps, uniform)
+        yield _whole(sde, each, uniform)
+
+
+def _whole(sde: LinearSDE, level: float, refined: Refined, like: Setting | None = None) -> Setting:
+    """From T to eps at a stochasticity."""
+    return Setting(f"{sde!r} at stochasticity {level:g}", sde, level, sde.eps, refined, like)
 
 
 def converging(integrator: Integrator, setting: Setting, order: float) -> tuple[Curve, Tensor]:

@@ -31,7 +31,7 @@ def refinements(integrator: Integrator, sde: LinearSDE) -> tuple[Refined, ...]:
     if integrator.claims.steps is not None:
         return (partial(with_own_steps, integrator),)
     if not isinstance(integrator, OnGrid):
-        grids = (LogSNR, partial(alternating, t=sde.T, s=sde.eps, sde=sde))
+        grids = (LogSNR, lambda steps: alternating(steps, sde.T, sde.eps, sde))
         return tuple(partial(_on, integrator, grid) for grid in grids)
     grid: Any = integrator.grid
     if not is_dataclass(grid) or "steps" not in {each.name for each in fields(grid)}:
