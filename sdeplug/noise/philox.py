@@ -38,13 +38,15 @@ def philox(counter: Tensor, key: int) -> Tensor:
     if counter.device.type == "cpu":
         # On the few words of a small batch numpy takes a fifth of torch's time; bits are bits.
         pairs = words.numpy().astype(np.uint64).reshape(2, 2, -1)
-        mixed = _mixed(pairs[:, 0], pairs[:, 1], _MULTIPLIERS, keys, _np_halves, _np_swapped)
-        return torch.from_numpy(np.stack(mixed, axis=1).astype(np.int64)).reshape(counter.shape)
+        here = _mixed(pairs[:, 0], pairs[:, 1], _MULTIPLIERS, keys, _np_halves, _np_swapped)
+        return torch.from_numpy(np.stack(here, axis=1).astype(np.int64)).reshape(counter.shape)
     pairs, device = words.reshape(2, 2, -1), words.device
-    factors, those = (torch.from_numpy(each.astype(np.int64)).to(device)
-                      for each in (_MULTIPLIERS, keys))  # fmt: skip
-    mixed = _mixed(pairs[:, 0], pairs[:, 1], factors, those, _halves, partial(torch.flip, dims=(0,)))
-    return torch.stack(mixed, dim=1).reshape(counter.shape)
+    factors, those = (
+        torch.from_numpy(each.astype(np.int64)).to(device) for each in (_MULTIPLIERS, keys)
+    )
+    swapped = partial(torch.flip, dims=(0,))
+    there = _mixed(pairs[:, 0], pairs[:, 1], factors, those, _halves, swapped)
+    return torch.stack(there, dim=1).reshape(counter.shape)
 
 
 def _mixed(
