@@ -37,15 +37,15 @@ def philox(counter: Tensor, key: int) -> Tensor:
     words, keys = counter.reshape(4, -1), _keys(key)
     if counter.device.type == "cpu":
         # On the few words of a small batch numpy takes a fifth of torch's time; bits are bits.
-        pairs = words.numpy().astype(np.uint64).reshape(2, 2, -1)
-        here = _mixed(pairs[:, 0], pairs[:, 1], _MULTIPLIERS, keys, _np_halves, _np_swapped)
+        whole = words.numpy().astype(np.uint64).reshape(2, 2, -1)
+        here = _mixed(whole[:, 0], whole[:, 1], _MULTIPLIERS, keys, _np_halves, _np_swapped)
         return torch.from_numpy(np.stack(here, axis=1).astype(np.int64)).reshape(counter.shape)
     pairs, device = words.reshape(2, 2, -1), words.device
     factors, those = (
         torch.from_numpy(each.astype(np.int64)).to(device) for each in (_MULTIPLIERS, keys)
     )
     swapped = partial(torch.flip, dims=(0,))
-    there = _mixed(pairs[:, 0], pairs[:, 1], factors, those, _halves, swapped)
+    there = _mixed(whole[:, 0], whole[:, 1], factors, those, _halves, swapped)
     return torch.stack(there, dim=1).reshape(counter.shape)
 
 
