@@ -45,7 +45,7 @@ def philox(counter: Tensor, key: int) -> Tensor:
         torch.from_numpy(each.astype(np.int64)).to(device) for each in (_MULTIPLIERS, keys)
     )
     swapped = partial(torch.flip, dims=(0,))
-    there = _mixed(whole[:, 0], whole[:, 1], factors, those, _halves, swapped)
+    there = _mixed(pairs[:, 0], pairs[:, 1], factors, those, _halves, swapped)
     return torch.stack(there, dim=1).reshape(counter.shape)
 
 
