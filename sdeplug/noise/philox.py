@@ -40,8 +40,8 @@ def philox(counter: Tensor, key: int) -> Tensor:
 
 
 def _by_numpy(counter: Tensor, keys: NDArray[np.uint64]) -> Tensor:
-    even, odd = counter.numpy().astype(np.uint64).swapaxes(0, 1)
-    mixed = _mixed(even, odd, _MULTIPLIERS, keys, _np_halves, _np_swapped)
+    words = counter.numpy().astype(np.uint64)
+    mixed = _mixed(words[:, 0], words[:, 1], _MULTIPLIERS, keys, _np_halves, _np_swapped)
     return torch.from_numpy(np.stack(mixed, axis=1).astype(np.int64))
 
 
@@ -50,7 +50,8 @@ def _by_torch(counter: Tensor, keys: NDArray[np.uint64]) -> Tensor:
         torch.from_numpy(each.astype(np.int64)).to(counter.device) for each in (_MULTIPLIERS, keys)
     )
     swapped = partial(torch.flip, dims=(0,))
-    return torch.stack(_mixed(*counter.unbind(1), multipliers, there, _halves, swapped), dim=1)
+    mixed = _mixed(counter[:, 0], counter[:, 1], multipliers, there, _halves, swapped)
+    return torch.stack(mixed, dim=1)
 
 
 def _mixed(
