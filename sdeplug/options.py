@@ -92,7 +92,11 @@ class Option:
         limits = (
             ("at least", self.ge), ("above", self.gt), ("at most", self.le), ("below", self.lt),
         )  # fmt: skip
-        bounds = [f"{word} {bound:g}" for word, bound in limits if bound is not None]
+        bounds = [
+            "finite" if bound == math.inf else f"{word} {bound:g}"
+            for word, bound in limits
+            if bound is not None
+        ]
         kind = f"of type {self.type_name}"
         if is_one_of(self.type) or typing.get_origin(self.type) is type:
             kind = self.type_name

@@ -233,6 +233,20 @@ class ReverseSDE:
         return self.forward
 
 
+def checked_reverse(reverse: object) -> ReverseSDE:
+    """The reverse SDE that somebody has given.
+
+    Raises:
+        PairingError: if it is none.
+    """
+    if not isinstance(reverse, ReverseSDE):
+        raise PairingError(
+            f"reverse = {brief(reverse)}: must be a ReverseSDE, and comes first. Of a model it is "
+            "ReverseSDE(model.sde, model.score), of a target ReverseSDE(sde, target.score(sde))."
+        )
+    return reverse
+
+
 def _ends(t: Time) -> tuple[float, float]:
     if not isinstance(t, Tensor):
         return t, t

@@ -271,3 +271,14 @@ def _refining(by: Integrator) -> str:
         f"{by!r} claims steps={name!r}: must name an option that is a whole number. "
         f"It has {', '.join(whole) or 'none'}."
     )
+
+
+def found_instead(by: object) -> str:
+    """What to write where an integrator is wanted and something else was given, a sentence."""
+    if isinstance(by, Corrector):
+        return "Corrected(integrator, corrector) makes an integrator of it."
+    if isinstance(by, str):
+        return f"solver({by!r}) is the one of that name."
+    if isinstance(by, int):
+        return f"solver('auto', nfe={by}) spends as many evaluations."
+    return "solver(name) builds one."

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 from torch import Tensor
 
 from sdeplug import (
     AnalyticFirst,
+    ArgumentError,
     Claims,
+    Counted,
     Focus,
     ForwardSDE,
     Integrator,
@@ -102,10 +105,16 @@ class Auto(Integrator):
 
     nfe: int = option(32, help="score evaluations of the leg", ge=1)
     score_error: float | None = option(
-        None, help="error of the predicted noise; None: what the score says, or unknown", ge=0.0
+        None,
+        help="error of the predicted noise; None: what the score says, or unknown",
+        ge=0.0,
+        lt=inf,
     )
     data_std: float | None = option(
-        None, help="standard deviation of the data; None: found, or 1 with an exact score", gt=0.0
+        None,
+        help="standard deviation of the data; None: found, or 1 with an exact score",
+        gt=0.0,
+        lt=inf,
     )
 
     @property
@@ -133,14 +142,19 @@ class Auto(Integrator):
                 of the data is found with it, as in the run, by one evaluation of the score.
 
         Raises:
-            PairingError: unless the SDE is linear.
-            ArgumentError: if the score says of its error what cannot be.
+            PairingError: unless the SDE is linear, or if the network cannot be asked about such a
+                state.
+            ArgumentError: if the score says of its error what cannot be, or ``like`` is no state.
         """
         sde = of.forward if isinstance(of, ReverseSDE) else of
         if not isinstance(sde, LinearSDE):
-            raise PairingError(f"sde = {sde!r}: must be a LinearSDE, such as VPSDE().")
+            shown = repr(sde) if isinstance(sde, ForwardSDE) else type(sde).__name__
+            raise PairingError(
+                f"of = {shown}: must be a LinearSDE, such as VPSDE(), or a ReverseSDE of one."
+            )
         if isinstance(of, ReverseSDE) and like is not None:
-            return self.settled(of, like, sde.T, sde.eps)
+            asked = replace(of, score_model=Counted(of.score_model))
+            return self.settled(asked, _state("like", like), sde.T, sde.eps)
         row = self._row(of if isinstance(of, ReverseSDE) else None)
         return _choice(row, self.nfe, sde, self._known(row) or _UNSEEN)
 
@@ -176,6 +190,17 @@ class Auto(Integrator):
         if row.wrong is False:
             return Scale(1.0, "as long as no other is given, with an exact score")
         return Scale(1.0, "assumed: one evaluation leaves none to look") if self.nfe == 1 else None
+
+
+def _state(name: str, value: object) -> Tensor:
+    """A state of a run."""
+    if isinstance(value, Tensor) and value.ndim > 1 and value.numel() and value.is_floating_point():
+        return value
+    shown = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else value
+    raise ArgumentError(
+        name, shown, "a floating-point tensor of shape (B, *D), with one row at least",
+        "torch.zeros(32, 1, 28, 28) stands for images.",
+    )  # fmt: skip
 
 
 def _choice(row: Row, steps: int, sde: LinearSDE, scale: Scale) -> Choice:

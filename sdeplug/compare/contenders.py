@@ -13,7 +13,7 @@ from sdeplug.grid import TimeGrid
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import solver
 from sdeplug.reverse import checked_level
-from sdeplug.solvers import Integrator
+from sdeplug.solvers import Integrator, found_instead
 
 Factory = Callable[[int], Integrator]
 """Gives an integrator for a budget of score evaluations."""
@@ -57,7 +57,7 @@ class Contender:
         if not (factory or isinstance(self.by, (Integrator, Pipeline))):
             raise PairingError(
                 f"{self.by!r}: must be an Integrator, a function of a budget that gives one, or a "
-                "Pipeline. Corrected(integrator, corrector) is an Integrator."
+                f"Pipeline. {found_instead(self.by)}"
             )
         if self.stochasticity is not None:
             checked_level(self.stochasticity)

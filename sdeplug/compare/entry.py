@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from sdeplug.compare.arguments import budgets, repetitions
 from sdeplug.compare.comparison import Comparison
 from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.contenders import Contender, Entrant
@@ -33,7 +34,7 @@ def compare(
     target: Target | OnData,
     sde: LinearSDE | None = None,
     *,
-    nfe: Sequence[int] = (10, 20, 50, 100),
+    nfe: int | Sequence[int] = (10, 20, 50, 100),
     seeds: int | Sequence[int] = 3,
     samples: int | None = None,
     metrics: Metrics = None,
@@ -55,10 +56,10 @@ def compare(
         target: the data law, whose score is exact; or :class:`OnData`, a network and data: then
             runs end at 0 with the final denoising, which is counted.
         sde: the forward SDE; left out with a network, which has its own.
-        nfe: budgets of score evaluations, rising.
+        nfe: budgets of score evaluations, rising; or one.
         seeds: how many repetitions, or the seed of each; all solvers get the same randomness.
         samples: how many in a run; None: 20,000, or 2,000 images.
-        metrics: names, metrics, or metrics by name; the first one ranks.  None: those that suit
+        metrics: names, metrics, or metrics by name, or one; the first ranks.  None: those that suit
             the target.
         conditions: the grid, the sizes of the error of the score, the stochasticity, the
             converged flow.  None: ``Conditions()``; with a network ``Conditions(score_errors=0.0,
@@ -74,7 +75,7 @@ def compare(
     if conditions is None:
         conditions = _ON_DATA if problem.network else Conditions()
     suited = metrics_of(metrics, problem.target)
-    setting = Setting(problem, tuple(nfe), _seeds(seeds), suited, samples, conditions)
+    setting = Setting(problem, budgets(nfe), repetitions(seeds), suited, samples, conditions)
     if not isinstance(solvers, Mapping) or not solvers:
         raise ArgumentError("solvers", solvers, "a mapping of at least one label to a solver")
     if not isinstance(work, Work):
@@ -107,14 +108,6 @@ def _entered(solvers: Mapping[str, Solver], setting: Setting) -> tuple[list[Entr
     if not found:
         raise ArgumentError("nfe", setting.nfe, "enough for one step of one solver")
     return found, notes
-
-
-def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int) and not isinstance(seeds, bool):
-        return tuple(range(seeds))
-    if not isinstance(seeds, Sequence):
-        raise ArgumentError("seeds", seeds, "a number of seeds, or a list of them")
-    return tuple(seeds)
 
 
 def _command(solvers: Mapping[str, Solver], target: Target | OnData, setting: Setting) -> str:

@@ -14,10 +14,13 @@ import torch
 from sdeplug.errors import ArgumentError, PairingError, argument_type, brief
 from sdeplug.networks import Model
 from sdeplug.pipeline import Leg, last_time, whole_run
-from sdeplug.score import ScoreModel, checked
+from sdeplug.reverse import ReverseSDE
+from sdeplug.score import ScoreModel
+from sdeplug.score.understood import understood
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 from sdeplug.targets import Empirical, Target
+from sdeplug.training.data import check_data
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class OnData:
         data: data that it was not trained on, shape ``(N, *shape)``.
 
     Raises:
-        ArgumentError: if a part is not what it should be, the network does not take such data, or
-            they are outside of its range.
+        ArgumentError: if a part is not what it should be, or the data are outside of the range of
+            the network, or too large for the SDE to hide.
+        PairingError: if the network cannot be asked: it wants labels, or data of another shape.
     """
 
     model: Model
@@ -53,14 +57,10 @@ class OnData:
                 "data", f"from {least:g} to {most:g}", f"within the model's range {known}",
                 "Scale them as those that it was trained on.",
             )  # fmt: skip
-        x = target.means[:2].float()
-        try:
-            with torch.no_grad():
-                checked(self.model.score(x, x.new_full((len(x),), self.model.sde.T)), x)
-        except Exception as error:
-            raise ArgumentError(
-                "data", f"of shape {tuple(x.shape[1:])}", "such as the network takes", f"{error}"
-            ) from error
+        x = target.means.float()
+        check_data("data", x, self.model.sde)
+        with torch.no_grad(), understood(self.model.score, x, "data"):
+            ReverseSDE(self.model.sde, self.model.score).score(x[:2], self.model.sde.T)
 
     def __repr__(self) -> str:
         return f"OnData({brief(self.model.network)}, {self.target!r})"

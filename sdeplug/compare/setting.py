@@ -10,13 +10,14 @@ from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.flow import NAME
 from sdeplug.compare.problem import Problem
 from sdeplug.errors import ArgumentError, PluginError, argument_type
-from sdeplug.metrics import BUILTIN, Metric
+from sdeplug.metrics import BUILTIN, FeatureFrechet, Metric
+from sdeplug.noise import SharedNoise
 from sdeplug.registry import metric, registry, to_spec
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Target
 
-Metrics = Sequence[str | Metric] | Mapping[str, Metric] | None
-"""Names, values, or values by name; None: those that suit the target."""
+Metrics = str | Metric | Sequence[str | Metric] | Mapping[str, Metric] | None
+"""One or several, by name or as they are; None: those that suit the target."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,6 @@ class Setting:
     conditions: Conditions
 
     def __post_init__(self) -> None:
-        _rising("nfe", self.nfe, 1)
-        _rising("seeds", sorted(self.seeds), 0)
         if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
             raise ArgumentError("samples", self.samples, "a whole number of at least 2")
         if not isinstance(self.conditions, Conditions):
@@ -88,13 +87,17 @@ def metrics_of(given: Metrics, target: Target) -> tuple[tuple[str, Metric], ...]
     """Metrics with their names; None: those of sdeplug that suit the target.
 
     Raises:
-        SdeplugError: for a name that nothing has, two metrics of one name, or one that does not
-            suit the target.
+        SdeplugError: for a name that nothing has, two metrics of one name, one that does not suit
+            the target, or features that are none.
     """
     if given is None:
         # Energy distances are the noisiest of all: only where nothing else says anything.
         names = [name for name, cls in BUILTIN.items() if cls.suits(target)]
         given = names[:-1] if len(names) > 1 else names
+    if isinstance(given, (str, Metric)):
+        given = (given,)
+    if not isinstance(given, (Mapping, Sequence)):
+        argument_type("metrics", given, "names, or Metrics", "FeatureFrechet(features) is one.")
     pairs = list(given.items()) if isinstance(given, Mapping) else [_named(each) for each in given]
     if not pairs or len(dict(pairs)) < len(pairs):
         raise ArgumentError("metrics", given, "at least one, with names that differ")
@@ -104,6 +107,8 @@ def metrics_of(given: Metrics, target: Target) -> tuple[tuple[str, Metric], ...]
         if not each.suits(target):
             fit = ", ".join(name for name, cls in BUILTIN.items() if cls.suits(target))
             raise ArgumentError("metrics", name, f"one that suits {target!r}", f"Try {fit}.")
+        if isinstance(each, FeatureFrechet):
+            each.of(target.sample(2, noise=SharedNoise(0)))  # what is wrong with them is told now
     return tuple(pairs)
 
 
@@ -122,9 +127,3 @@ def _named(each: str | Metric) -> tuple[str, Metric]:
         return registry().name_of(type(each)).partition("/")[2], each
     except PluginError:
         return type(each).__name__, each
-
-
-def _rising(name: str, numbers: Sequence[int], least: int) -> None:
-    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in numbers)
-    if not numbers or not whole or min(numbers) < least or list(numbers) != sorted(set(numbers)):
-        raise ArgumentError(name, numbers, f"rising whole numbers of at least {least}")

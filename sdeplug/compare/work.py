@@ -36,8 +36,8 @@ class Work:
         on_cell: called with the number of finished runs and that of all.
 
     Raises:
-        ArgumentError: if the executor has no ``submit``, ``resume`` is a file, or ``on_cell``
-            cannot be called.
+        ArgumentError: if the executor has no ``submit``, ``resume`` can be no folder, or
+            ``on_cell`` cannot be called.
     """
 
     executor: Executor | None = None
@@ -50,15 +50,28 @@ class Work:
         if self.on_cell is not None and not callable(self.on_cell):
             argument_type("on_cell", self.on_cell, "a function of two numbers")
         if self.resume is not None:
-            if not isinstance(self.resume, (str, os.PathLike)):
-                argument_type("resume", self.resume, "the path of a folder")
-            if Path(self.resume).exists() and not Path(self.resume).is_dir():
-                raise ArgumentError("resume", str(self.resume), "a folder")
+            checked_folder(self.resume)
 
     @property
     def store(self) -> Store | None:
         """Where finished runs are kept, if anywhere."""
         return None if self.resume is None else Store(Path(self.resume))
+
+
+def checked_folder(resume: object) -> Path:
+    """The folder of ``resume``, made where it is not there.
+
+    Raises:
+        ArgumentError: for what is no path of a folder.
+    """
+    if not isinstance(resume, (str, os.PathLike)):
+        argument_type("resume", resume, "the path of a folder")
+    folder = Path(resume)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError("resume", str(resume), "a folder", f"{error}.") from error
+    return folder
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,9 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.noise import NoiseSource, SharedNoise
-from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import ForwardSDE, LinearSDE, in_float32
 from sdeplug.training import Decoder
 from sdeplug.values import number
-
-
-def checked_reverse(reverse: object) -> ReverseSDE:
-    """The reverse SDE.
-
-    Raises:
-        PairingError: if it is none.
-    """
-    if not isinstance(reverse, ReverseSDE):
-        raise PairingError(
-            f"reverse = {brief(reverse)}: must be a ReverseSDE, as in ReverseSDE(sde, score). "
-            "It comes first, and the data after it."
-        )
-    return reverse
 
 
 def checked_data(x: object, name: str = "x") -> Tensor:

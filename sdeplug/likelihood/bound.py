@@ -27,13 +27,12 @@ from sdeplug.likelihood.arguments import (
     checked_data,
     checked_decoder,
     checked_noise,
-    checked_reverse,
     checked_time,
 )
 from sdeplug.noise import NoiseSource
 from sdeplug.options import Configured, option
 from sdeplug.pipeline import last_time
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_reverse
 from sdeplug.score import Counted
 from sdeplug.sde import expand
 from sdeplug.training import Chain, Continuous, Decoder, chain_of, prior_divergence, step_nats

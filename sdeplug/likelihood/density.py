@@ -19,7 +19,6 @@ from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, brief
 from sdeplug.likelihood.arguments import (
     checked_data,
     checked_noise,
-    checked_reverse,
     checked_time,
 )
 from sdeplug.likelihood.longer import Densities, Longer, Seen
@@ -27,7 +26,7 @@ from sdeplug.likelihood.transport import carried, flow_solver, last_seen, stretc
 from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.observers import Guard
 from sdeplug.pipeline import last_time
-from sdeplug.reverse import ReverseSDE, Time
+from sdeplug.reverse import ReverseSDE, Time, checked_reverse
 from sdeplug.run import Run
 from sdeplug.score import Counted, Exact, Trace
 from sdeplug.solvers import Integrator

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError
-from sdeplug.likelihood.arguments import checked_data, checked_reverse, checked_time
+from sdeplug.likelihood.arguments import checked_data, checked_time
 from sdeplug.likelihood.transport import carried, flow_solver, last_seen, spending, stretch
 from sdeplug.noise import SharedNoise
 from sdeplug.pipeline import last_time
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_reverse
 from sdeplug.run import Run
 from sdeplug.solvers import Integrator
 from sdeplug.values import number

@@ -20,12 +20,11 @@ from sdeplug.likelihood.arguments import (
     checked_data,
     checked_decoder,
     checked_noise,
-    checked_reverse,
     checked_time,
 )
 from sdeplug.noise import NoiseSource
 from sdeplug.pipeline import last_time
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_reverse
 from sdeplug.training import Continuous, Decoder
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, brief
 from sdeplug.metrics.distances import frechet, moments
 from sdeplug.metrics.metric import Metric, Truth
 from sdeplug.options import option
@@ -40,7 +40,7 @@ class FeatureFrechet(Metric):
         """The distance, in units of a feature squared.
 
         Raises:
-            ArgumentError: for features of another shape, or that are not finite.
+            ArgumentError: for features of another shape, that are not finite, or that fail.
         """
         return frechet(self.of(x), _law(self, replace(truth, seed=0)))
 
@@ -54,7 +54,13 @@ class FeatureFrechet(Metric):
 
     def _checked(self, x: Tensor) -> Tensor:
         """Features of one part."""
-        found: object = self.features(x)
+        try:
+            found: object = self.features(x)
+        except Exception as error:
+            raise ArgumentError(
+                "features", brief(self.features), "a function of samples",
+                f"For some of shape {tuple(x.shape)} it failed: {type(error).__name__}, {error}",
+            ) from error  # fmt: skip
         if isinstance(found, Tensor) and found.ndim == 2 and len(found) == len(x):
             return found
         shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__

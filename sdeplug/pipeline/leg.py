@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.pipeline.views import samples_html, samples_line
 from sdeplug.reverse import checked_level
-from sdeplug.solvers import Corrector, Integrator
+from sdeplug.solvers import Integrator, found_instead
 from sdeplug.values import number
 
 
@@ -33,13 +33,7 @@ class Leg:
     stochasticity: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.by, Integrator):
-            hint = (
-                "Corrected(integrator, corrector) makes an integrator of it."
-                if isinstance(self.by, Corrector)
-                else "solver(name) builds one."
-            )
-            raise PairingError(f"by = {self.by!r}: must be an Integrator. {hint}")
+        checked_integrator(self.by)
         to = number(self.to)
         if to is None:
             raise ArgumentError("to", self.to, "a time", "The order is Leg(to, by).")
@@ -48,6 +42,17 @@ class Leg:
         object.__setattr__(self, "to", to)
         if self.stochasticity is not None:
             object.__setattr__(self, "stochasticity", checked_level(self.stochasticity))
+
+
+def checked_integrator(by: object) -> Integrator:
+    """The integrator that somebody has given.
+
+    Raises:
+        PairingError: if it is none.
+    """
+    if isinstance(by, Integrator):
+        return by
+    raise PairingError(f"by = {brief(by)}: must be an Integrator. {found_instead(by)}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

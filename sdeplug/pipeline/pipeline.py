@@ -18,7 +18,7 @@ from sdeplug.pipeline.course import Course
 from sdeplug.pipeline.leg import Leg, Samples
 from sdeplug.pipeline.views import course_sheet, described
 from sdeplug.registry import Spec, from_spec, to_spec
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_reverse
 from sdeplug.run import Observer
 from sdeplug.score import ScoreModel
 from sdeplug.sde import ForwardSDE
@@ -45,9 +45,7 @@ class Pipeline:
     legs: tuple[Leg, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.reverse, ReverseSDE):
-            raise PairingError(f"reverse = {self.reverse!r}: must be a ReverseSDE.")
-        forward = self.reverse.forward
+        forward = checked_reverse(self.reverse).forward
         legs = (self.legs,) if isinstance(self.legs, Leg) else tuple(self.legs)
         if not legs:
             raise ArgumentError("legs", legs, "at least one Leg(to, by)")

@@ -11,10 +11,10 @@ from torch import Tensor
 from sdeplug.compose import Denoise
 from sdeplug.noise import NoiseSource
 from sdeplug.pipeline.arguments import Seed
-from sdeplug.pipeline.leg import Leg, Samples
+from sdeplug.pipeline.leg import Leg, Samples, checked_integrator
 from sdeplug.pipeline.pipeline import Pipeline
 from sdeplug.registry import solver
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_reverse
 from sdeplug.run import Observer
 from sdeplug.sde import ForwardSDE, LinearSDE
 from sdeplug.solvers import Integrator
@@ -63,8 +63,9 @@ def sample(
     Raises:
         SdeplugError: as :class:`Pipeline` and :meth:`Pipeline.sample`.
     """
-    chosen = solver(DEFAULT) if by is None else by
-    return Pipeline(reverse, whole_run(reverse.forward, chosen)).sample(
+    forward = checked_reverse(reverse).forward
+    chosen = solver(DEFAULT) if by is None else checked_integrator(by)
+    return Pipeline(reverse, whole_run(forward, chosen)).sample(
         shape, seed=seed, noise=noise, x=x, t=t, dtype=dtype, device=device,
         observers=observers, grad=grad,
     )  # fmt: skip

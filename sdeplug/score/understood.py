@@ -9,16 +9,10 @@ from torch import Tensor
 
 from sdeplug.errors import PairingError, SdeplugError, brief
 
-_OF_ITS_INPUT = (
-    "shape",
-    "size",
-    "dimension",
-    "channel",
-    "scalar type",
-    "dtype",
-    "index",
-    "expected",
-)
+_OF_DTYPE = ("dtype", "scalar type", "should be the same")
+_OF_LABELS = ("label", "class", "condition", "nonetype")
+_OF_SHAPE = ("shape", "size", "dimension", "channel", "index", "expected", "ambiguous")
+_KINDS = (TypeError, RuntimeError, ValueError, LookupError, AssertionError, AttributeError)
 
 
 @contextmanager
@@ -33,29 +27,53 @@ def understood(score_model: object, x: Tensor, what: str = "x") -> Iterator[None
         what: what x is to the user, such as data.
 
     Raises:
-        PairingError: if it cannot be asked: it wants labels, other times, or x of another shape.
+        PairingError: if it cannot be asked: it wants labels, other times, or x of another shape or
+            dtype.
     """
     try:
         yield
     except SdeplugError:
         raise
-    except TypeError as cause:
-        if "argument" not in str(cause):
+    except _KINDS as cause:
+        sentence = _sentence(score_model, x, what, cause)
+        if sentence is None:
             raise
-        raise PairingError(
-            f"score_model = {brief(score_model)}: it cannot be called as (x, t) ({_line(cause)}). "
-            "Labels and other inputs are bound: FromNoise(Bound(network, labels=labels), sde)."
-        ) from cause
-    except (RuntimeError, ValueError, LookupError) as cause:
-        if not any(each in str(cause).lower() for each in _OF_ITS_INPUT):
-            raise
-        raise PairingError(
-            f"{what} of shape {tuple(x.shape[1:])}: must be of the shape that the network was "
-            "trained on. Or it wants labels, which are bound, or another time than t in [0, T]: "
-            "FromNoise(Labelled(network, sde, TimeLabel(999)), sde). It failed with: "
-            f"{_line(cause)}."
-        ) from cause
+        raise PairingError(sentence) from cause
+
+
+def _sentence(score_model: object, x: Tensor, what: str, cause: Exception) -> str | None:
+    """What the first kind says that an error is of; None where it is of no kind."""
+    said, line = str(cause).lower(), _line(cause)
+    if isinstance(cause, TypeError):
+        return _labels(score_model, line) if "argument" in said else None
+    if "indices" not in said and _has(said, _OF_DTYPE):
+        return (
+            f"dtype of {what}: must be that of the network. InDtype(score_model, dtype), with the "
+            f"dtype of the network, stands between the two. It failed with: {line}."
+        )
+    if _has(said, _OF_LABELS):
+        return _labels(score_model, line)
+    if isinstance(cause, AttributeError):
+        return None
+    if not isinstance(cause, AssertionError) and not _has(said, _OF_SHAPE):
+        return None
+    return (
+        f"{what} of shape {tuple(x.shape[1:])}: must be of the shape that the network was "
+        "trained on. Or it wants labels, which are bound, or another time than t in [0, T] for "
+        f"each row: FromNoise(Labelled(network, sde, TimeLabel(999)), sde). It failed with: {line}."
+    )
+
+
+def _labels(score_model: object, line: str) -> str:
+    return (
+        f"score_model = {brief(score_model)}: it cannot be called as (x, t) ({line}). "
+        "Labels and other inputs are bound: FromNoise(Bound(network, labels=labels), sde)."
+    )
+
+
+def _has(said: str, words: tuple[str, ...]) -> bool:
+    return any(each in said for each in words)
 
 
 def _line(cause: Exception) -> str:
-    return str(cause).strip().partition("\n")[0].rstrip(".")
+    return str(cause).strip().partition("\n")[0].rstrip(".") or type(cause).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from math import isclose
 from pathlib import Path
 
@@ -58,9 +59,12 @@ class Calibrated(Integrator):
                 "calibrate() makes the whole, save() the file.",
             )  # fmt: skip
         steps, size = len(self.times) - 1, torch.Size(self.shape).numel()
+        if any(later >= earlier for earlier, later in pairwise(self.times)):
+            raise ArgumentError("times", self.times, "falling", "calibrate() makes the whole.")
+        pairs, least = (min(map(len, each), default=0) for each in (self.levels, self.weights))
         for name, value, right in (
-            ("levels", len(self.levels), len(self.levels) == steps + 1),
-            ("weights", len(self.weights), len(self.weights) == steps > 0),
+            ("levels", len(self.levels), len(self.levels) == steps + 1 and pairs == 2),
+            ("weights", len(self.weights), len(self.weights) == steps > 0 and least > 1),
             ("mean", len(self.mean), len(self.mean) in (0, size)),
         ):
             if not right:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from sdeplug.compare.work import checked_folder
 from sdeplug.errors import ArgumentError
 from sdeplug.grid import Karras, LogSNR, Quadratic
 from sdeplug.options import Configured, option
@@ -22,12 +23,11 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.score import AnalyticFirst, for_rows
 from sdeplug.tuning.calibrated import Calibrated
 from sdeplug.tuning.fingerprint import fingerprint
-from sdeplug.tuning.folder import checked_folder
 from sdeplug.tuning.gits import cheapest, costs
 from sdeplug.tuning.refine import Pairs, best_refined
 from sdeplug.tuning.rounds import Rounds
 from sdeplug.tuning.rule import Numbers, Rule
-from sdeplug.tuning.starting import checked_as, checked_count, checked_reverse, started
+from sdeplug.tuning.starting import checked_as, checked_count, checked_linear, started
 from sdeplug.tuning.teacher import Path, teacher
 from sdeplug.tuning.walk import ratio_at, times_at
 
@@ -81,12 +81,15 @@ def calibrate(
             it is given: it wants labels, or another shape.
         NonFiniteError: if the run of many steps is not finite.
     """
-    reverse, nfe = checked_reverse(reverse), checked_count("nfe", nfe)
+    reverse, nfe = checked_linear(reverse), checked_count("nfe", nfe)
     fitting = checked_as(Fitting, "fitting", fitting)
+    if nfe > fitting.fine:
+        raise ArgumentError(
+            "nfe", nfe, f"at most {fitting.fine}, the steps of the run that is to be met",
+            "Fitting(fine=...) makes it longer.",
+        )  # fmt: skip
     x, t = started(reverse, shape, x, seed, fitting.to)
-    if len(x) < 2:
-        raise ArgumentError("shape", tuple(x.shape), "of at least 2 noises", "Some are held out.")
-    folder = checked_folder(resume)
+    folder = None if resume is None else checked_folder(resume)
     path = teacher(reverse, x, t, fitting.to, fitting.fine)
     mean, std = _blind(path)
     model, sde = reverse.score_model, reverse.linear

@@ -15,11 +15,12 @@ from sdeplug.pipeline import Pipeline
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import Counted
 from sdeplug.tuning.candidates import Candidates, default_candidates, starters
-from sdeplug.tuning.held import Data, Held, checked_reverse, first_look, in_two
+from sdeplug.tuning.held import Data, Held, first_look, in_two
 from sdeplug.tuning.jackknife import difference, estimate
 from sdeplug.tuning.kept import Kept
 from sdeplug.tuning.race import Course, Race, Runner, survivors
 from sdeplug.tuning.search import Point, searched
+from sdeplug.tuning.starting import checked_linear
 from sdeplug.tuning.trials import Proof, Trial
 from sdeplug.tuning.tuned import Tuning
 from sdeplug.tuning.yardstick import Distance, Features, Yardstick, yardstick
@@ -69,7 +70,7 @@ def tune(
         SdeplugError: for data that are none or do not fit the network, a budget that is not
             enough, and features or distances that are none, before anything is run.
     """
-    given, budget = checked_reverse(reverse), plain(nfe)
+    given, budget = checked_linear(reverse), plain(nfe)
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < 2:
         raise ArgumentError("nfe", nfe, "a whole number of at least 2: a step, and a denoising")
     if not isinstance(race, Race):
@@ -105,6 +106,7 @@ def _courses(held: Held, stick: Yardstick, race: Race, seed: int) -> tuple[Cours
     for word, rows in (("choice", held.known), ("proof", held.other)):
         own = SharedNoise(seed).stream(word).seed
         courses.append(Course(stick, rows, stick.of(rows), own, race))
+    stick.check(courses[1].features, courses[0].features)
     return courses[0], courses[1]
 
 

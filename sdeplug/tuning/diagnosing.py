@@ -18,9 +18,10 @@ from sdeplug.sde import LinearSDE
 from sdeplug.tuning.advice import Case, advice
 from sdeplug.tuning.diagnosis import Diagnosis
 from sdeplug.tuning.effort import Effort
-from sdeplug.tuning.held import LEAST, Data, Held, checked_reverse, first_look, in_two
+from sdeplug.tuning.held import LEAST, Data, Held, first_look, in_two
 from sdeplug.tuning.laws import laws
 from sdeplug.tuning.levels import SHIFT, Level, References, looked_at
+from sdeplug.tuning.starting import checked_linear
 
 OnPart = Callable[[int, int], None]
 """Called with the number of finished parts and that of all."""
@@ -52,7 +53,7 @@ def diagnose(
     Raises:
         SdeplugError: for data that are none, or do not fit the network, before anything is run.
     """
-    given = checked_reverse(reverse)
+    given = checked_linear(reverse)
     if not isinstance(effort, Effort):
         argument_type("effort", effort, "an Effort", "Effort(levels=20) is one.")
     if on_part is not None and not callable(on_part):

@@ -22,7 +22,7 @@ from sdeplug.errors import ArgumentError
 from sdeplug.grid import At
 from sdeplug.options import Configured, option
 from sdeplug.reverse import ReverseSDE
-from sdeplug.tuning.starting import checked_as, checked_count, checked_reverse, started
+from sdeplug.tuning.starting import checked_as, checked_count, checked_linear, started
 from sdeplug.tuning.teacher import Path, teacher
 
 
@@ -63,7 +63,7 @@ def gits(
         ArgumentError: for more steps than the run has, or arguments that do not fit.
         PairingError: unless the forward SDE is linear.
     """
-    reverse, steps = checked_reverse(reverse), checked_count("steps", steps)
+    reverse, steps = checked_linear(reverse), checked_count("steps", steps)
     search = checked_as(Search, "search", search)
     if steps > search.fine:
         raise ArgumentError(

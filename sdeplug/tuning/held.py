@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError, ScoreModelError, brief
+from sdeplug.errors import ArgumentError, ScoreModelError
 from sdeplug.metrics import stream
 from sdeplug.noise import NoiseSource
 from sdeplug.reverse import ReverseSDE
@@ -37,21 +37,6 @@ class Held:
     known: Tensor
     other: Tensor
     target: Target | None = None
-
-
-def checked_reverse(reverse: object) -> ReverseSDE:
-    """The reverse SDE of a linear forward SDE.
-
-    Raises:
-        PairingError: if it is anything else.
-    """
-    if not isinstance(reverse, ReverseSDE):
-        raise PairingError(
-            f"reverse = {brief(reverse)}: must be a ReverseSDE. Of a model it is "
-            "ReverseSDE(model.sde, model.score)."
-        )
-    reverse.linear  # noqa: B018  another one is an error now
-    return reverse
 
 
 def in_two(data: object, seed: int) -> Held:
@@ -95,12 +80,11 @@ def first_look(reverse: ReverseSDE, held: Held) -> None:
 
 
 def _rows(data: object) -> Tensor:
-    x = torch.from_numpy(data) if isinstance(data, np.ndarray) else data
+    x = _tensor(data) if isinstance(data, np.ndarray) else data
     allowed = f"a floating-point tensor of shape (n, *D), {LEAST} rows at least, or a Target"
     if not isinstance(x, Tensor):
-        raise ArgumentError(
-            "data", type(data).__name__, allowed, "torch.as_tensor(data) makes one."
-        )
+        shown = f"array of {x.dtype}" if isinstance(x, np.ndarray) else type(data).__name__
+        raise ArgumentError("data", shown, allowed, "torch.as_tensor(data) makes one of numbers.")
     if x.ndim < 2 or not x.is_floating_point() or len(x) < LEAST:
         hint = "Images from 0 to 255 are data.float() / 127.5 - 1."
         whole = not x.is_floating_point()
@@ -109,6 +93,14 @@ def _rows(data: object) -> Tensor:
         row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
         raise ArgumentError("data", f"a tensor whose row {row} is not finite", "finite")
     return in_float32(x.detach())
+
+
+def _tensor(data: np.ndarray) -> object:
+    """An array as a tensor, however it lies in memory; as it is where its values are no numbers."""
+    try:
+        return torch.from_numpy(np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("=")))
+    except TypeError:
+        return data
 
 
 def _shuffled(x: Tensor, noise: NoiseSource) -> Tensor:

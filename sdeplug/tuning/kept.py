@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from sdeplug.compare.identity import described
+from sdeplug.compare.work import checked_folder
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import installed_version
 from sdeplug.reverse import ReverseSDE
-from sdeplug.tuning.folder import checked_folder, digest
+from sdeplug.tuning.folder import digest
 from sdeplug.tuning.yardstick import Yardstick
 
 _ROWS = 8
@@ -51,9 +52,9 @@ class Kept:
         Raises:
             ArgumentError: for what is no path of a folder.
         """
-        folder = checked_folder(resume)
-        if folder is None:
+        if resume is None:
             return None
+        folder = checked_folder(resume)
         scores = [reverse.score(x[:_ROWS], t) for t in _times(reverse)]
         versions = f"{installed_version('sdeplug')} {torch.__version__}"
         return cls(folder, digest(versions, *scores, x, stick.of(x[:_ROWS])))

@@ -8,28 +8,25 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError
 from sdeplug.noise import SharedNoise, checked_seed
 from sdeplug.pipeline import checked_shape, checked_start
-from sdeplug.reverse import ReverseSDE
+from sdeplug.reverse import ReverseSDE, checked_reverse
 from sdeplug.sde import in_float32
 from sdeplug.values import number
 
 C = TypeVar("C")
 
 
-def checked_reverse(reverse: object) -> ReverseSDE:
+def checked_linear(reverse: object) -> ReverseSDE:
     """A reverse SDE whose forward SDE is linear.
 
     Raises:
         PairingError: for anything else.
     """
-    if not isinstance(reverse, ReverseSDE):
-        raise PairingError(
-            f"reverse = {reverse!r}: must be a ReverseSDE, such as ReverseSDE(sde, score_model)."
-        )
-    reverse.linear  # noqa: B018  raises for one that is not
-    return reverse
+    found = checked_reverse(reverse)
+    found.linear  # noqa: B018  raises for one that is not
+    return found
 
 
 def checked_count(name: str, value: object, least: int = 1) -> int:
@@ -68,12 +65,17 @@ def started(
         to: the time that the run goes to.
 
     Raises:
-        ArgumentError: for what is no shape, state or seed, or a time that no run goes to.
+        ArgumentError: for what is no shape, state or seed, for fewer than two noises, or a time
+            that no run goes to.
     """
     sde = reverse.linear
     size = checked_shape(shape, x)
     if to != 0.0 and not sde.eps <= to < sde.T:
         raise ArgumentError("to", to, f"0, or in [eps, T) = [{sde.eps}, {sde.T})")
+    if size[0] < 2:
+        raise ArgumentError(
+            "shape", size, "of at least 2 noises", "They are held against each other."
+        )
     if x is None:
         x = sde.prior(size, SharedNoise(checked_seed("seed", seed)), torch.float32, "cpu")
     return sde.from_horizon(in_float32(checked_start(x, size)), sde.T, to)

@@ -14,7 +14,7 @@ from math import inf
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, argument_type
+from sdeplug.errors import ArgumentError, argument_type, brief
 from sdeplug.metrics import FeatureFrechet, energy_distance, frechet, moments
 from sdeplug.tuning.jackknife import without_each
 
@@ -50,12 +50,30 @@ class Yardstick:
         """
         return FeatureFrechet(self.features).of(x)
 
+    def check(self, some: Tensor, data: Tensor) -> None:
+        """Measure features of some data against those of others, before anything is run.
+
+        Raises:
+            ArgumentError: for a distance that fails, or is no finite number even there.
+        """
+        if self._measured(some, data) == inf:
+            raise ArgumentError(
+                "distance", self.name, "a finite number for two halves of the data",
+                "Give more data, or another distance.",
+            )  # fmt: skip
+
     def distances(self, some: Tensor, data: Tensor) -> list[float]:
         """Of features of samples to those of data: of all, and without each group of them."""
         return without_each(lambda rows: self._measured(some[rows], data), len(some))
 
     def _measured(self, some: Tensor, data: Tensor) -> float:
-        found: object = self.distance(some, data)
+        try:
+            found: object = self.distance(some, data)
+        except Exception as error:
+            raise ArgumentError(
+                "distance", brief(self.distance), "a function of two sets of features",
+                f"For {len(some)} and {len(data)} rows it failed: {type(error).__name__}, {error}",
+            ) from error  # fmt: skip
         if isinstance(found, Tensor) and found.numel() == 1:
             found = found.item()
         if isinstance(found, bool) or not isinstance(found, (int, float)):

@@ -6,7 +6,9 @@ import inspect
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
+import torch
 from common import normal
 from compare.small import EM, HEUN, RING, VP, Recorder, small
 
@@ -15,10 +17,12 @@ from sdeplug import Leg, LogSNR, OnGrid, Pipeline, ReverseSDE, option, solver
 from sdeplug.compare import (
     Conditions,
     Contender,
+    Work,
     compare,
 )
 from sdeplug.compare.contenders import default_solvers
 from sdeplug.errors import ArgumentError
+from sdeplug.metrics import SlicedW2
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,50 @@ def test_a_comparison_takes_six_settings_beside_the_problem():
     for wrong in ({"conditions": (0.0,)}, {"work": 2}):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             compare({"em": EM}, RING, VP, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("one", "several"),
+    [
+        ({"nfe": 4}, {"nfe": (4,)}),
+        ({"nfe": torch.tensor([3, 4])}, {"nfe": [3, 4]}),
+        ({"seeds": np.int64(2)}, {"seeds": (0, 1)}),
+        ({"seeds": np.array([5, 3])}, {"seeds": (5, 3)}),
+        ({"metrics": "sliced-w2"}, {"metrics": (SlicedW2(),)}),
+        ({"metrics": SlicedW2()}, {"metrics": {"sliced-w2": SlicedW2()}}),
+    ],
+)
+def test_what_is_given_alone_or_in_an_array_is_the_same(one, several):
+    usual = {"nfe": (3,), "seeds": 1, "samples": 8, "conditions": Conditions(score_errors=0.0)}
+    found = [compare({"em": EM}, RING, VP, **usual | each) for each in (one, several)]
+    assert found[0].rows[0].values == found[1].rows[0].values
+    assert found[0].settings == found[1].settings
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"nfe": None}, "nfe = None: must be rising whole numbers"),
+        ({"nfe": "10"}, "nfe = '10': must be rising"),
+        ({"nfe": (5, 3)}, r"nfe = \(5, 3\): must be rising"),
+        ({"nfe": 0}, "nfe = 0: must be"),
+        ({"seeds": -1}, "seeds = -1: must be how many"),
+        ({"seeds": "a"}, "seeds = 'a': must be how many"),
+        ({"seeds": (1, 1)}, r"seeds = \(1, 1\): must be"),
+        ({"seeds": True}, "seeds = True: must be"),
+        ({"metrics": SlicedW2}, "metrics = .*FeatureFrechet"),
+    ],
+)
+def test_what_is_no_budget_seed_or_metric_is_told_as_it_was_given(given, says):
+    with pytest.raises(ArgumentError, match=says):
+        compare({"em": EM}, RING, VP, **given)
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "under"):
+        with pytest.raises(ArgumentError, match=r"resume = .*must be a folder"):
+            Work(resume=path)
 
 
 def test_one_size_of_the_error_needs_no_brackets():

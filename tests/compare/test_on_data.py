@@ -157,7 +157,11 @@ def test_it_goes_through_a_file_and_onto_a_page():
     ("make", "kind", "words"),
     [
         (lambda: OnData(LAW.score(VP), DATA), ArgumentError, "from_module"),
-        (lambda: OnData(model(), normal(9, 3)), ArgumentError, "data"),
+        (lambda: OnData(model(), normal(9, 3)), ArgumentError, "must be of shape (B, 2)"),
+        (lambda: OnData(of(with_labels), DATA), PairingError, "Bound(network, labels=labels)"),
+        (lambda: OnData(of(of_three), DATA), PairingError, "data of shape (2,): must be of the"),
+        (lambda: OnData(model(), 255.0 * DATA), ArgumentError, "data / 127.5 - 1"),
+        (lambda: run({"heun": HEUN}, metrics=FeatureFrechet(flat)), ArgumentError, "(2, F)"),
         (lambda: OnData(model(), torch.ones(4)), ArgumentError, "data"),
         (lambda: OnData(ranged(), DATA), ArgumentError, "range"),
         (lambda: compare({"heun": HEUN}, ON_DATA, sp.VESDE()), PairingError, "left out"),
@@ -173,6 +177,22 @@ def test_what_does_not_fit_is_said_before_anything_runs(make, kind, words):
     with pytest.raises(kind) as caught:
         make()
     assert words in str(caught.value)
+
+
+def of(network):
+    return networks.from_module(network, VP, predicts=sp.FromNoise, labels=sp.TimeLabel())
+
+
+def with_labels(x, t, labels):
+    return x
+
+
+def of_three(x, t):
+    return x @ torch.eye(3)
+
+
+def flat(x):
+    return x.sum()
 
 
 def ranged():

@@ -75,6 +75,7 @@ def test_times_of_legs_fall_inside_the_time_of_the_sde(legs, message):
         (lambda: Leg("0.5", EM), ArgumentError, r"The order is Leg\(to, by\)"),
         (lambda: Leg(EM, 0.5), PairingError, "by = 0.5: must be an Integrator"),
         (lambda: Leg(0.5, type(EM)), PairingError, "must be an Integrator"),
+        (lambda: Leg(0.5, "ode/heun"), PairingError, r"solver\('ode/heun'\) is the one"),
         (lambda: Leg(0.5, solver("langevin")), PairingError, r"Corrected\(integrator, corrector\)"),
         (lambda: Leg(0.5, EM, -1.0), ArgumentError, "stochasticity = -1.0"),
         (lambda: Leg(0.5, EM, math.nan), ArgumentError, "stochasticity = nan"),
@@ -93,6 +94,22 @@ def test_parts_in_the_wrong_places_are_refused():
     with pytest.raises(PairingError, match=r"legs\[1\] = .*: must be a Leg"):
         Pipeline(REVERSE, (LEGS[0], EM))
     assert Pipeline(REVERSE, list(LEGS)) == PIPELINE
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((SDE, (4, 2)), r"reverse = VPSDE\(.*ReverseSDE\(model.sde, model.score\)"),
+        (((4, 2), REVERSE), r"reverse = \(4, 2\): must be a ReverseSDE, and comes first"),
+        ((torch.zeros(20, 8), (4, 2)), r"reverse = Tensor\(\.\.\.\): must be"),
+        ((REVERSE, (4, 2), 10), r"by = 10: .* solver\('auto', nfe=10\) spends as many"),
+        ((REVERSE, (4, 2), "auto"), r"by = 'auto': .* solver\('auto'\) is the one"),
+        ((REVERSE, (4, 2), solver("langevin")), r"Corrected\(integrator, corrector\)"),
+    ],
+)
+def test_samples_in_one_line_name_what_is_out_of_place(given, message):
+    with pytest.raises(PairingError, match=message):
+        sdeplug.sample(*given)
 
 
 def test_a_solver_for_another_sde_is_refused():

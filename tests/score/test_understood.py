@@ -37,12 +37,36 @@ def beyond(x, t):
     return x + LEVELS((2000 * torch.ones_like(t)).long())
 
 
+def in_half(x, t):
+    return torch.nn.functional.linear(x, torch.eye(2).half())
+
+
+def of_a_class(x, t, y=None):
+    assert y is not None, "must specify y if and only if the model is class-conditional"
+
+
+def of_diffusers(x, t, class_labels=None):
+    raise ValueError("class_labels should be provided when num_class_embeds > 0")
+
+
+def without_a_label(x, t, y=None):
+    return x + y.float()
+
+
+def of_one_time(x, t):
+    return x if t > 0.5 else -x
+
+
 def broken(x, t):
     raise RuntimeError("the disk is gone")
 
 
 def mistaken(x, t):
     return x + None
+
+
+def forgotten(x, t):
+    return x.flattened(1)
 
 
 @pytest.mark.parametrize("by", [None, OnGrid(solver("ode/heun"), LogSNR(3))], ids=["auto", "heun"])
@@ -53,6 +77,11 @@ def mistaken(x, t):
         (of_levels, "another time than t .*Labelled.*scalar types"),
         (of_three, r"x of shape \(2,\): must be of the shape that the network was trained on"),
         (beyond, "Labelled.*index out of range"),
+        (in_half, "dtype of x: must be that of the network. InDtype"),
+        (of_a_class, "must specify y .*Labels and other inputs are bound"),
+        (of_diffusers, "class_labels should be provided .*Labels and other inputs are bound"),
+        (without_a_label, "NoneType.*Labels and other inputs are bound"),
+        (of_one_time, r"another time than t in \[0, T\] for each row.*ambiguous"),
     ],
 )
 def test_what_it_cannot_take_is_told(network, said, by):
@@ -61,7 +90,10 @@ def test_what_it_cannot_take_is_told(network, said, by):
     assert found.value.__cause__ is not None
 
 
-@pytest.mark.parametrize(("network", "error"), [(broken, RuntimeError), (mistaken, TypeError)])
+@pytest.mark.parametrize(
+    ("network", "error"),
+    [(broken, RuntimeError), (mistaken, TypeError), (forgotten, AttributeError)],
+)
 def test_another_error_stays_as_it_is(network, error):
     with pytest.raises(error) as found:
         sample(ReverseSDE(SDE, FromNoise(network, SDE)), (4, 2))

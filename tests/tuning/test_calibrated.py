@@ -43,6 +43,9 @@ def test_it_is_data_to_the_bit(tmp_path):
         ("{}", r"must be a file that Calibrated.save\(\) has written"),
         ('{"file": "other.json"}', r"must be a file that Calibrated.save\(\) has written"),
         ('{"times": [1, 0]}', "number of levels = 0"),
+        ('{"times": [0, 1]}', "times = .0, 1.: must be falling"),
+        ('{"times": [1, 0], "levels": [[1], [1]], "weights": [[1, 1]], "shape": [2]}', "levels"),
+        ('{"times": [1, 0], "levels": [[1, 1], [1, 1]], "weights": [[]], "shape": [2]}', "weights"),
         ('{"times": [1, 0], "levels": [], "weights": [[1, 1]], "shape": [2]}', "number of levels"),
     ],
 )

@@ -27,6 +27,7 @@ from sdeplug.errors import ArgumentError, PairingError, ScoreModelError
 from sdeplug.tuning import Effort, Laws, diagnose
 from sdeplug.tuning.advice import Case, advice
 from sdeplug.tuning.fitted import gaussian
+from sdeplug.tuning.held import in_two
 from sdeplug.tuning.jackknife import difference, estimate, without_each
 from sdeplug.tuning.told import predicted_noise, retold
 
@@ -175,6 +176,7 @@ def of_four(x, t):
         (EXACT, data() / 0.0, ArgumentError, "row 0 is not finite"),
         (EXACT, 255.0 * data().abs(), ArgumentError, "Images from 0 to 255 are data / 127.5 - 1"),
         (EXACT, "digits", ArgumentError, "data = 'str'"),
+        (EXACT, np.full((40, 32), "1"), ArgumentError, "data = 'array of <U1'"),
         (
             FromNoise(Bound(needs_labels, labels=torch.zeros(5, dtype=torch.int64)), TABLE),
             data(), ArgumentError, "labels",
@@ -185,6 +187,13 @@ def test_what_does_not_fit_is_said_before_the_run(network, rows, error, words):
     with pytest.raises(error) as caught:
         diagnose(ReverseSDE(TABLE, network), rows, effort=SMALL)
     assert words in str(caught.value)
+
+
+def test_an_array_may_lie_in_memory_as_it_likes():
+    rows = data().numpy()
+    usual = in_two(rows, 0).known
+    for each in (np.ascontiguousarray(rows[::-1])[::-1], rows.astype(rows.dtype.newbyteorder())):
+        assert in_two(each, 0).known.equal(usual)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_with_as_many_steps_as_the_run_has_it_is_the_grid_of_the_run():
     [
         (ArgumentError, "steps = 7: must be at most 6", {"steps": 7, "search": Search(fine=6)}),
         (ArgumentError, "steps = 0", {"steps": 0}),
+        (ArgumentError, r"shape = \(1, 2\): must be of at least 2 noises", {"shape": (1, 2)}),
         (ArgumentError, r"shape = None: must be \(B, \*D\)", {"shape": None}),
         (ArgumentError, "to = 2.0: must be 0, or in", {"search": Search(to=2.0)}),
         (ArgumentError, "search = 4: must be a Search", {"search": 4}),

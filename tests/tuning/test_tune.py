@@ -89,7 +89,7 @@ def test_other_data_and_other_noise_prove_the_choice():
         return float((some.mean(0) - data.mean(0)).norm())
 
     tuned(candidates={"good": FIVE["good"]}, race=Race(samples=32, rounds=1), distance=distance)
-    choice, proof = seen[0], seen[9]
+    _, choice, proof = seen[0], seen[1], seen[10]  # the first tries the distance
     assert len(choice[1]) == len(proof[1]) == 100
     assert not choice[1] & proof[1]
     assert choice[0] != proof[0]
@@ -178,6 +178,9 @@ def test_images_are_measured_by_principal_components_and_features_by_theirs():
         ({"features": lambda x: x.sum()}, "a tensor of shape"),
         ({"distance": "fid"}, "distance = 'fid'"),
         ({"distance": lambda x, y: "near"}, "a function that gives a number"),
+        ({"features": lambda x: x @ x}, "features = '<function"),
+        ({"distance": lambda x: 1.0}, "distance = '<function"),
+        ({"distance": lambda x, y: math.nan}, "distance = 'points'"),
         ({"race": 256}, "Race(samples=512)"),
         ({"on_run": 1}, "on_run = 1"),
         ({"data": POINTS[:8]}, "data"),

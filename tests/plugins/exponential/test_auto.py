@@ -13,8 +13,10 @@ from exponential.unknown import BUDGETS, Unknown, loud
 from sdeplug import (
     VESDE,
     VPSDE,
+    ArgumentError,
     LogSNR,
     OnGrid,
+    PairingError,
     ReverseSDE,
     sample,
     solver,
@@ -27,6 +29,7 @@ from sdeplug.testing.bench import gaussian, gaussian_score
 from sdeplug_exponential import POLICY, Adams, Auto
 
 close = torch.testing.assert_close
+OF_TWO = ReverseSDE(VPSDE(), lambda x, t: torch.nn.functional.linear(x, -torch.eye(2)))
 
 
 def error(by, sde, level=1.0):
@@ -129,3 +132,24 @@ def test_auto_knows_the_size_of_the_data(nfe, wrong, scale):
     )
     close(other, one, rtol=1e-6, atol=1e-9)
     assert (widths(Auto(nfe, wrong), sde, scale) - one).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("of", "like", "kind", "says"),
+    [
+        (torch.zeros(20, 8), None, PairingError, "of = Tensor: must be a LinearSDE"),
+        (OF_TWO, (4, 2), ArgumentError, r"like = \(4, 2\): must be a floating-point tensor"),
+        (OF_TWO, torch.zeros(4, 2).int(), ArgumentError, r"like = '\(4, 2\) torch.int32'"),
+        (OF_TWO, torch.zeros(0, 2), ArgumentError, "with one row at least"),
+        (OF_TWO, torch.zeros(64, 3), PairingError, r"x of shape \(3,\): must be of the shape"),
+    ],
+)
+def test_a_choice_says_what_it_was_not_given(of, like, kind, says):
+    with pytest.raises(kind, match=says):
+        Auto(8).choice(of, like)
+
+
+@pytest.mark.parametrize("option", ["score_error", "data_std"])
+def test_what_is_endless_is_no_size(option):
+    with pytest.raises(ArgumentError, match=f"{option} = inf: .* and finite"):
+        Auto(8, **{option: math.inf})
