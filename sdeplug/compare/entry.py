@@ -8,6 +8,7 @@ from sdeplug.compare.arguments import budgets, repetitions
 from sdeplug.compare.comparison import Comparison
 from sdeplug.compare.conditions import Conditions
 from sdeplug.compare.contenders import Contender, Entrant
+from sdeplug.compare.fit import warn_unless_fitting
 from sdeplug.compare.flow import Flow
 from sdeplug.compare.grids import candidates, settled
 from sdeplug.compare.notes import conventions, missed
@@ -18,12 +19,15 @@ from sdeplug.compare.versions import versions
 from sdeplug.compare.work import Work, run_all
 from sdeplug.errors import ArgumentError, argument_type
 from sdeplug.metrics import is_image
+from sdeplug.noise import SharedNoise
 from sdeplug.pipeline import Pipeline
+from sdeplug.reverse import ReverseSDE
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 from sdeplug.targets import Target
 
 _POINTS, _IMAGES = 20_000, 2_000  # samples in a run
+_SEEN = 500  # rows of data from which it is told whether the network knows them
 _ON_DATA = Conditions(score_errors=(0.0,), flow=Flow())
 
 Solver = Integrator | Callable[[int], Integrator] | Pipeline | Contender
@@ -80,6 +84,9 @@ def compare(
         raise ArgumentError("solvers", solvers, "a mapping of at least one label to a solver")
     if not isinstance(work, Work):
         argument_type("work", work, "a Work", "Work(executor=pool) is one.")
+    if problem.network:
+        reverse = ReverseSDE(setting.sde, problem.score)
+        warn_unless_fitting(reverse, setting.target.sample(_SEEN, noise=SharedNoise(0)).float())
     found, notes = _entered(solvers, setting)
     chosen = settled(found, setting, work)
     plan = Plan(setting, chosen.entrants)

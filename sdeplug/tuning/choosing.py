@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from sdeplug.compare.fit import warn_unless_fitting
 from sdeplug.errors import ArgumentError, RunError, argument_type
 from sdeplug.noise import SharedNoise, checked_seed
 from sdeplug.pipeline import Pipeline
@@ -79,6 +80,7 @@ def tune(
         argument_type("on_run", on_run, "a function of a number and a label")
     began, held = time.perf_counter(), in_two(data, checked_seed("seed", seed))
     first_look(given, held)
+    warn_unless_fitting(given, held.known)
     counted = Counted(given.score_model)
     watched = replace(given, score_model=counted)
     runners = [Runner(each) for each in starters(candidates, watched, budget)]

@@ -87,6 +87,7 @@ def test_list_finds_what_an_option_picks_from(sdeplug):
 def test_sample_writes_numbers_and_a_picture(sdeplug, tmp_path):
     status, out, _ = sdeplug("sample", "-n", 50, "--steps", 20, "--seed", 3)
     assert status == 0
+    assert "why: an exact score" in out
     assert "21 score evaluations" in out
     file = load(tmp_path / "samples.npz")
     assert file["x"].shape == (50, 2)

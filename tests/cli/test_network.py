@@ -109,6 +109,7 @@ def test_rows_that_are_not_finite_are_left_out_and_told(files):
     assert looked_at(data="other.csv").told.startswith("100 rows of other.csv; left out 1 of 101")
 
 
+@pytest.mark.filterwarnings("ignore:the network denoises")  # it has learned none
 def test_a_model_that_networks_save_wrote_takes_data_as_they_are(sdeplug, files):
     Path("model/data.json").unlink()
     np.save("rows.npy", np.random.default_rng(0).normal(size=(40, 2)))
@@ -169,6 +170,7 @@ def test_what_is_calibrated_is_in_a_file(sdeplug, files):
     )
 
 
+@pytest.mark.filterwarnings("ignore:the network denoises")  # it has learned none
 def test_a_comparison_on_a_network_is_that_of_the_library(sdeplug, files):
     words = (
         "ddim",
@@ -231,6 +233,9 @@ REFUSED = {
     "tune --out best.txt": "--out = 'best.txt': must be a file that ends in .toml, .json",
     "tune --grid karras": "--grid = 'karras': must be given with a SOLVER",
     "tune --stochasticity 1": "--stochasticity = 1.0: must be given with a SOLVER",
+    "tune ode/heun --stochasticity 1": "--stochasticity = 1.0: must be given with a SOLVER that",
+    "tune song/ancestral --stochasticity -1": "--stochasticity = -1.0: must be at least 0",
+    "tune --model model --data none.npy": "must be a file with rows of finite numbers",
     "tune ode/heun --grid karras:steps=3": "--grid = 'karras:steps=3': must be given without",
     "tune song/langevin": "SOLVERS = 'song/langevin': must be an integrator",
     "tune adaptive/row-dopri5": "SOLVERS = 'adaptive/row-dopri5': must be one whose evaluat",
@@ -254,6 +259,7 @@ REFUSED = {
 @pytest.mark.parametrize("words", REFUSED)
 def test_what_does_not_fit_is_one_sentence(sdeplug, files, words):
     np.save("wide.npy", np.random.default_rng(0).normal(size=(40, 3)))
+    np.save("none.npy", np.zeros((0, 2)))
     Path("pictures").mkdir()
     status, _, err = sdeplug(*words.split())
     assert status == 2

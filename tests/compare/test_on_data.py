@@ -87,7 +87,8 @@ def test_an_error_of_the_score_is_the_flows_as_well():
 
 
 def test_distances_are_those_to_the_data():
-    far = run({"heun": HEUN}, OnData(model(), DATA + 3.0), nfe=(9,), seeds=1)
+    with pytest.warns(UserWarning, match="are they in its units"):
+        far = run({"heun": HEUN}, OnData(model(), DATA + 3.0), nfe=(9,), seeds=1)
     near = run({"heun": HEUN}, nfe=(9,), seeds=1)
     assert near.rows[0].values["sliced-w2"].mean < 0.5 < far.rows[0].values["sliced-w2"].mean
 

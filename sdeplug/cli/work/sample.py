@@ -136,6 +136,8 @@ def run(request: Request) -> None:
     drawn.keep(samples, aim, {"pipeline": json.dumps(pipeline.to_spec())})
     count = f"{drawn.samples} samples at t = {samples.t:g}"
     click.echo(f"{count}: {samples.nfe} score evaluations, {samples.seconds:.2f} s")
+    for note in samples.notes:
+        click.echo(note)
     drawn.show(samples, aim)
 
 

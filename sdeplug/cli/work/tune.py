@@ -54,6 +54,9 @@ class Request:
                 if given:
                     raise ArgumentError(argument, given[0], "given with a SOLVER")
             return None
+        for size in self.levels:
+            if not size >= 0.0:
+                raise ArgumentError("levels", size, "at least 0", "0 is the probability flow.")
         found: dict[str, Contender] = {}
         for text in self.solvers:
             by = _integrator(text)
@@ -62,6 +65,8 @@ class Request:
             for grid, level in product(grids, levels):
                 steps = open_grid(grid) if grid else None
                 found[_label(text, grid, level)] = Contender(by, level, steps)
+        if self.levels and all(each.stochasticity is None for each in found.values()):
+            raise ArgumentError("levels", self.levels[0], "given with a SOLVER that draws noise")
         return found
 
 

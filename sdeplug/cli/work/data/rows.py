@@ -107,7 +107,7 @@ def finite(rows: Rows, skip: bool) -> tuple[Rows, tuple[str, ...]]:
     """
     if rows.x.dtype.kind not in "buif":
         raise ArgumentError("data", f"of type {rows.x.dtype}", "numbers")
-    sound = np.asarray(np.isfinite(rows.x).reshape(len(rows.x), -1).all(axis=1))
+    sound = np.asarray(np.isfinite(rows.x).all(axis=tuple(range(1, rows.x.ndim))))
     left: tuple[str, ...] = ()
     if not sound.all():
         bad = np.flatnonzero(~sound)
