@@ -72,6 +72,7 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
                 "heun": _HEUN,
                 "dpmpp_2m": _2M,
                 "dpmpp_2m_sde": _2M_SDE,
+                "dpmpp_2m_sde_gpu": _2M_SDE,
                 "uni_pc": replace(_UNIPC_3, note=f"theirs has B_1; {_LOWERED}"),
                 "uni_pc_bh2": _UNIPC_3,
                 "deis": Alias("exponential/deis", {"order": 3}, note="smooth in the log of sigma"),
@@ -98,6 +99,7 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
             "RES4LYF",
             {
                 "res_2m": replace(_TWO_VALUES, note=_FLOW, same=False),
+                "res_3m": Alias("exponential/adams", {"predictor": 3, "corrector": 0}, note=_FLOW),
                 "res_2s": _tableau("res-2s"),
                 "res_2s_stable": _tableau("etdrk2"),
                 "res_3s": _tableau("res-3s"),

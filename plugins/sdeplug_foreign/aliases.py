@@ -32,6 +32,7 @@ _DIFFUSERS = {
 _K_DIFFUSION = (
     "lms", "dpm_2", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde", "dpmpp_3m_sde"
 )  # fmt: skip
+_ON_GPU = {"dpmpp_sde_gpu": "dpmpp_sde", "dpmpp_3m_sde_gpu": "dpmpp_3m_sde"}
 _A1111 = {"DPM2": "dpm_2", "DPM2 a": "dpm_2_ancestral", "DPM++ 2S a": "dpmpp_2s_ancestral"}
 
 ALIASES: Mapping[str, Alias] = MappingProxyType(
@@ -41,6 +42,7 @@ ALIASES: Mapping[str, Alias] = MappingProxyType(
             "k-diffusion", _theirs("k-diffusion", {f"sample_{name}": name for name in _K_DIFFUSION})
         ),
         **Alias.of("ComfyUI", _theirs("k-diffusion", {name: name for name in _K_DIFFUSION})),
+        **Alias.of("ComfyUI", _theirs("k-diffusion", _ON_GPU)),
         **Alias.of("A1111", _theirs("k-diffusion", _A1111)),
     }
 )

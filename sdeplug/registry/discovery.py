@@ -228,11 +228,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     short = name.rpartition("/")[2]
-    shorts = difflib.get_close_matches(short, {each.rpartition("/")[2] for each in known}, n=2)
-    near = difflib.get_close_matches(name, known, n=3)
+    shorts = _near(short, [each.rpartition("/")[2] for each in known], 2)
+    near = _near(name, known, 3)
     near += [each for each in known if each.rpartition("/")[2] in shorts]
     near += [each for each in known if each.startswith(f"{name}/")]
     return f"Did you mean {' or '.join(map(repr, dict.fromkeys(near)))}? " if near else ""
+
+
+def _near(name: str, known: Iterable[str], most: int) -> list[str]:
+    """The names that are nearest, whatever their case."""
+    plain = {each.lower(): each for each in known}
+    return [plain[each] for each in difflib.get_close_matches(name.lower(), plain, n=most)]
 
 
 def near_names(name: str, known: Iterable[str], kind: str, also: Iterable[str] = ()) -> str:

@@ -125,6 +125,11 @@ def test_near_names_are_those_from_elsewhere_too():
         sp.solver("UniPCMultistepSchedular")
 
 
+def test_near_names_are_near_in_any_case():
+    with pytest.raises(UnknownNameError, match="Did you mean 'exponential/stork'"):
+        sp.solver("STORK-2")
+
+
 def test_a_name_from_elsewhere_belongs_to_its_kind():
     with pytest.raises(UnknownNameError, match="no grid is called 'euler_a'"):
         grid("euler_a", steps=3)
