@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.run import Run
-from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector
 from sdeplug.testing.bench import Solver, jumps
 from sdeplug.testing.contract.calls import Call, working
+from sdeplug.testing.contract.dealt import (
+    DIMENSIONS,
+    LARGEST,
+    NUMBERS,
+    USUAL,
+    Line,
+    NormalScore,
+    Size,
+    dealt,
+    demand_same,
+    line,
+)
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
-from sdeplug.testing.memory import remembered
 
-_USUAL = (4, 5)  # a size that other checks know
-_NUMBERS = 20_000
-_DIMENSIONS = (1, 2, 3, 6, 9, 17, 33, 65, 130, 257, 1025, 3072, 20_000)
 _BATCHES = (1, 2, 3, 17, 65, 257, 1025)
-_LARGEST = ((1, 100_000), (10_000, 10))
 _ROUNDING = 1e-10  # a sum may be taken in another order
 
 _TOGETHER = ((1, 100_000), (3000, 3), (100, 300))
@@ -35,7 +41,6 @@ _STEPS = 2
 _SWEEPS = 32  # of a corrector, which moves p_t by little each time
 _SIGMAS = 5.0  # 6e-7 for one size, if it were by chance
 _OWN = 0.02  # relative error of a standard deviation that a solver may choose to make
-_DATA = 0.5  # standard deviation of the data: p_t changes with t
 _WIDE = (0.5, 0.1)  # of T: the span of a variance, wide enough for the noise to be most of it
 
 
@@ -49,7 +54,7 @@ def check_sizes(solver: Solver) -> Finding:
     if not solver.claims.affine and not _apart(solver, call):
         return _spread(solver, call)
     _demand_same(solver, call, _sizes())
-    return Finding(f"the same in all sizes up to {' and '.join(map(str, _LARGEST))}")
+    return Finding(f"the same in all sizes up to {' and '.join(map(str, LARGEST))}")
 
 
 def _apart(solver: Solver, call: Call) -> bool:
@@ -65,35 +70,18 @@ def _apart(solver: Solver, call: Call) -> bool:
     return True
 
 
-def _sizes() -> Iterator[tuple[int, int]]:
+def _sizes() -> Iterator[Size]:
     """Shapes ``(B, D)``, each with as many of the same numbers as it holds, small ones first."""
     for rows in _BATCHES:
-        yield rows, _USUAL[1]
-    for dimension in _DIMENSIONS:
-        yield _NUMBERS // dimension, dimension
-    yield from _LARGEST
+        yield rows, USUAL[1]
+    for dimension in DIMENSIONS:
+        yield NUMBERS // dimension, dimension
+    yield from LARGEST
 
 
-def _demand_same(solver: Solver, call: Call, sizes: Iterable[tuple[int, int]]) -> None:
+def _demand_same(solver: Solver, call: Call, sizes: Iterable[Size]) -> None:
     """The numbers of a line come out the same, however they are dealt into rows."""
-    known = _dealt(solver, call, _USUAL)
-    for size in sizes:
-        out = _dealt(solver, call, size)
-        shared = min(len(known), len(out))
-        gap = float((out[:shared] - known[:shared]).abs().max() / known.abs().max())
-        # What was not seen in the smaller size is known from now on.
-        known = out if len(out) > len(known) else known
-        demand(
-            gap <= _ROUNDING,
-            f"the same numbers with the same noise are off by {gap:.2g} of their size where x has "
-            f"the shape {size}: nothing may depend on the number of rows or dimensions ({call})",
-        )
-
-
-def _dealt(solver: Solver, call: Call, size: tuple[int, int]) -> Tensor:
-    """What becomes of the first numbers of a line, dealt into rows: in a line again."""
-    x = _line(0, math.prod(size)).reshape(size)
-    return _carried(solver, call, x, Run(_Line())).flatten()
+    demand_same(partial(dealt, partial(_carried, solver, call)), sizes, _ROUNDING, call)
 
 
 def _spread(solver: Solver, call: Call) -> Finding:
@@ -107,13 +95,13 @@ def _spread(solver: Solver, call: Call) -> Finding:
     late, early = (fraction * sde.T for fraction in _WIDE)
     corrects = isinstance(solver, Corrector)
     wide = replace(call, t=late, s=late if corrects else early)
-    before, after = _Score(sde).width(
+    before, after = NormalScore(sde).width(
         torch.tensor((wide.t, wide.s), dtype=torch.float64, device="cpu")
     )
     for size in _TOGETHER:
-        z = _line(0, math.prod(size))
+        z = line(0, math.prod(size))
         x = (z / z.square().mean().sqrt() * before).reshape(size)
-        y, run = x, Run(_Line())
+        y, run = x, Run(Line())
         for _ in range(_SWEEPS if corrects else 1):
             y = _carried(solver, wide, y, run)
         off = float(y.square().mean().sqrt() / after) - 1.0
@@ -126,49 +114,10 @@ def _spread(solver: Solver, call: Call) -> Finding:
     return Finding(f"the standard deviation is off by at most {worst:.1g} up to {_TOGETHER[0]}")
 
 
-@dataclass(frozen=True)
-class _Score:
-    """That of p_t for normal data about 0: the same function of every number."""
-
-    sde: LinearSDE
-
-    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        first, last = t.aminmax()
-        times = t[:1] if bool(first == last) else t
-        return -x / self.width(times.to(torch.float64)).square()[:, None].to(x.dtype)
-
-    def width(self, t: Tensor) -> Tensor:
-        """Standard deviations of p_t."""
-        return torch.hypot(_DATA * self.sde.alpha(t), self.sde.sigma(t))
-
-
 def _carried(solver: Solver, call: Call, x: Tensor, run: Run) -> Tensor:
     """x after two steps, so that one of them has a past."""
     with torch.no_grad():
-        return call.in_steps(solver, x, _Score(call.sde), run, _STEPS)
-
-
-def _line(draw: int, count: int) -> Tensor:
-    """The first numbers of one draw: the same, however many are asked for."""
-    blocks = [_block(draw, number) for number in range(math.ceil(count / _NUMBERS))]
-    return torch.cat(blocks)[:count]
-
-
-@remembered(64)
-def _block(draw: int, number: int) -> Tensor:
-    like = torch.empty(_NUMBERS, dtype=torch.float64, device="cpu")
-    return SharedNoise(1000 * draw + number).normal(like)
-
-
-class _Line(NoiseSource):
-    """Draws whose numbers are those of a line, row after row."""
-
-    def __init__(self) -> None:
-        self.draws = 0
-
-    def normal(self, like: Tensor) -> Tensor:
-        self.draws += 1
-        return _line(self.draws, like.numel()).reshape(like.shape).to(like)
+        return call.in_steps(solver, x, NormalScore(call.sde), run, _STEPS)
 
 
 CHECKS = (check_sizes,)

@@ -15,6 +15,7 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.testing.bench import SPECTRUM, gaussian, gaussian_score
 from sdeplug.testing.doors.by_samples import BySamples, Function, Sampling, by_samples, seeded
+from sdeplug.testing.doors.by_sizes import same_in_all_sizes
 from sdeplug.testing.doors.proof import PROOF, proven
 from sdeplug.testing.doors.report import Report
 from sdeplug.testing.doors.running import result_of
@@ -64,6 +65,10 @@ def judge(
     ones.  By samples a right function fails for one in a million choices of random numbers, at
     most; one whose moments may be off by more than 1 % has not passed.
 
+    The same rows with the same noise have to come out the same in batches of 1 to 4,000 rows, and
+    in rows of 1 to 20,000 numbers where it treats numbers by themselves.  That is not judged where
+    the rows of a batch hang together.
+
     Args:
         function: (score, x, steps) to y.  ``score`` is asked as a network is: x of shape ``(B, D)``
             and t of shape ``(B,)`` in [eps, T] give the score of p_t, of the shape of x.  x are
@@ -85,8 +90,11 @@ def judge(
     first = result_of("check_randomness", partial(bench.repeating, steps))
     if first.outcome is not Outcome.PASSED:
         return Report(name, (first, result_of(PROOF, partial(proven, (first,), first.reason))))
+    sizes = result_of("check_sizes", partial(same_in_all_sizes, function, sde, dtype, steps))
+    if sizes.outcome is Outcome.FAILED:
+        return Report(name, (first, sizes))
     law = result_of("check_marginals", partial(bench.converging, order, steps))
-    results: tuple[Result, ...] = (first, law)
+    results: tuple[Result, ...] = (first, sizes, law)
     if law.outcome is Outcome.NOT_APPLICABLE:
         results += by_samples(BySamples(function, sde, dtype), order, steps, law.reason)
     why = next((each.reason for each in results if each.outcome is Outcome.UNPROVEN), None)
