@@ -15,8 +15,14 @@ except ImportError as error:
     raise MissingExtraError("a picture", "matplotlib", "plots") from error
 
 
+_FAR = 20.0  # times the least distance
+
+
 def raced(trials: Sequence[Trial], words: str) -> Figure:
-    """A line for each candidate, the best at the top; colours are rounds."""
+    """A line for each candidate, the best at the top; colours are rounds.
+
+    Distances that are far apart are on a logarithmic axis, or the best could not be told apart.
+    """
     shown = [each for each in trials if math.isfinite(each.distance.mean)]
     figure = blank_figure(7.0, 0.28 * len(shown) + 1.2)
     panel = figure.subplots()
@@ -28,6 +34,9 @@ def raced(trials: Sequence[Trial], words: str) -> Figure:
             xerr=[shown[k].distance.error or 0.0 for k in places],
             fmt="o", markersize=4, color=COLOURS[n % len(COLOURS)], label=f"{samples} samples",
         )  # fmt: skip
+    means = [each.distance.mean for each in shown]
+    if 0.0 < _FAR * min(means) < max(means):
+        panel.set_xscale("log")
     panel.set_yticks(range(len(shown)), [each.label for each in shown], fontsize=8)
     panel.invert_yaxis()
     panel.set_xlabel(words, fontsize=9, color=INK)

@@ -26,7 +26,7 @@ from sdeplug import (
 )
 from sdeplug.compare import Contender, Estimate
 from sdeplug.errors import ArgumentError, PairingError, RunError
-from sdeplug.tuning import Fitting, Proof, Race, Tuning
+from sdeplug.tuning import Fitting, Proof, Race, Trial, Tuning
 from sdeplug.tuning.candidates import default_candidates, starters
 from sdeplug.tuning.search import searched
 from sdeplug.tuning.yardstick import yardstick
@@ -124,6 +124,13 @@ def test_it_shows_itself():
     assert repr(usual()).startswith("Tuning('good' of 5 at 8:")
     pytest.importorskip("matplotlib")
     assert "data:image/png" in usual()._repr_html_()
+
+
+@pytest.mark.parametrize(("far", "scale"), [(70.0, "linear"), (90.0, "log")])
+def test_distances_that_are_far_apart_are_told_apart(far, scale):
+    raced = pytest.importorskip("sdeplug.tuning.race_pictures").raced
+    trials = [Trial(f"{d}", 8, 64, Estimate(d, 0.5), Estimate(0.0, 0.1)) for d in (4.0, far)]
+    assert raced(trials, "distance").axes[0].get_xscale() == scale
 
 
 @dataclass(frozen=True)
