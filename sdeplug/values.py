@@ -6,6 +6,7 @@ import math
 from enum import Enum
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -51,6 +52,16 @@ def listed(value: object) -> object:
     if isinstance(value, (np.generic, np.ndarray, Tensor)):
         return value.tolist()
     return value
+
+
+def as_tensor(value: object) -> object:
+    """An array of numbers as a tensor, however it lies in memory; others as they are."""
+    if not isinstance(value, np.ndarray):
+        return value
+    try:
+        return torch.from_numpy(np.ascontiguousarray(value, value.dtype.newbyteorder("=")))
+    except TypeError:
+        return value
 
 
 def jsonable(value: object) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from sdeplug.score.model import ScoreModel, asked_rows, error_of, for_rows, with
 from sdeplug.score.pairing import check_pair
 from sdeplug.score.wrapper import Wrapper
 from sdeplug.sde import LinearSDE, expand, in_float32
-from sdeplug.values import number
+from sdeplug.values import as_tensor, number
 
 
 class AnalyticFirst(Wrapper):
@@ -79,26 +80,33 @@ class AnalyticFirst(Wrapper):
 
     @classmethod
     def of(
-        cls, score_model: ScoreModel, sde: LinearSDE, data: Tensor, above: float | None = None
+        cls,
+        score_model: ScoreModel,
+        sde: LinearSDE,
+        data: Tensor | np.ndarray,
+        above: float | None = None,
     ) -> AnalyticFirst:
         """With the mean and the standard deviation of data, coordinate by coordinate.
 
         Args:
             score_model: the model to ask where the data can be seen.
             sde: the forward SDE of both.
-            data: some of the data as the model knows them, floating-point, shape ``(N, *D)``.
+            data: some of the data as the model knows them, floating-point and finite, shape
+                ``(N, *D)``.
             above: least noise ratio at which the model is not asked.
 
         Raises:
             ArgumentError: for data that are none, besides what the class itself refuses.
         """
-        if not isinstance(data, Tensor) or not data.is_floating_point() or data.ndim < 2:
-            shown = f"{tuple(data.shape)}, {data.dtype}" if isinstance(data, Tensor) else data
+        x = as_tensor(data)
+        sound = isinstance(x, Tensor) and x.is_floating_point() and x.ndim > 1 and x.numel() > 0
+        if not isinstance(x, Tensor) or not sound or not bool(x.isfinite().all()):
+            shown = f"{tuple(x.shape)}, {x.dtype}" if isinstance(x, Tensor) else data
             raise ArgumentError(
-                "data", shown, "a floating-point tensor of shape (N, *D)",
+                "data", shown, "floating-point numbers of shape (N, *D), all finite, N above 0",
                 "In the range in which the model knows them: images are often -1 to 1.",
             )  # fmt: skip
-        variance, mean = torch.var_mean(in_float32(data), dim=0, correction=0)
+        variance, mean = torch.var_mean(in_float32(x), dim=0, correction=0)
         return cls(score_model, sde, mean, variance.sqrt(), above)
 
     @property

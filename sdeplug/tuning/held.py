@@ -16,6 +16,7 @@ from sdeplug.score.understood import understood
 from sdeplug.sde import in_float32
 from sdeplug.targets import Target
 from sdeplug.training.data import check_data
+from sdeplug.values import as_tensor
 
 Data = Tensor | np.ndarray | Target
 """Rows of shape ``(n, *D)``, or a law whose score is exact."""
@@ -80,7 +81,7 @@ def first_look(reverse: ReverseSDE, held: Held) -> None:
 
 
 def _rows(data: object) -> Tensor:
-    x = _tensor(data) if isinstance(data, np.ndarray) else data
+    x = as_tensor(data)
     allowed = f"a floating-point tensor of shape (n, *D), {LEAST} rows at least, or a Target"
     if not isinstance(x, Tensor):
         shown = f"array of {x.dtype}" if isinstance(x, np.ndarray) else type(data).__name__
@@ -93,14 +94,6 @@ def _rows(data: object) -> Tensor:
         row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
         raise ArgumentError("data", f"a tensor whose row {row} is not finite", "finite")
     return in_float32(x.detach())
-
-
-def _tensor(data: np.ndarray) -> object:
-    """An array as a tensor, however it lies in memory; as it is where its values are no numbers."""
-    try:
-        return torch.from_numpy(np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("=")))
-    except TypeError:
-        return data
 
 
 def _shuffled(x: Tensor, noise: NoiseSource) -> Tensor:

@@ -61,6 +61,8 @@ def test_mean_and_deviation_of_each_coordinate_are_those_of_the_data():
     """Of data that are Gaussian in each coordinate it is the score, coordinate by coordinate."""
     data = torch.tensor([[0.0, 1.0, 5.0], [2.0, 1.0, -1.0]], dtype=torch.float64)
     ours = AnalyticFirst.of(unasked, SDE, data, above=ABOVE)
+    array = AnalyticFirst.of(unasked, SDE, data.numpy(), above=ABOVE)
+    assert torch.equal(torch.as_tensor(array.mean), torch.as_tensor(ours.mean))
     for column, (mean, variance) in enumerate([(1.0, 1.0), (1.0, 0.0), (2.0, 9.0)]):
         wanted = GaussianScore(SDE, mean, variance).in_float64(X, torch.ones(4).double())
         close(ours(X, torch.ones(4).double())[:, column], wanted[:, column])
@@ -220,6 +222,16 @@ REFUSED = {
     "images": (
         lambda: AnalyticFirst.of(unasked, SDE, torch.ones(2, 3, dtype=torch.uint8)),
         ArgumentError, "data = .*uint8.*range",
+    ),
+    "no rows": (
+        lambda: AnalyticFirst.of(unasked, SDE, torch.ones(0, 3)),
+        ArgumentError,
+        r"data = '\(0, 3\), torch.float32'.*N above 0",
+    ),
+    "a gap": (
+        lambda: AnalyticFirst.of(unasked, SDE, torch.tensor([[1.0], [math.nan]])),
+        ArgumentError,
+        "data = .*all finite",
     ),
     "no data": (lambda: AnalyticFirst.of(unasked, SDE, 0.3), ArgumentError, "data = 0.3"),
     "shape": (
