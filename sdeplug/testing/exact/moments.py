@@ -36,8 +36,8 @@ STAGES = (range(8), range(8, 24))
 QUANTILE = 5.41
 """Two-sided at 1e-3, of Student's t with 7 degrees of freedom."""
 
-# The same where choices are made: a first look, at 1e-1, and a longer one, at 1e-5.
-_SHARP = ((range(8), 1.895), (range(8, 48), 5.07))
+# Of draws that decide at thresholds: a first look, at 1e-1, and a longer one, at 1e-5.
+_LOOKS = ((range(8), 1.895), (range(8, 48), 5.07))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def check_moments(solver: Solver) -> Finding:
         if chooses and setting.variance != _VARIANCES[0]:
             continue  # one variance is dear enough, where values have to be drawn
         if off > _LIMIT or number == 0:
-            off, chooses = limit.error_by_chance(sharp=off > _LIMIT), off > _LIMIT
+            off, chooses = limit.error_by_chance(), off > _LIMIT
         worst = max(worst, off)
     told = ", with choices at thresholds" if chooses else ""
     return Finding(f"off by {worst:.1e} in the limit{told}")
@@ -142,18 +142,15 @@ class _Limit:
         """By one value for each level; exact for what has no threshold between two of them."""
         return self._extrapolated(lambda: Arrays(LEVELS[-1]), self.counts)
 
-    def error_by_chance(self, sharp: bool) -> float:
-        """By values drawn from the levels, in two stages.
-
-        Args:
-            sharp: whether more than its limit is too much, unless chance alone goes as far; else
-                what chance allows comes on top of the limit.
+    def error_by_chance(self) -> float:
+        """By values drawn from the levels, in two stages: more than its limit is too much, unless
+        chance alone goes as far.
 
         Raises:
             CheckFailed: if both stages find the error too large.
         """
         counts = min(self.counts, _DRAWN_STEPS)
-        for seeds, quantile in _SHARP if sharp else [(seeds, QUANTILE) for seeds in STAGES]:
+        for seeds, quantile in _LOOKS:
             found = torch.stack(
                 [
                     self._extrapolated(partial(Arrays, LEVELS[-1], seed, drawn=True), counts)
@@ -162,7 +159,7 @@ class _Limit:
             )
             error, scatter = found.mean(0).abs(), found.std(0) / math.sqrt(len(found))
             chance = quantile * scatter
-            if bool((error <= (chance.clamp(min=_LIMIT) if sharp else _LIMIT + chance)).all()):
+            if bool((error <= chance.clamp(min=_LIMIT)).all()):
                 return float(error.max())
         raise CheckFailed(
             f"the limit is wrong on {self.setting}: extrapolated errors of standard deviation and "

@@ -88,6 +88,7 @@ def test_right_noise_of_every_kind_passes(solver, defect):
         Changed(signs, 1.01),
         Changed(signs, 0.99),
         Changed(uniform, 1.01),
+        Changed(three_points, 1.01),
         Changed(rare_points),
         Changed(uneven_signs),
         Thinned(1.02),
