@@ -85,8 +85,8 @@ def calibrate(
     fitting = checked_as(Fitting, "fitting", fitting)
     if nfe > fitting.fine:
         raise ArgumentError(
-            "nfe", nfe, f"at most {fitting.fine}, the steps of the run that is to be met",
-            "Fitting(fine=...) makes it longer.",
+            "nfe", nfe, f"at most fine = {fitting.fine}, the steps of the run that is to be met",
+            "A larger fine makes it longer.",
         )  # fmt: skip
     x, t = started(reverse, shape, x, seed, fitting.to)
     folder = None if resume is None else checked_folder(resume)
