@@ -118,23 +118,29 @@ class Cell:
         """Some stages, each with fresh noise and only if all before it reject.
 
         The second has four times the rows, or 65,536; it is left out after a first that leaves no
-        doubt.  Those after it have ever finer grids, if there are any, and the rows of the first.
-        The cell fails if all reject: at most :data:`ALPHA` squared of all seeds, for a law within
-        tau.
+        doubt.  Those after it have ever finer grids, if there are any, and the rows of the first;
+        the last of them is made twice, as the first is.  The cell fails if all reject: at most
+        :data:`ALPHA` squared of all seeds, for a law within tau on one of the grids.
 
         Args:
             seed: which experiment.
             first: the samples of the first stage, ``samples(3 * seed)``, where they are at hand.
         """
-        verdict = self._stage(3 * seed, 1, x=first)
-        if _PLAIN <= verdict.pvalue < ALPHA:
-            rows = max(self.specimen.rows, min(_AGAIN * self.specimen.rows, _MOST))
-            verdict = self._stage(3 * seed + 1, 2, rows)
+        verdict = self._made_sure(self._stage(3 * seed, 1, x=first), seed, 2)
         finer, number = self.finer, 3
         while not verdict.passed and finer is not None:
             verdict = finer._stage(3 * seed + 2, number)
+            if finer.finer is None:
+                verdict = finer._made_sure(verdict, seed, number)
             finer, number = finer.finer, number + 1
         return verdict
+
+    def _made_sure(self, verdict: CellVerdict, seed: int, number: int) -> CellVerdict:
+        """A verdict, or that of an experiment with more rows where it rejects and leaves a doubt."""
+        if not _PLAIN <= verdict.pvalue < ALPHA:
+            return verdict
+        rows = max(self.specimen.rows, min(_AGAIN * self.specimen.rows, _MOST))
+        return self._stage(3 * seed + 1, number, rows)
 
     def at_stage(self, number: int) -> Cell:
         """The cell that a stage has asked."""

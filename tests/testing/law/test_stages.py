@@ -78,6 +78,10 @@ def test_stages_come_one_after_the_other():
     assert verdict.stages == 3
     assert verdict.passed
     assert rows == [500, 2000]
+    rows.clear()
+    unsure = replace(hopeless, finer=replace(hopeless, finer=cell)).verdict(0)
+    assert (unsure.stages, unsure.passed) == (4, False)
+    assert rows == [500, 500, 500, 2000]  # the last grid is asked twice, as the first would be
     finest = exact_cell()
     chain = replace(hopeless, finer=replace(hopeless, finer=finest))
     assert chain.verdict(0).stages == 4
