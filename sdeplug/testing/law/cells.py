@@ -136,7 +136,7 @@ class Cell:
         return verdict
 
     def _made_sure(self, verdict: CellVerdict, seed: int, number: int) -> CellVerdict:
-        """A verdict, or that of an experiment with more rows where it rejects and leaves a doubt."""
+        """A verdict, or that of more rows where it rejects and leaves a doubt."""
         if not _PLAIN <= verdict.pvalue < ALPHA:
             return verdict
         rows = max(self.specimen.rows, min(_AGAIN * self.specimen.rows, _MOST))
