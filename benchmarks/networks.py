@@ -41,8 +41,8 @@ from sdeplug.metrics import FeatureFrechet, frechet, moments
 BUDGETS = (6, 10, 25, 5, 8, 16, 4, 50)
 """The ones that say most first."""
 
-FEW, FLOW, PILOT = 10, 64, 128
-"""Budgets up to here get three seeds; rows of an error to the flow; rows of a pilot run."""
+FLOW, PILOT = 64, 128
+"""Rows of an error to the flow; rows of a pilot run."""
 
 SHAPE, CHUNK = (1, 28, 28), 50
 
@@ -139,10 +139,6 @@ def rmse(x: Tensor, y: Tensor) -> float:
     return float((x - y).square().mean().sqrt())
 
 
-def seeds(nfe: int, quick: bool) -> range:
-    return range(3 if nfe <= FEW and not quick else 1)
-
-
 def work(bench: Bench, samplers: list[Sampler], quick: bool) -> Iterator[None]:
     """All runs, first seeds before further ones; the table may be looked at after each."""
     for rounds, group, nfe in product((1, 3), groups(samplers), BUDGETS):
@@ -150,7 +146,7 @@ def work(bench: Bench, samplers: list[Sampler], quick: bool) -> Iterator[None]:
             bench.pilots(by, nfe)
             for error in ("frechet", "rmse"):
                 grid = bench.cells.grid(by, nfe, error)
-                chosen = seeds(nfe, quick) if error == "frechet" else range(1)
+                chosen = range(1 if quick or error == "rmse" else 3)
                 for seed in chosen[:rounds] if grid else ():
                     bench.run(by, grid, nfe, seed)
             yield
