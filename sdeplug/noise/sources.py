@@ -160,7 +160,8 @@ class PerSampleNoise(NoiseSource):
         known = self._ahead
         if draw >= len(known) or known.shape[-1] != count or known.device != like.device:
             known, draw = self._made(self._draws - 1, count, like.device), 0
-        return known[draw].to(like.dtype).reshape(like.shape)
+        # Small ones are copied: what is written to one draw is nothing to autograd of the others.
+        return known[draw].to(like.dtype, copy=len(known) > 1).reshape(like.shape)
 
     def _made(self, draw: int, count: int, device: torch.device) -> Tensor:
         """A draw, and where they are small those after it: float64, shape ``(draws, B, count)``.

@@ -138,6 +138,16 @@ def test_a_draw_is_that_of_its_number_whatever_is_drawn_around_it(counts):
         drawn.zero_()  # whoever has it may write to it
 
 
+def test_a_draw_may_be_written_to_while_gradients_need_another():
+    source, scale = PerSampleNoise(0, range(2)), torch.ones(2, 3, dtype=torch.float64)
+    scale.requires_grad_()
+    first = source.normal(scale)
+    loss = (scale * first).sum()
+    source.normal(scale).mul_(2.0)
+    loss.backward()
+    assert torch.equal(scale.grad, first)
+
+
 @given(
     st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=5),
     st.integers(0, 2**63 - 1),

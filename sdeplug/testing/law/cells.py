@@ -120,7 +120,7 @@ class Cell:
         The second has four times the rows, or 65,536; it is left out after a first that leaves no
         doubt.  Those after it have ever finer grids, if there are any, and the rows of the first;
         the last of them is made twice, as the first is.  The cell fails if all reject: at most
-        :data:`ALPHA` squared of all seeds, for a law within tau on one of the grids.
+        :data:`ALPHA` squared of all seeds, for a law within tau on the first grid or the finest.
 
         Args:
             seed: which experiment.
