@@ -1,6 +1,7 @@
 """Tier 3: laws by sampling, with a declared rate of false alarms."""
 
 from sdeplug.testing.law.battery import law_pvalues as law_pvalues
+from sdeplug.testing.law.battery import law_pvalues_of_many as law_pvalues_of_many
 from sdeplug.testing.law.cells import Cell as Cell
 from sdeplug.testing.law.cells import CellVerdict as CellVerdict
 from sdeplug.testing.law.cells import Specimen as Specimen

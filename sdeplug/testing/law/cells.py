@@ -1,13 +1,13 @@
 """Cells of the statistical tier: a target, an SDE, a way to carry samples, and how many.
 
 A cell is a value that can be asked again with any seed, to measure how often it raises a false
-alarm.
+alarm: with many at once, and on the device of your choice.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -27,7 +27,7 @@ from sdeplug.targets import (
     mixture_64,
 )
 from sdeplug.testing.bench import SPECTRUM
-from sdeplug.testing.law.battery import law_pvalues, whiten
+from sdeplug.testing.law.battery import law_pvalues, law_pvalues_of_many, whiten
 from sdeplug.testing.law.words import farthest
 
 ALPHA = 1e-3
@@ -36,7 +36,7 @@ ALPHA = 1e-3
 _PLAIN = 1e-15  # a p-value so small that a second stage would say nothing new
 _AGAIN = 4  # times as many rows in the second stage
 _MOST = 65_536  # that are worth it: at least as many as in the first
-_PIECE = 4096  # rows in one call of a solver, few enough to stay in the cache
+_PIECE = 4096  # rows in one call of a solver on a CPU, few enough to stay in the cache
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Cell:
         label: what is tested, for messages.
         finer: the same on a grid of more steps, or with a tighter tolerance, where the solver has
             one: an error that is gone there came from the step, and is no wrong law.
+        device: where samples are made and judged; another one has other numbers.
     """
 
     specimen: Specimen
@@ -88,16 +89,34 @@ class Cell:
     tau: float
     label: str = ""
     finer: Cell | None = None
+    device: str | torch.device = "cpu"
+
+    def on(self, device: str | torch.device) -> Cell:
+        """The same on another device, those with finer grids too."""
+        finer = self.finer and self.finer.on(device)
+        return replace(self, device=device, finer=finer)
 
     def samples(self, seed: int, rows: int | None = None) -> Tensor:
         """What the solver makes of exact samples at t: float64, shape ``(rows, *shape)``."""
-        target, start = self.specimen.target, self._noise(seed, "start")
-        run = Run(self._noise(seed, "solver"))
+        return self.samples_of_many((seed,), rows)[0]
+
+    def samples_of_many(self, seeds: Sequence[int], rows: int | None = None) -> Tensor:
+        """The same for S experiments with one source of noise: ``(S, rows, *shape)``.
+
+        On a CPU a solver gets the rows in pieces, elsewhere all in one call, since there many cost
+        hardly more than few.  Where it moves each row by itself, the experiments are independent.
+        One that ties the rows of a batch together ties these experiments together.
+        """
+        target, start = self.specimen.target, self._noise(seeds, "start")
+        run, rows = Run(self._noise(seeds, "solver")), rows or self.specimen.rows
         x = target.sample(
-            rows or self.specimen.rows, noise=start, t=self.t, sde=self.sde, dtype=torch.float64
-        )
+            len(seeds) * rows, noise=start, t=self.t, sde=self.sde, dtype=torch.float64,
+            device=self.device,
+        )  # fmt: skip
+        pieces = x.split(_PIECE) if x.device.type == "cpu" else (x,)
         with torch.no_grad():
-            return torch.cat([self.carry(piece, run) for piece in x.split(_PIECE)])
+            ends = torch.cat([self.carry(piece, run) for piece in pieces])
+        return ends.reshape(len(seeds), rows, *ends.shape[1:])
 
     def pvalues(
         self, seed: int, rows: int | None = None, x: Tensor | None = None
@@ -111,8 +130,21 @@ class Cell:
         """
         return law_pvalues(
             self.samples(seed, rows) if x is None else x,
-            self.specimen.target, self.s, self.sde, self._noise(seed, "battery"), self.tau,
+            self.specimen.target, self.s, self.sde, self._noise((seed,), "battery"), self.tau,
         )  # fmt: skip
+
+    def first_stages(self, seeds: Sequence[int]) -> list[CellVerdict]:
+        """The first stages of many seeds, made and judged together: a verdict each, in order.
+
+        Args:
+            seeds: of :meth:`verdict`; those that are asked together decide the numbers together.
+        """
+        asked = [3 * seed for seed in seeds]
+        found = law_pvalues_of_many(
+            self.samples_of_many(asked),
+            self.specimen.target, self.s, self.sde, self._noise(asked, "battery"), self.tau,
+        )  # fmt: skip
+        return [CellVerdict.of(each) for each in found]
 
     def verdict(self, seed: int, first: Tensor | None = None) -> CellVerdict:
         """Some stages, each with fresh noise and only if all before it reject.
@@ -126,7 +158,16 @@ class Cell:
             seed: which experiment.
             first: the samples of the first stage, ``samples(3 * seed)``, where they are at hand.
         """
-        verdict = self._made_sure(self._stage(3 * seed, 1, x=first), seed, 2)
+        return self.after(self._stage(3 * seed, 1, x=first), seed)
+
+    def after(self, first: CellVerdict, seed: int) -> CellVerdict:
+        """What comes of a first stage: its verdict, or that of the stages after it.
+
+        Args:
+            first: the verdict of the first stage of this seed.
+            seed: which experiment.
+        """
+        verdict = self._made_sure(first, seed, 2)
         finer, number = self.finer, 3
         while not verdict.passed and finer is not None:
             verdict = finer._stage(3 * seed + 2, number)
@@ -160,12 +201,13 @@ class Cell:
         x = self.samples(seed) if x is None else x
         if not bool(x.isfinite().all()):
             return f"{int((~x.flatten(1).isfinite()).any(1).sum())} of {len(x)} rows are not finite"
-        noise = self._noise(seed, "battery")
+        noise = self._noise((seed,), "battery")
         return farthest(whiten(x, self.specimen.target, self.s, self.sde, noise))
 
-    def _noise(self, seed: int, part: str) -> SharedNoise:
+    def _noise(self, seeds: Sequence[int], part: str) -> SharedNoise:
         """Independent noise for each part of each cell."""
-        name = f"{self.specimen.name}/{self.label}/{self.t}/{seed}/{part}"
+        asked = ",".join(map(str, seeds))
+        name = f"{self.specimen.name}/{self.label}/{self.t}/{asked}/{part}"
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         return SharedNoise(int.from_bytes(digest, "little") >> 1)
 

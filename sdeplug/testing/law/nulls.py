@@ -1,15 +1,15 @@
 r"""Laws of test statistics when nothing is wrong, or nothing more than a bound tau.
 
-Each function turns a statistic into a p-value.  With tau = 0 the null is the law itself; with
-tau > 0 it is *inflated*: the p-value is an upper bound, to first order in tau, over all laws whose
-means and standard deviations are within the fraction tau of what they should be.
+Each function turns statistics, one for each of many experiments, into p-values, on the device
+where they are.  With tau = 0 the null is the law itself; with tau > 0 it is *inflated*: the
+p-value is an upper bound, to first order in tau, over all laws whose means and standard deviations
+are within the fraction tau of what they should be.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,100 +22,134 @@ SCALE = 0.2420
 _AD_SHIFT = 0.6933  # the same two in the weighted mean square of Anderson and Darling
 _AD_SCALE = 0.5197
 _REACH = 9.0  # standard deviations of a Poisson law outside which there is nothing
-_AD_TAIL = 5.0  # from where the first term of the tail is used, which is 6 % too small there
+_AD_BODY, _AD_TAIL = 2.0, 5.0  # from where another fit, and the first term of the tail are used
+_AD_LOW = (2.00012, 0.247105, -0.0649821, 0.0347962, -0.011672, 0.00168691)
+_AD_HIGH = (1.0776, -2.30695, 0.43424, -0.082433, 0.008056, -0.0003146)
+_TINY = 1e-300  # in the place of 0, whose logarithm is infinite
 
 
-def normal(z: float, allowed: float = 0.0, scale: float = 1.0) -> float:
-    """Two-sided p-value of z ~ N(mean, scale^2), the mean at most ``allowed`` from 0."""
-    excess = max(abs(z) - allowed, 0.0) / scale
-    return math.erfc(excess / math.sqrt(2.0))
+def normal(z: Tensor, allowed: float = 0.0, scale: float = 1.0) -> Tensor:
+    """Two-sided p-values of z ~ N(mean, scale^2), the mean at most ``allowed`` from 0."""
+    excess = (z.abs() - allowed).clamp(min=0.0) / scale
+    tails: Tensor = torch.special.erfc(excess / math.sqrt(2.0))
+    return tails
 
 
-def chi2_upper(q: float, freedom: int, noncentrality: float = 0.0, scale: float = 1.0) -> float:
-    """Upper tail of scale times a (noncentral) chi-square variable at q.
+def chi2_upper(
+    q: Tensor, freedom: Tensor | int, noncentrality: float = 0.0, scale: float = 1.0
+) -> Tensor:
+    """Upper tails of scale times a (noncentral) chi-square variable at q.
 
     A noncentral one is chi-square of freedom + 2 J, J of the Poisson law of half its noncentrality.
+
+    Args:
+        q: float64, any shape.
+        freedom: one number, or one for each q.
+        noncentrality: of the variable, at least 0.
+        scale: above 0.
     """
-    from scipy import special
-
-    half = 0.5 * noncentrality
+    half, shape = 0.5 * noncentrality, 0.5 * torch.as_tensor(freedom).to(q)
     if half == 0.0:
-        return float(special.chdtrc(freedom, q / scale))
+        tails: Tensor = torch.special.gammaincc(shape, 0.5 * q / scale)
+        return tails
     reach = _REACH * (math.sqrt(half) + _REACH)
-    counts = np.arange(max(0.0, math.floor(half - reach)), math.ceil(half + reach))
-    shares = np.exp(special.xlogy(counts, half) - half - special.gammaln(counts + 1.0))
-    return float(shares @ special.chdtrc(freedom + 2.0 * counts, q / scale))
+    counts = torch.arange(
+        max(0.0, math.floor(half - reach)), math.ceil(half + reach), dtype=q.dtype, device=q.device
+    )
+    shares = (torch.special.xlogy(counts, half) - half - torch.lgamma(counts + 1.0)).exp()
+    each: Tensor = torch.special.gammaincc(shape[..., None] + counts, (0.5 * q / scale)[..., None])
+    mixed: Tensor = each @ shares
+    return mixed
 
 
-def chi2_scale(q: float, freedom: int, tau: float = 0.0) -> float:
-    """Two-sided p-value of a sum of squares whose scale is within (1 +- tau)^2."""
-    from scipy import special
-
-    low = special.chdtr(freedom, q / (1.0 - tau) ** 2)
-    high = special.chdtrc(freedom, q / (1.0 + tau) ** 2)
-    return min(1.0, 2.0 * float(min(low, high)))
+def chi2_scale(q: Tensor, freedom: int, tau: float = 0.0) -> Tensor:
+    """Two-sided p-values of sums of squares whose scale is within (1 +- tau)^2."""
+    shape, half = q.new_tensor(0.5 * freedom), 0.5 * q
+    low = torch.special.gammainc(shape, half / (1.0 - tau) ** 2)
+    high = torch.special.gammaincc(shape, half / (1.0 + tau) ** 2)
+    return (2.0 * torch.minimum(low, high)).clamp(max=1.0)
 
 
 def kolmogorov_smirnov(uniform: Tensor, allowed: float = 0.0) -> Tensor:
-    """P-values of numbers that should be uniform on [0, 1], one for each column.
+    """P-values of columns of numbers that should be uniform on [0, 1]: the smallest, times m.
 
     Args:
-        uniform: shape ``(n, m)``.
+        uniform: shape ``(..., n, m)``.
         allowed: distance between distribution functions that is let pass.
 
     Returns:
-        Shape ``(m,)``: twice the exact p-value of one side (Smirnov 1944), which is an upper bound,
-        and in the tail, where it matters, exact to some 1e-6 of itself for nothing allowed.
+        Shape ``(...)``: of a column it is twice the exact p-value of one side (Smirnov 1944), which
+        is an upper bound, and in the tail, where it matters, exact to some 1e-6 of itself for
+        nothing allowed.
     """
-    from scipy import special
+    ordered = uniform.sort(-2).values
+    count, columns = ordered.shape[-2:]
+    ranks = torch.arange(1, count + 1, dtype=ordered.dtype, device=ordered.device)[:, None] / count
+    off = torch.maximum((ranks - ordered).amax(-2), (ordered - ranks).amax(-2) + 1.0 / count)
+    distance = (off.amax(-1) - allowed).clamp(min=0.0)
+    return columns * (2.0 * _smirnov(distance, count)).clamp(max=1.0 / columns)
 
-    ordered = uniform.sort(0).values
-    count = len(ordered)
-    ranks = torch.arange(1, count + 1, dtype=ordered.dtype, device="cpu")[:, None] / count
-    above, below = (ranks - ordered).amax(0), (ordered - ranks + 1.0 / count).amax(0)
-    distance = (torch.maximum(above, below) - allowed).clamp(min=0.0)
-    return torch.from_numpy(2.0 * special.smirnov(count, distance.numpy())).clamp(max=1.0)
+
+def _smirnov(distance: Tensor, count: int) -> Tensor:
+    r"""Upper tail of the one-sided distance d between n uniform numbers and their law, exactly.
+
+    .. math:: d \sum_{j < n (1 - d)} \tbinom{n}{j} (1 - d - j/n)^{n - j} (d + j/n)^{j - 1} ,
+
+    all terms of which are positive; by logarithms, as the binomials are large.
+    """
+    d = distance[..., None].clamp(min=_TINY)
+    j = torch.arange(count, dtype=d.dtype, device=d.device)
+    ways = math.lgamma(count + 1.0) - torch.lgamma(j + 1.0) - torch.lgamma(count - j + 1.0)
+    rest = ((count - j) / count - d).clamp(min=0.0)
+    logs = ways + (count - j) * rest.log() + (j - 1.0) * (j / count + d).log() + d.log()
+    return logs.exp().sum(-1)
 
 
 def anderson_darling(white: Tensor, tau: float = 0.0) -> Tensor:
-    """P-values of numbers that should be N(0, 1), one for each column: ``(n, m)`` to ``(m,)``.
+    """P-values of columns of numbers that should be N(0, 1): the smallest, times m.
 
     The statistic is the squared length of a difference of distribution functions, so that by the
     triangle inequality a bounded error adds a bounded length to its root.
+
+    Args:
+        white: shape ``(..., n, m)``.
+        tau: relative error that is let pass.
+
+    Returns:
+        Shape ``(...)``.
     """
-    ordered = white.sort(0).values
-    count = len(ordered)
-    odd = torch.arange(1, 2 * count, 2, dtype=ordered.dtype, device="cpu")[:, None]
-    terms = torch.special.log_ndtr(ordered) + torch.special.log_ndtr(-ordered.flip(0))
-    squared = (-count - (odd * terms).sum(0) / count).clamp(min=0.0)
+    ordered = white.sort(-2).values
+    count, columns = ordered.shape[-2:]
+    odd = torch.arange(1, 2 * count, 2, dtype=ordered.dtype, device=ordered.device)[:, None]
+    terms = torch.special.log_ndtr(ordered) + torch.special.log_ndtr(-ordered.flip(-2))
+    squared = (-count - (odd * terms).sum(-2) / count).amax(-1).clamp(min=0.0)
     excess = squared.sqrt() - math.sqrt(count) * tau * (_AD_SHIFT + _AD_SCALE)
-    tails = [_ad_tail(z) for z in excess.clamp(min=0.0).square().tolist()]
-    return torch.tensor(tails, dtype=torch.float64, device="cpu")
+    return (columns * _ad_tail(excess.clamp(min=0.0).square())).clamp(max=1.0)
 
 
-def _ad_tail(z: float) -> float:
+def _ad_tail(z: Tensor) -> Tensor:
     r"""Upper tail of the limit law of the Anderson-Darling statistic.
 
     In the body the fit of Marsaglia & Marsaglia 2004.  It is the law of
     :math:`\sum_j \chi^2_1 / (j (j + 1))`, so that far out the tail is
-    :math:`\sqrt{3}\,\mathrm{erfc}\sqrt{z}` from below.
+    :math:`\sqrt{3}\,\mathrm{erfc}\sqrt{z}` from below, at 5 by 6 %.
     """
-    if z >= _AD_TAIL:
-        return 1.06 * math.sqrt(3.0) * math.erfc(math.sqrt(z))
-    if z >= 2.0:
-        fit = 1.0776 - z * (
-            2.30695 - z * (0.43424 - z * (0.082433 - z * (0.008056 - 0.0003146 * z)))
-        )
-        return -math.expm1(-math.exp(fit))
-    if z <= 0.0:
-        return 1.0
-    fit = 2.00012 + z * (
-        0.247105 - z * (0.0649821 - z * (0.0347962 - z * (0.011672 - 0.00168691 * z)))
-    )
-    return 1.0 - math.exp(-1.2337141 / z) / math.sqrt(z) * fit
+    low = z.clamp(min=1e-3)  # below there is nothing
+    body = 1.0 - (-1.2337141 / low).exp() / low.sqrt() * _polynomial(_AD_LOW, low)
+    high = -torch.expm1(-_polynomial(_AD_HIGH, z.clamp(max=_AD_TAIL)).exp())
+    tail = 1.06 * math.sqrt(3.0) * torch.special.erfc(z.sqrt())
+    return torch.where(z < _AD_BODY, body, torch.where(z < _AD_TAIL, high, tail))
 
 
-def bartlett(white: Tensor) -> tuple[float, int]:
+def _polynomial(coefficients: tuple[float, ...], z: Tensor) -> Tensor:
+    """Its value, by Horner's rule; the constant comes first."""
+    value = torch.full_like(z, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        value = coefficient + z * value
+    return value
+
+
+def bartlett(white: Tensor) -> tuple[Tensor, int]:
     r"""The covariance of N(0, I) rows as a sum of independent squares, exactly chi-square.
 
     With centred rows :math:`Y^T Y` is Wishart, and in its Cholesky factor L (Bartlett 1933) the
@@ -123,21 +157,18 @@ def bartlett(white: Tensor) -> tuple[float, int]:
     of freedom, all independent; the latter become normal by their distribution functions.
 
     Args:
-        white: shape ``(n, d)``, n > d.
+        white: shape ``(..., n, d)``, n > d.
 
     Returns:
-        The sum and its degrees of freedom, d (d + 1) / 2; infinite if the rows do not span.
+        The sums, ``(...)``, and their degrees of freedom, d (d + 1) / 2; infinite where the rows
+        do not span.
     """
-    from scipy import special
-
-    count, dim = white.shape
-    centred = white - white.mean(0)
-    factor, trouble = torch.linalg.cholesky_ex(centred.T @ centred)
-    if int(trouble):
-        return math.inf, dim * (dim + 1) // 2
-    squares = factor.diagonal().square().numpy()
-    freedom = count - 1 - torch.arange(dim, dtype=torch.int64, device="cpu").numpy()
-    low, high = special.chdtr(freedom, squares), special.chdtrc(freedom, squares)
-    diagonal = -special.ndtri((low < high) * low + (low >= high) * high)
-    total = float(factor.tril(-1).square().sum()) + float((diagonal**2).sum())
-    return total, dim * (dim + 1) // 2
+    count, dim = white.shape[-2:]
+    centred = white - white.mean(-2, keepdim=True)
+    factor, trouble = torch.linalg.cholesky_ex(centred.mT @ centred)
+    half = 0.5 * factor.diagonal(dim1=-2, dim2=-1).square()
+    shape = 0.5 * (count - 1 - torch.arange(dim, dtype=half.dtype, device=half.device))
+    tails = torch.special.gammainc(shape, half), torch.special.gammaincc(shape, half)
+    diagonal = torch.special.ndtri(torch.minimum(*tails))  # its sign does not matter
+    total = factor.tril(-1).square().sum((-2, -1)) + diagonal.square().sum(-1)
+    return torch.where(trouble == 0, total, math.inf), dim * (dim + 1) // 2

@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor
 
-from sdeplug import VPSDE, SharedNoise
+from sdeplug import VPSDE, NoiseSource, SharedNoise
 from sdeplug.targets import Empirical, Gaussian, GaussianMixture, eight_gaussians
 from sdeplug.testing import law_pvalues
-from sdeplug.testing.law import nulls, specimens
+from sdeplug.testing.law import law_pvalues_of_many, nulls, specimens
 
 SDE = VPSDE()
 FALSE_ALARM = 1e-6  # of each binomial bound below, were its seeds drawn afresh
@@ -206,9 +206,9 @@ def test_statistics_of_a_single_gaussian_leave_out_what_speaks_of_components():
 
 def test_tail_of_anderson_darling():
     # Critical values of Stephens 1974, for a distribution that is known.
-    for z, tail in ((1.933, 0.10), (2.492, 0.05), (3.070, 0.025), (3.857, 0.01)):
-        assert nulls._ad_tail(z) == pytest.approx(tail, rel=0.03)
-    tails = [nulls._ad_tail(0.05 * k) for k in range(400)]
+    at = torch.tensor([1.933, 2.492, 3.070, 3.857], dtype=torch.float64)
+    assert nulls._ad_tail(at).tolist() == pytest.approx([0.10, 0.05, 0.025, 0.01], rel=0.03)
+    tails = nulls._ad_tail(0.05 * torch.arange(400, dtype=torch.float64)).tolist()
     assert all(early >= late for early, late in pairwise(tails))
     assert tails[0] == 1.0
     assert 0.0 < tails[-1] < 1e-8
@@ -233,7 +233,8 @@ def test_upper_tails_of_chi_square_are_those_of_scipy(freedom, noncentrality):
     for factor in (0.2, 1.0, 1.3, 2.0):
         q = factor * (freedom + noncentrality)
         law = stats.ncx2(freedom, noncentrality) if noncentrality else stats.chi2(freedom)
-        found = nulls.chi2_upper(2.0 * q, freedom, noncentrality, scale=2.0)
+        wide = torch.tensor(2.0 * q, dtype=torch.float64)
+        found = float(nulls.chi2_upper(wide, freedom, noncentrality, scale=2.0))
         assert found == pytest.approx(law.sf(q), rel=1e-8, abs=1e-14)
 
 
@@ -256,3 +257,48 @@ def test_rows_that_share_a_number_are_no_duplicates():
     assert battery(x, target)["duplicates"] == 1.0
     x[7] = x[3]
     assert battery(x, target)["duplicates"] == 0.0
+
+
+class Given(NoiseSource):
+    """Numbers that are given, one tensor after the other."""
+
+    def __init__(self, *numbers: Tensor):
+        self.numbers = iter(numbers)
+
+    def normal(self, like):
+        return next(self.numbers).reshape(like.shape)
+
+
+@pytest.mark.parametrize("number", range(len(specimens())), ids=lambda n: specimens()[n].name)
+@pytest.mark.parametrize("tau", [0.0, 0.03])
+def test_many_experiments_at_once_are_judged_as_each_by_itself(number, tau):
+    target, rows = specimens()[number].target, 120
+    x = torch.stack([1.01**k * exact(target, rows, k) for k in range(3)])
+    labels = SharedNoise(8).normal(torch.empty(3, rows, dtype=torch.float64))
+    directions = SharedNoise(9).normal(torch.empty(8, x[0, 0].numel(), dtype=torch.float64))
+    many = law_pvalues_of_many(x, target, 1e-3, SDE, Given(labels, directions), tau)
+    for found, rows_of_one, own in zip(many, x, labels, strict=True):
+        alone = law_pvalues(rows_of_one, target, 1e-3, SDE, Given(own, directions), tau)
+        assert list(found) == list(alone)
+        assert list(found.values()) == pytest.approx(list(alone.values()), rel=1e-9, abs=1e-12)
+
+
+def test_an_experiment_that_is_wrong_is_told_from_its_neighbours():
+    target = eight_gaussians()
+    x = torch.stack([exact(target, 2000, seed) for seed in range(4)])
+    x[1] *= 1.02
+    x[2, 7, 0] = math.nan
+    found = law_pvalues_of_many(x, target, 1e-3, SDE, SharedNoise(3))
+    passed = [len(each) * min(each.values()) > 1e-3 for each in found]
+    assert passed == [True, False, False, True]
+    assert found[2] == {"finite": 0.0}
+    spoilt = torch.full_like(x[:2], math.inf)
+    assert law_pvalues_of_many(spoilt, target, 1e-3, SDE, SharedNoise(3)) == 2 * [{"finite": 0.0}]
+
+
+@pytest.mark.parametrize("count", [100, 8192, 65_536])
+def test_smirnovs_sum_by_logarithms_is_that_of_scipy(count):
+    distance = torch.tensor([0.0, 0.3, 1.0, 2.0, 4.0], dtype=torch.float64) / math.sqrt(count)
+    wanted = special.smirnov(count, distance.numpy())
+    assert nulls._smirnov(distance, count).tolist() == pytest.approx(list(wanted), rel=1e-9)
+    assert nulls._smirnov(torch.tensor([1.0, 2.0], dtype=torch.float64), 100).tolist() == [0.0, 0.0]

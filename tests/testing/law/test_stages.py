@@ -56,6 +56,34 @@ def test_a_cell_is_repeatable_and_another_seed_is_another_experiment():
     assert len(cell.samples(5, 70)) == 70
 
 
+def test_many_seeds_are_asked_in_one_and_stay_apart():
+    cell, seeds = exact_cell(), (4, 2, 9)
+    verdicts = cell.first_stages(seeds)
+    assert len({each.pvalue for each in verdicts}) == 3
+    assert verdicts == cell.first_stages(seeds)
+    assert all(each.passed for each in verdicts)
+    assert cell.first_stages((4,)) == [CellVerdict.of(cell.pvalues(12))]
+
+    def spoilt(x, run):
+        """All rows of the second experiment, and one of the third."""
+        x = x.clone()
+        x[500:1000] *= 1.03
+        x[1200] = math.nan
+        return x
+
+    wrong = replace(cell, carry=spoilt).first_stages(seeds)
+    assert [each.passed for each in wrong] == [True, False, False]
+    assert (cell.after(wrong[1], 2).stages, cell.after(wrong[1], 2).passed) == (2, True)
+    assert cell.after(wrong[2], 9) is wrong[2]  # no doubt about it
+
+
+def test_a_cell_that_is_put_elsewhere_takes_its_finer_ones_along():
+    cell = replace(exact_cell(), finer=replace(exact_cell(), finer=exact_cell()))
+    moved = cell.on("meta")
+    assert [moved.at_stage(number).device for number in (1, 3, 4)] == 3 * ["meta"]
+    assert moved.on("cpu") == cell
+
+
 def test_stages_come_one_after_the_other():
     rows = []
 
