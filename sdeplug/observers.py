@@ -131,12 +131,38 @@ class Trajectory:
         return torch.stack(self.states)
 
 
+_Place = tuple[float, Tensor]
+"""A time, and the state there."""
+
+
+class _Arriving:
+    """A number on its way to the host, which goes on meanwhile where it can."""
+
+    def __init__(self, number: Tensor) -> None:
+        self._number, self._sent = number.detach(), None
+        if number.is_cuda:
+            there = torch.empty_like(self._number, device="cpu", pin_memory=True)
+            self._number = there.copy_(self._number, non_blocking=True)
+            self._sent = torch.cuda.current_stream(number.device).record_event()
+
+    @property
+    def here(self) -> bool:
+        """Whether reading it waits for nothing."""
+        return self._sent is None or self._sent.query()
+
+    def read(self) -> float:
+        """The number."""
+        if self._sent is not None:
+            self._sent.synchronize()
+        return self._number.item()
+
+
 class Guard:
     """Stop a run at the first state that is not finite, and keep the last one that was.
 
     Args:
-        every: look at every so many states.  A look reads one number
-            back from the device, which on an accelerator waits for it.
+        every: look at every so many states.  A look reads one number back from the device.  On
+            CUDA nobody waits for it: what it says is heard when it has come, a few steps later.
         together: keep so many of them, and look when there are as many; what the error says
             is the same, and it comes so much later.
 
@@ -148,8 +174,9 @@ class Guard:
         _check_count("every", every)
         _check_count("together", together)
         self.every, self.together = every, together
-        self._last: tuple[float, Tensor] | None = None
-        self._kept: list[tuple[float, Tensor]] = []
+        self._last: _Place | None = None
+        self._kept: list[_Place] = []
+        self._asked: list[tuple[list[_Place], _Arriving]] = []
         self._seen = self._leg = 0
 
     def __call__(self, event: Event) -> None:
@@ -177,7 +204,9 @@ class Guard:
         if due:
             self._kept.append((t, x))
             if len(self._kept) >= self.together:
-                self.look_back()
+                self._ask()
+        while self._asked and self._asked[0][1].here:
+            self._hear()
 
     def look(self, t: float, x: Tensor) -> None:
         """Look at a time and a state, of shape ``(B, *D)``, now.
@@ -194,13 +223,23 @@ class Guard:
         Raises:
             NonFiniteError: for the first state that is not finite.
         """
+        self._ask()
+        while self._asked:
+            self._hear()
+
+    def _ask(self) -> None:
+        """Ask the device about what was kept."""
         kept, self._kept = self._kept, []
-        if not kept:
-            return
-        # What is not finite stays so: the last state tells of all.  Its sum is finite only if all
-        # terms are; it is cheaper than a mask of the whole batch, which is made only when the
-        # sum says that it is needed (it may also have overflowed).
-        if not math.isfinite(kept[-1][1].sum().item()):
+        if kept:
+            # What is not finite stays so: the last state tells of all.  Its sum is finite only if
+            # all terms are; it is cheaper than a mask of the whole batch, which is made only when
+            # the sum says that it is needed (it may also have overflowed).
+            self._asked.append((kept, _Arriving(kept[-1][1].sum())))
+
+    def _hear(self) -> None:
+        """Hear the answer to the oldest question."""
+        kept, total = self._asked.pop(0)
+        if not math.isfinite(total.read()):
             for t, x in kept:
                 finite = x.isfinite().flatten(1).all(1)
                 if not bool(finite.all()):

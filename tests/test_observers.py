@@ -123,6 +123,23 @@ def test_a_guard_that_waits_says_the_same():
         Guard(together=0)
 
 
+def test_a_guard_hears_late_of_what_is_still_on_its_way(monkeypatch):
+    """As on an accelerator, where nobody waits for an answer."""
+    slow = [True]
+    monkeypatch.setattr("sdeplug.observers._Arriving.here", property(lambda _: not slow[0]))
+    guard, good, bad = Guard(), torch.zeros(3, 1), torch.tensor([[0.0], [math.nan], [0.0]])
+    for t, x in ((0.9, good), (0.8, good), (0.7, bad), (0.6, bad)):
+        guard(event(x, t))
+    slow[0] = False
+    with pytest.raises(NonFiniteError, match=r"row 1 .* t = 0\.7, after t = 0\.8"):
+        guard(event(bad, 0.5))
+    slow[0], guard = True, Guard()
+    for t, x in ((0.9, good), (0.8, bad)):
+        guard(event(x, t))
+    with pytest.raises(NonFiniteError, match=r"t = 0\.8, after t = 0\.9"):
+        guard.check(event(bad, 0.7))  # at the end it waits
+
+
 def test_a_progress_bar_runs_to_the_end(capsys):
     with Progress(to=0.1, title="busy") as bar:
         PIPELINE.sample((3, 2), observers=(bar,))

@@ -35,8 +35,10 @@ def philox(counter: Tensor, key: int) -> Tensor:
         Four 32-bit random words for each counter, int64, shape ``(4, ...)``.
     """
     # On the few words of a small batch numpy takes a fifth of torch's time; bits are bits.
-    rounds = _by_numpy if counter.device.type == "cpu" else _by_torch
-    return rounds(counter.reshape(2, 2, -1), _keys(key)).reshape(counter.shape)
+    words, device = counter.reshape(2, 2, -1), counter.device
+    if device.type == "cpu":
+        return _by_numpy(words, _keys(key)).reshape(counter.shape)
+    return _by_torch(words, *_constants(key, device)).reshape(counter.shape)
 
 
 def _by_numpy(counter: Tensor, keys: NDArray[np.uint64]) -> Tensor:
@@ -45,12 +47,9 @@ def _by_numpy(counter: Tensor, keys: NDArray[np.uint64]) -> Tensor:
     return torch.from_numpy(np.stack(mixed, axis=1).astype(np.int64))
 
 
-def _by_torch(counter: Tensor, keys: NDArray[np.uint64]) -> Tensor:
-    multipliers, there = (
-        torch.from_numpy(each.astype(np.int64)).to(counter.device) for each in (_MULTIPLIERS, keys)
-    )
+def _by_torch(counter: Tensor, multipliers: Tensor, keys: Tensor) -> Tensor:
     swapped = partial(torch.flip, dims=(0,))
-    mixed = _mixed(counter[:, 0], counter[:, 1], multipliers, there, _halves, swapped)
+    mixed = _mixed(counter[:, 0], counter[:, 1], multipliers, keys, _halves, swapped)
     return torch.stack(mixed, dim=1)
 
 
@@ -88,6 +87,15 @@ def _keys(key: int) -> NDArray[np.uint64]:
         for i in range(_ROUNDS)
     ]
     return np.array(pairs, dtype=np.uint64)[..., None]
+
+
+@lru_cache(maxsize=256)
+def _constants(key: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Multipliers and keys on an accelerator, copied once: each copy waits for it."""
+    multipliers, keys = (
+        torch.from_numpy(each.astype(np.int64)).to(device) for each in (_MULTIPLIERS, _keys(key))
+    )
+    return multipliers, keys
 
 
 def normals(key: int, rows: Tensor, draws: Tensor, count: int) -> Tensor:

@@ -136,6 +136,7 @@ class PerSampleNoise(NoiseSource):
         self._key = _key(f"rows of {self.seed}".encode())
         self._draws = 0
         self._first, self._ahead = 0, torch.empty(0, dtype=torch.float64, device="cpu")
+        self._rows: dict[torch.device, Tensor] = {}
         self._streams: dict[str, PerSampleNoise] = {}
 
     def __repr__(self) -> str:
@@ -170,8 +171,9 @@ class PerSampleNoise(NoiseSource):
         """
         most = max(1, min(_AT_ONCE, _SMALL // (len(self.ids) * max(count, 1))))
         draws = torch.arange(draw, draw + most, dtype=torch.int64, device=device)
-        rows = torch.tensor(self.ids, dtype=torch.int64, device=device)
-        values = normals(self._key, rows, draws[:, None], count)
+        if device not in self._rows:  # a copy to an accelerator waits for it
+            self._rows[device] = torch.tensor(self.ids, dtype=torch.int64, device=device)
+        values = normals(self._key, self._rows[device], draws[:, None], count)
         self._first, self._ahead = draw, values if most > 1 else values[:0]
         return values
 

@@ -76,7 +76,9 @@ class ForwardSDE(Configured, ABC):
 
     def drift_at(self, x: Tensor, t: float) -> Tensor:
         """f at one time for the whole batch, as solvers ask for it: ``(B, *D)``."""
-        return self.drift(x, torch.tensor(t, dtype=torch.float64, device=x.device)).to(x.dtype)
+        # Filled in, not copied: a copy to an accelerator waits for it.
+        time = torch.full((), t, dtype=torch.float64, device=x.device)
+        return self.drift(x, time).to(x.dtype)
 
     def diffusion_at(self, t: float) -> float | Tensor:
         """g at one time, as solvers ask for it: a number, or a tensor that broadcasts against one
