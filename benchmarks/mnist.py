@@ -69,17 +69,19 @@ class Features:
         return torch.cat([self.layers(part.float()) for part in shades.split(500)])
 
 
-def network(folder: Path) -> Model:
+def network(folder: Path, device: str = "cpu") -> Model:
     """The network with its SDE and score."""
     content = torch.load(folder / "networks" / "vp-mnist.pth", weights_only=True)
     weights = {k.removeprefix("gt."): v for k, v in content.items() if k.startswith("gt.")}
     module = Network()
     module.load_state_dict(weights)
     sde = TabulatedSDE(betas=content["beta_t"])
-    return networks.from_module(module.eval(), sde, predicts=FromNoise, labels=LevelLabel())
+    return networks.from_module(
+        module.to(device).eval(), sde, predicts=FromNoise, labels=LevelLabel()
+    )
 
 
-def features(folder: Path) -> Features:
+def features(folder: Path, device: str = "cpu") -> Features:
     """The classifier up to its features."""
     weights = torch.load(folder / "networks" / "digit-classifier.pth", weights_only=True)
     layers: list[nn.Module] = []
@@ -91,7 +93,7 @@ def features(folder: Path) -> Features:
     for name, place in names.items():
         for part in ("weight", "bias"):
             sequence[place].get_parameter(part).data.copy_(weights[f"{name}.{part}"])
-    return Features(sequence)
+    return Features(sequence.to(device))
 
 
 def digits(folder: Path) -> tuple[Tensor, Tensor]:

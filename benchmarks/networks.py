@@ -1,18 +1,21 @@
 """Where every sampler stands on a network: ours and those of other libraries.
 
 python benchmarks/networks.py --data FOLDER [--out FOLDER] [--only WORD ...] [--quick]
+                              [--device NAME] [--share K/N]
 
 The folder is that of benchmarks/mnist.py.  Every run spends exactly its budget or less, the final
 denoising counted.  Two errors: the distance to the converged flow from the same noise, where
 nothing is drawn on the way, and the Frechet distance of a classifier's features to digits that the
 network has not seen.  The grid of each sampler is the one that was best in a short run from other
 noise, for each error by itself.  What is finished is kept in FOLDER/cells.jsonl: a run that is
-broken off goes on from there.  benchmarks/networks_page.py makes the page of them.
+broken off goes on from there.  Processes with different shares of the samplers may run side by
+side, on one GPU as well.  benchmarks/networks_page.py makes the page of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,18 +57,23 @@ class Bench:
     Attributes:
         data: the folder of benchmarks/mnist.py.
         cells: finished runs.
+        device: where they run.
         count: samples of a run that a distance is measured from.
     """
 
     data: Path
     cells: Cells
+    device: str = "cpu"
     count: int = 500
 
     def __post_init__(self) -> None:
-        model = mnist.network(self.data)
-        self.sde, self.score = model.sde, Chunked(model.score, CHUNK)
-        self.features = FeatureFrechet(mnist.features(self.data), "digit classifier")
-        self.digits = mnist.digits(self.data)[0]
+        model = mnist.network(self.data, self.device)
+        self.sde, self.score = model.sde, model.score
+        if self.device == "cpu":  # few rows at once stay in the cache
+            self.score = Chunked(self.score, CHUNK)
+        features = mnist.features(self.data, self.device)
+        self.features = FeatureFrechet(features, "digit classifier")
+        self.digits = mnist.digits(self.data)[0].to(self.device)
 
     @cached_property
     def law(self) -> tuple[Tensor, Tensor]:
@@ -81,8 +89,8 @@ class Bench:
         return AnalyticFirst(self.score, self.sde, mean, std)
 
     def start(self, seed: int) -> Tensor:
-        """The same noise for every sampler."""
-        return self.sde.prior((self.count, *SHAPE), SharedNoise(seed))
+        """The same noise for every sampler, on every device."""
+        return self.sde.prior((self.count, *SHAPE), SharedNoise(seed)).to(self.device)
 
     def ends(self, by: Sampler, grid: str, nfe: int, seed: int, rows: int) -> Tensor | None:
         """Samples; None where they are not finite, or the budget has no step for it."""
@@ -112,7 +120,10 @@ class Bench:
         if not path.exists():
             by = OnGrid(solver("exponential/adams", predictor=4, corrector=4), Karras(steps))
             x = self.start(seed)[:FLOW]
-            torch.save(sample(ReverseSDE(self.sde, self.score, 0.0), by=by, x=x).x, path)
+            ends = sample(ReverseSDE(self.sde, self.score, 0.0), by=by, x=x).x.cpu()
+            part = path.with_suffix(f".{os.getpid()}")  # another process may be at it too
+            torch.save(ends, part)
+            part.replace(path)
         return torch.load(path, weights_only=True)
 
     def run(self, by: Sampler, grid: str, nfe: int, seed: int) -> Errors:
@@ -124,8 +135,8 @@ class Bench:
             values: Errors = {"rmse": None, "frechet": None}
             if x is not None:
                 values["frechet"] = frechet(self.features.of(x), self.law)
-                if by.stochasticity == 0.0 and seed in (0, HELD_OUT):
-                    values["rmse"] = rmse(x[:FLOW], self.flow(seed))
+                if by.stochasticity == 0.0:
+                    values["rmse"] = rmse(x[:FLOW].cpu(), self.flow(seed))
             self.cells.put(key, values)
         return self.cells.found[key]
 
@@ -146,8 +157,7 @@ def work(bench: Bench, samplers: list[Sampler], quick: bool) -> Iterator[None]:
             bench.pilots(by, nfe)
             for error in ("frechet", "rmse"):
                 grid = bench.cells.grid(by, nfe, error)
-                chosen = range(1 if quick or error == "rmse" else 3)
-                for seed in chosen[:rounds] if grid else ():
+                for seed in range(1 if quick else rounds) if grid else ():
                     bench.run(by, grid, nfe, seed)
             yield
 
@@ -158,13 +168,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("networks"), metavar="FOLDER")
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="in a sampler's name")
     parser.add_argument("--quick", action="store_true", help="one seed")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cuda, or cpu")
+    parser.add_argument("--share", default="0/1", metavar="K/N", help="each N-th sampler from K on")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # as on the CPU
     samplers = [
         by for by in (*theirs(), *ours())
         if not options.only or any(word in f"{by.library}: {by.name}" for word in options.only)
     ]  # fmt: skip
-    bench = Bench(options.data, Cells(options.out / "cells.jsonl"))
+    first, every = map(int, options.share.split("/"))
+    samplers = samplers[first::every]
+    bench = Bench(options.data, Cells(options.out / "cells.jsonl"), options.device)
     for _ in work(bench, samplers, options.quick):
         (options.out / "networks.md").write_text(tables(bench.cells, samplers))
 

@@ -57,9 +57,10 @@ def _said(found: Found | None, error: str, least: float) -> str:
     """Mean, its standard error, the grid."""
     if found is None:
         return ""
-    said = f"{found.mean:.0f}" if error == "frechet" else f"{found.mean:.3f}"
+    digits = 0 if error == "frechet" else 3
+    said = f"{found.mean:.{digits}f}"
     if found.doubt:
-        said += f" ± {found.doubt:.0f}"
+        said += f" ± {found.doubt:.{digits}f}"
     said = f"**{said}**" if found.mean == least else said
     return said if found.grid == "its own" else f"{said} {found.grid}"
 
