@@ -48,7 +48,8 @@ def chi2_upper(
         noncentrality: of the variable, at least 0.
         scale: above 0.
     """
-    half, shape = 0.5 * noncentrality, 0.5 * torch.as_tensor(freedom).to(q)
+    half = 0.5 * noncentrality
+    shape = 0.5 * torch.as_tensor(freedom, dtype=q.dtype, device=q.device)
     if half == 0.0:
         tails: Tensor = torch.special.gammaincc(shape, 0.5 * q / scale)
         return tails

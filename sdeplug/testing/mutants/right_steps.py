@@ -86,7 +86,8 @@ class RowHeun(Integrator):
         off = 0.5 * step.to(x.dtype) * (ahead - velocity)
         new = x - 0.5 * step.to(x.dtype) * (velocity + ahead) + 0.5 * (first + second) * z
         sizes = off.detach().flatten(1).double().square().mean(1).sqrt()
-        return new, sizes.numpy() / (self.tolerance * reverse.linear.sigma(early).flatten().numpy())
+        allowed = self.tolerance * reverse.linear.sigma(early).flatten()
+        return new, (sizes / allowed).cpu().numpy()
 
     def _walk(self, noise: NoiseSource, x: Tensor, t: float) -> BrownianWalk:
         return noise.walk(x, t)
@@ -94,4 +95,4 @@ class RowHeun(Integrator):
 
 def _column(values: Floats | Mask, x: Tensor) -> Tensor:
     """One number for each row of x: shape ``(B, 1, ..., 1)``."""
-    return torch.from_numpy(values).reshape(-1, *[1] * (x.ndim - 1))
+    return torch.from_numpy(values).to(x.device).reshape(-1, *[1] * (x.ndim - 1))

@@ -36,13 +36,11 @@ def overlapping() -> GaussianMixture:
 
 
 def too_many(alarms: int, trials: int, rate: float) -> bool:
-    from scipy import stats
 
     return bool(stats.binom.sf(alarms - 1, trials, rate) < FALSE_ALARM)
 
 
 def too_few(alarms: int, trials: int, rate: float) -> bool:
-    from scipy import stats
 
     return bool(stats.binom.cdf(alarms, trials, rate) < FALSE_ALARM)
 
