@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Protocol
 from unittest import mock
 
-from sdeplug import VPSDE, SharedNoise, solver
+from sdeplug import VPSDE, Integrator, SharedNoise, solver
 from sdeplug.registry import registry
 from sdeplug.testing import (
     FAST,
@@ -34,6 +36,8 @@ Answer = dict[str, Any]
 SDE = VPSDE()
 _FAR = 1_000_003  # seeds of one world are below
 _ELSEWHERE = "foreign/"
+_AT_ONCE = 2**23  # numbers in the samples of one call at most
+_TIED = 25  # experiments in one call at most, of a solver that ties the rows of a batch together
 WORLDS = 3
 """Seeds that all checks are asked with; what says the same in all of them is exact."""
 
@@ -82,9 +86,21 @@ class Draws:
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of a right solver, as ``check_law_by_sampling`` has them: in all cells, all rows."""
+    """Samples of a right solver, as ``check_law_by_sampling`` has them: in all cells, all rows.
+
+    Many seeds are asked with one call of the solver.  Its rows are independent, unless it claims
+    ``couples_batch``: then its steps follow the errors of all rows in the call.  What that ties
+    together is the length of the steps, which few rows decide hardly less than many; but to be
+    plain about it no more than 25 seeds share a call of such a solver, and ``together`` in an
+    answer says how many did at most.
+
+    Attributes:
+        solver: integrator or corrector.
+        device: where.
+    """
 
     solver: Solver
+    device: str = "cpu"
 
     @property
     def who(self) -> str:
@@ -94,16 +110,43 @@ class Samples:
     def applies(self) -> bool:
         return bool(cells(self.solver))
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether its steps follow a tolerance, and much is decided on the host."""
+        return isinstance(self.solver, Integrator) and self.solver.claims.order is None
+
+    @property
+    def cost(self) -> float:
+        """About how long a seed takes: what decides who is asked first, and no more.
+
+        Fixed steps are few and the same for all rows.  What follows a tolerance takes many, and
+        decides about them on the host, for each row where rows have steps of their own.
+        """
+        claims, numbers = self.solver.claims, sum(size(cell) for cell in cells(self.solver))
+        if self.adaptive:
+            return numbers * (1e3 if claims.couples_batch else 1e4)
+        return float(numbers * min(claims.evaluations or 2, 6))
+
     def ask(self, seed: int, before: Sequence[Answer]) -> Answer:
         """The p-value of each cell in its first stage, and those that all stages reject."""
-        found, alarms = {}, []
+        return self.ask_many((seed,))[0]
+
+    def ask_many(self, seeds: Sequence[int]) -> list[Answer]:
+        """The same for many seeds; the first stages of some of them are asked in one."""
+        answers: list[Answer] = [{"p": {}, "alarm": None, "together": 1} for _ in seeds]
         for cell in cells(self.solver):
-            name, x = named(cell), cell.samples(3 * seed)
-            verdict = CellVerdict.of(cell.pvalues(3 * seed, x=x))
-            found[name] = verdict.pvalue
-            if not verdict.passed and not cell.verdict(seed, x).passed:
-                alarms.append(name)
-        return {"p": found, "alarm": "; ".join(alarms) or None}
+            name, there = named(cell), cell.on(self.device)
+            most = max(1, _AT_ONCE // size(cell))
+            if self.solver.claims.couples_batch:
+                most = min(most, _TIED)
+            for first in range(0, len(seeds), most):
+                some, told = seeds[first : first + most], answers[first : first + most]
+                for seed, verdict, answer in zip(some, there.first_stages(some), told, strict=True):
+                    answer["p"][name] = float(f"{verdict.pvalue:.5g}")
+                    answer["together"] = max(answer["together"], len(some))
+                    if not verdict.passed and not there.after(verdict, seed).passed:
+                        answer["alarm"] = "; ".join(filter(None, (answer["alarm"], name)))
+        return answers
 
 
 @dataclass(frozen=True)
@@ -148,6 +191,37 @@ def cells(by: Solver) -> tuple[Cell, ...]:
         return tuple(sampling_cells(by))
     except NotApplicable:
         return ()
+
+
+def kept(log: Path) -> dict[tuple[str, str, int], Answer]:
+    """What was asked before; a line that was cut short, or tells of an error, is asked again."""
+    return {
+        (each["part"], each["who"], each["seed"]): each for each in read(log) if "error" not in each
+    }
+
+
+def troubles(log: Path) -> dict[str, str]:
+    """The last errors of those that have some seeds unanswered by them."""
+    done = kept(log)
+    return {
+        each["who"]: each["error"]
+        for each in read(log)
+        if "error" in each and (each["part"], each["who"], each["seed"]) not in done
+    }
+
+
+def read(log: Path) -> list[Answer]:
+    """The lines of a log that are whole."""
+    found = []
+    for line in log.read_text().splitlines() if log.exists() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def size(cell: Cell) -> int:
+    """How many numbers are in its samples of one seed."""
+    return cell.specimen.rows * cell.specimen.target.means[0].numel()
 
 
 def named(cell: Cell) -> str:

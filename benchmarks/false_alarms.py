@@ -13,23 +13,30 @@ Three parts, each with many seeds:
 
 What was asked is kept in a file (``--log``), a line for each seed, and is not asked again: stop it
 whenever you like, or with ``--seconds``, and call it once more.
+
+With ``--together`` many seeds of ``samples`` are asked at once, on the device of your choice.
+Start that as often as there are processors, with the same log: they share the work.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from alarms import PARTS, Answer, Experiment, moved
+from alarms import PARTS, Answer, Experiment, Samples, kept, moved, troubles
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from scipy import special
+from side_by_side import Table as Work
+from side_by_side import ask_together
 
 from sdeplug.testing.law.cells import ALPHA
 
@@ -47,18 +54,6 @@ def turns(experiments: Sequence[Asked], seeds: int) -> Iterator[tuple[str, Exper
     for seed in range(seeds):
         for part, each in experiments:
             yield part, each, seed
-
-
-def kept(log: Path) -> dict[tuple[str, str, int], Answer]:
-    """What was asked before; a line that was cut short is asked again."""
-    found = {}
-    for line in log.read_text().splitlines() if log.exists() else ():
-        try:
-            each = json.loads(line)
-        except ValueError:
-            continue
-        found[each["part"], each["who"], each["seed"]] = each
-    return found
 
 
 def ask(experiments: Sequence[Asked], seeds: int, seconds: float, log: Path) -> None:
@@ -183,6 +178,9 @@ def main() -> None:
         default=float("inf"),
         help="seconds of a seed: leave out those that took more",
     )
+    parser.add_argument("--together", type=int, help="seeds of samples that are asked at once")
+    parser.add_argument("--device", default="cpu", help="where, with --together")
+    parser.add_argument("--adaptive-first", action="store_true", help="likewise, in that order")
     parser.add_argument("--log", type=Path, default=Path("false_alarms.jsonl"))
     parser.add_argument("--table", action="store_true", help="ask nothing, show what is kept")
     given = parser.parse_args()
@@ -203,7 +201,18 @@ def main() -> None:
         ]
         if not experiments:
             parser.error(f"--only {given.only}: no name has this in it")
-        ask(experiments, given.seeds, given.seconds, given.log)
+        if given.together is None:
+            ask(experiments, given.seeds, given.seconds, given.log)
+        else:
+            work = Work(given.log, given.seconds)
+            samples = [
+                replace(each, device=given.device)
+                for _, each in experiments
+                if isinstance(each, Samples)
+            ]
+            ask_together(samples, given.seeds, given.together, work, given.adaptive_first)
+    for who, error in troubles(given.log).items():
+        print(f"{who} could not be asked: {error}", file=sys.stderr)
     for table in tables(kept(given.log).values()):
         Console(width=130).print(table)
 
