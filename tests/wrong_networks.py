@@ -66,6 +66,7 @@ def faded(before, factor):
 
 NETWORKS = {
     "nothing": EXACT,
+    "misread": FromNoise(of_level, TABLE),
     "labels-off": told(lambda level: level + 1.0),
     "labels-unheard": told(lambda level: 0.0 * level + 300.0),
     "scale": lambda x, t: 0.9 * EXACT(x, t),

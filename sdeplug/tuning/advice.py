@@ -37,8 +37,8 @@ class Advice:
     """What to do, and why.
 
     Attributes:
-        rule: name of the rule: labels-unheard, not-these-data, labels-off, scale, high-noise, bias,
-            size, last-level, noise-mends, flow-serves, flow-ran-away, nothing.
+        rule: name of the rule: misread, labels-unheard, not-these-data, labels-off, scale,
+            high-noise, bias, size, last-level, noise-mends, flow-serves, flow-ran-away, nothing.
         text: what was seen and what to do, for people.
     """
 
@@ -55,12 +55,14 @@ class Case:
         laws: of the flow and the reverse SDE, the last at the end.
         sde: the forward SDE.
         data_std: standard deviation of a coordinate of the data.
+        misread: what is told of a network that is read wrongly; "" where it is not.
     """
 
     levels: Sequence[Level]
     laws: Sequence[Laws]
     sde: LinearSDE
     data_std: float
+    misread: str = ""
 
 
 def advice(case: Case) -> tuple[Advice, ...]:
@@ -71,6 +73,10 @@ def advice(case: Case) -> tuple[Advice, ...]:
     if any(each.rule != "flow-serves" for each in seen):
         return seen
     return (Advice("nothing", "Nothing wrong was found in the network."), *seen)
+
+
+def _misread(case: Case) -> Advice | None:
+    return Advice("misread", case.misread) if case.misread else None
 
 
 def _unheard(case: Case) -> Advice | None:
@@ -217,7 +223,7 @@ def _two_laws(case: Case) -> Advice | None:
 
 
 _Rule = Callable[[Case], Advice | None]
-_CAUSES: tuple[_Rule, ...] = (_unheard, _not_these, _labels, _scale)
+_CAUSES: tuple[_Rule, ...] = (_misread, _unheard, _not_these, _labels, _scale)
 _PARTS: tuple[_Rule, ...] = (_high_noise, _bias, _size, _last)
 
 

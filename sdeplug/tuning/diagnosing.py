@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from sdeplug.compare.fit import misread
 from sdeplug.errors import argument_type
 from sdeplug.metrics import stream
 from sdeplug.noise import checked_seed
@@ -39,7 +40,8 @@ def diagnose(
 
     At some levels of noise it sees data on their way to noise.  What it says is set against the
     noise that was added, against what a Gaussian with the moments of the data would say, and
-    against itself when it is told other times, and when the state is larger.  Then samples of the
+    against itself when it is told other times, by other labels, is taken to predict another thing,
+    and when the state is larger.  Then samples of the
     probability flow and of the reverse SDE are compared with data.
 
     Args:
@@ -68,12 +70,14 @@ def diagnose(
     report(0, effort.levels + 1)
     with torch.no_grad():
         levels = _levels(watched, held, effort, seed, report)
+        spread = _spread(held)
+        read = misread(watched, held.other, spread)
         two = laws(watched, held, effort.paths or LEAST, effort.steps, seed)
     report(effort.levels + 1, effort.levels + 1)
     return Diagnosis(
         levels=levels,
         laws=two,
-        advice=advice(Case(levels, two, given.linear, _spread(held))),
+        advice=advice(Case(levels, two, given.linear, spread, read)),
         exact=held.target is not None,
         nfe=counted.nfe,
         rows=counted.rows,

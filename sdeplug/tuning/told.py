@@ -11,27 +11,15 @@ import torch
 from torch import Tensor
 
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score import (
-    FromDenoiser,
-    FromFlow,
-    FromNoise,
-    FromScore,
-    FromVelocity,
-    Parametrisation,
-    Wrapper,
-)
+from sdeplug.score import Parametrisation
+from sdeplug.score.otherwise import PREDICTED, inside
 from sdeplug.sde import LinearSDE
-
-_ALL: tuple[type[Parametrisation], ...] = (
-    FromNoise, FromDenoiser, FromVelocity, FromScore, FromFlow,
-)  # fmt: skip
 
 
 def routes(score_model: object) -> tuple[type[Parametrisation], ...]:
     """What a network may predict: one thing where its score model says so, else all."""
-    while isinstance(score_model, Wrapper):
-        score_model = score_model.score_model
-    return (type(score_model),) if isinstance(score_model, Parametrisation) else _ALL
+    found = inside(score_model)
+    return (type(found),) if isinstance(found, Parametrisation) else PREDICTED
 
 
 def predicted_noise(reverse: ReverseSDE, x: Tensor, t: float) -> Tensor:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
 from sdeplug import (
     EDMSDE,
     VPSDE,
+    Chunked,
+    FromDenoiser,
     FromNoise,
+    FromScore,
+    FromVelocity,
+    Labelled,
+    LogSigmaLabel,
+    LogSNRLabel,
     ReverseSDE,
     SharedNoise,
+    SigmaLabel,
+    TimeLabel,
     networks,
     solver,
     targets,
@@ -18,7 +29,7 @@ from sdeplug import (
 )
 from sdeplug.compare import OnData, compare
 from sdeplug.compare.fit import warn_unless_fitting
-from sdeplug.score import FromScore, TimeLabel
+from sdeplug.networks import Preconditioned
 from sdeplug.tuning import Race
 
 RING = targets.eight_gaussians()
@@ -36,7 +47,7 @@ def test_nothing_is_told_of_data_that_the_score_is_of(law, sde):
 
 
 def of_other_times(x, t):
-    return -SDE.sigma(t)[:, None] * EXACT(x, t.square())
+    return EXACT(x, t.square()) * (SDE.sigma(t.square()) / SDE.sigma(t))[:, None]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +57,7 @@ def of_other_times(x, t):
         (EXACT, 0.5 * ROWS),
         (EXACT, ROWS + 1.0),
         (FromNoise(EXACT, SDE), ROWS),
-        (FromNoise(of_other_times, SDE), ROWS),
+        (of_other_times, ROWS),
     ],
     ids=["larger", "smaller", "moved", "other sign", "other times"],
 )
@@ -55,16 +66,81 @@ def test_what_is_worse_than_mean_and_spread_is_told(score, rows):
         warn_unless_fitting(ReverseSDE(SDE, score), rows)
 
 
-@pytest.mark.parametrize("sign", [-1.0, 1.0], ids=["in more noise", "in less"])
-def test_one_level_alone_tells_nothing(sign):
-    """What is wrong at one of two may be what the network has learned little of."""
-    between = 0.8 * float(ROWS.var(0).mean().sqrt())
+def changed(factor, low, high):
+    """The exact score times a number where the noise is in a range, in spreads of the data."""
+    spread = float(ROWS.var(0).mean().sqrt())
 
     def score(x, t):
-        more = SDE.sigma(t) > between * SDE.log_alpha(t).exp()
-        return EXACT(x, t) * torch.where(more, sign, -sign)[:, None]
+        ratio = SDE.sigma(t) / SDE.log_alpha(t).exp() / spread
+        return EXACT(x, t) * torch.where((ratio > low) & (ratio < high), factor, 1.0)[:, None]
 
-    warn_unless_fitting(ReverseSDE(SDE, score), ROWS)
+    return ReverseSDE(SDE, score)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.8, 2.0), (0.0, 0.8)], ids=["in more", "in less"])
+def test_one_level_alone_tells_nothing(low, high):
+    """What is wrong at one of two may be what the network has learned little of."""
+    warn_unless_fitting(changed(-1.0, low, high), ROWS)
+
+
+def test_in_much_noise_the_noise_is_seen_by_any_network():
+    warn_unless_fitting(changed(0.6, 2.0, 99.0), ROWS)
+    with pytest.warns(UserWarning, match="are they in its units"):
+        warn_unless_fitting(changed(0.3, 2.0, 99.0), ROWS)
+
+
+def trained_with(label):
+    """A perfect network of the noise that is told the time by a label."""
+    times = torch.linspace(SDE.eps, SDE.T, 20001, dtype=torch.float64)
+    labels, order = label(SDE, times).sort()
+
+    def network(x, told):
+        t = times[order[torch.searchsorted(labels, told.double()).clamp(max=len(times) - 1)]]
+        return -SDE.sigma(t)[:, None].float() * EXACT(x, t.float())
+
+    return network
+
+
+LABELS = [TimeLabel(999), SigmaLabel(), LogSigmaLabel(0.25), LogSNRLabel()]
+
+
+@pytest.mark.parametrize("label", LABELS, ids=repr)
+def test_the_label_of_its_training_is_named(label):
+    network, named = trained_with(label), f"predicts=FromNoise, labels={label!r})"
+    right = networks.from_module(network, SDE, predicts=FromNoise, labels=label)
+    warn_unless_fitting(ReverseSDE(SDE, right.score), ROWS)
+    bare = FromNoise(network, SDE)
+    wrong = (bare, Chunked(bare, 16), FromNoise(Labelled(network, SDE, LogSigmaLabel()), SDE))
+    for score in wrong:
+        with pytest.warns(UserWarning, match=re.escape(named)):
+            warn_unless_fitting(ReverseSDE(SDE, score), ROWS)
+
+
+@pytest.mark.parametrize("predicts", [FromScore, FromDenoiser, FromVelocity])
+def test_what_it_predicts_is_named(predicts):
+    label = TimeLabel(999)
+    model = networks.from_module(trained_with(label), SDE, predicts=predicts, labels=label)
+    with pytest.warns(UserWarning, match=re.escape(f"predicts=FromNoise, labels={label!r})")):
+        warn_unless_fitting(ReverseSDE(SDE, model.score), ROWS)
+
+
+def test_its_scaling_is_kept():
+    """A network F of EDM that is told another label is asked otherwise as the same F."""
+    sde, spread = EDMSDE(), float(ROWS.var(0).mean().sqrt())
+    exact = RING.score(sde)
+
+    def raw(x, label):
+        sigma = (4.0 * label).exp()[:, None]
+        norm = (sigma.square() + spread**2).sqrt()
+        y = x * norm
+        denoised = y + sigma.square() * exact(y, sigma[:, 0])
+        return (denoised - spread**2 / norm.square() * y) * norm / (sigma * spread)
+
+    right = FromDenoiser(Preconditioned(raw, sde, spread, LogSigmaLabel(0.25)), sde)
+    wrong = FromDenoiser(Preconditioned(raw, sde, spread, LogSigmaLabel()), sde)
+    warn_unless_fitting(ReverseSDE(sde, right), ROWS)
+    with pytest.warns(UserWarning, match=r"labels=LogSigmaLabel\(scale=0.25\)"):
+        warn_unless_fitting(ReverseSDE(sde, wrong), ROWS)
 
 
 def test_equal_rows_have_no_spread_to_be_told_of():

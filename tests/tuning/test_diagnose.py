@@ -45,6 +45,7 @@ def test_a_network_that_is_wrong_on_purpose_is_told_so(name):
     ("name", "others"),
     [
         ("nothing", {"flow-serves"}),
+        ("misread", {"flow-ran-away"}),
         ("labels-off", {"flow-serves"}),
         ("scale", {"flow-serves"}),
         ("high-noise", {"flow-serves"}),
@@ -53,6 +54,11 @@ def test_a_network_that_is_wrong_on_purpose_is_told_so(name):
 )
 def test_and_of_nothing_else(name, others):
     assert rules(diagnosed(name)) - {name} <= others
+
+
+def test_how_it_is_read_rightly_is_told():
+    (text,) = [each.text for each in diagnosed("misread").advice if each.rule == "misread"]
+    assert "predicts=FromNoise, labels=LevelLabel(whole=False))" in text
 
 
 def test_labels_are_off_by_what_they_are_off():
