@@ -29,7 +29,7 @@ from sdeplug.testing.exact import (
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import sampling
 from sdeplug.testing.strong import paths as strong
-from sdeplug.testing.weak import nonlinear
+from sdeplug.testing.weak import mixtures, nonlinear
 
 Check = Callable[[Any], Finding]
 
@@ -63,8 +63,9 @@ EXACT: tuple[Check, ...] = (
     *floors.CHECKS,
     *paired.CHECKS,
     *moments.CHECKS,
+    *mixtures.CHECKS,
 )
-"""Tier 1: exact laws of a Gaussian target."""
+"""Tier 1: exact laws of a Gaussian target, and leaks of a mixture."""
 
 FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 """Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""

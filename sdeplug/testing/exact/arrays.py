@@ -24,8 +24,8 @@ from sdeplug.run import Run
 from sdeplug.testing.exact.laws import Sampler
 from sdeplug.testing.memory import remembered
 
-_MODULI = {16: 0b10011, 32: 0b100101, 64: 0b1000011, 128: 0b10000011}
-LEVELS = tuple(_MODULI)
+_MODULI = {4: 0b111, 8: 0b1011, 16: 0b10011, 32: 0b100101, 64: 0b1000011, 128: 0b10000011}
+LEVELS = tuple(_MODULI)[2:]
 """How many levels an array may have; it has one column more than levels."""
 
 
@@ -116,7 +116,7 @@ class _Columns:
         if again and not column:
             self._order = torch.randperm(self.levels**2, generator=self._chance)
         shuffled = torch.randperm(self.levels, generator=self._chance)[
-            _places(self.levels, column).long()
+            part_of(self.levels, column).long()
         ]
         chosen = shuffled if self._order is None else shuffled[self._order]
         return self._inside(chosen) if self.drawn else self._nodes[chosen]
@@ -131,7 +131,7 @@ _columns = remembered(9)(_Columns)  # values, and those of the eight seeds of on
 
 
 @lru_cache(maxsize=256)
-def _places(levels: int, column: int) -> Tensor:
+def part_of(levels: int, column: int) -> Tensor:
     """Levels b, a, a + b, a + 2 b, ... of row (a, b), in the field of that many elements."""
     first = torch.arange(levels, dtype=torch.int16, device="cpu")
     high, low = first.repeat_interleave(levels), first.repeat(levels)

@@ -12,14 +12,17 @@ from sdeplug.testing.mutants.record import Mutant
 from sdeplug.testing.mutants.right import (
     HEUN,
     AdamsBashforth,
+    EulerMaruyama,
     ExponentialMidpoint,
     Langevin,
     RowLangevin,
     RungeKutta,
 )
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian
+from sdeplug.testing.mutants.right_random import RandomSubsteps
 
 _SHAPES = "check_other_shapes check_coordinates"
+_MIXTURE = "check_mixture_leaks"
 _STATE, _PARTS = "check_state_in_half_precision", "check_parts"
 _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (ExponentialMidpoint(), "tail-small", shaped.TailSmall(), _SHAPES),
@@ -35,6 +38,9 @@ _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (RowLangevin(), "first-noise-kept", again.Kept(), _PARTS),
     (AdjustedLangevin(), "starts-anew", again.StartsAnew(), _PARTS),
     (ExponentialMidpoint(), "shakes", unsaid.Shakes(1e-3), "check_many_short_steps"),
+    (EulerMaruyama(), "curved", unsaid.Curved(0.01), _MIXTURE),
+    (AdamsBashforth(), "curved", unsaid.Curved(0.01), _MIXTURE),
+    (RandomSubsteps(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdjustedLangevin(), "curved", unsaid.Curved(0.2), "check_law_by_sampling"),
 )  # fmt: skip
 

@@ -123,7 +123,7 @@ _BY_CHANCE: tuple[Entry, ...] = (
     ("three-points-too-rare", chance.Changed(chance.rare_points), _MOMENTS),
     ("uniform-1-percent-large", chance.Changed(chance.uniform, 1.01), _MOMENTS),
     ("clipped-noise-not-affine", chance.Changed(chance.clipped), _MOMENTS),
-    ("thinned-noise-2-percent-large", chance.Thinned(1.02), _MOMENTS),
+    ("thinned-noise-1-percent-large", chance.Thinned(1.01), f"{_MOMENTS} check_mixture_leaks"),
 )
 _SECOND_ORDER: tuple[Entry, ...] = (("last-step-without-noise", heard.SilentLast(), LAW),)
 

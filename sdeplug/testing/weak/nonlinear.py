@@ -213,12 +213,12 @@ def _one_step(solver: Solver) -> Integrator:
         raise NotApplicable(f"it needs a {claims.needs.__name__}; the bench is VP")
     if not _levels(solver):
         raise NotApplicable("it draws noise in steps of its own, one after the other in one call")
-    if claims.steps is None and _remembers(solver):
+    if claims.steps is None and remembers(solver):
         raise NotApplicable("it remembers earlier steps: its chain is not one of x alone")
     return solver
 
 
-def _remembers(integrator: Integrator) -> bool:
+def remembers(integrator: Integrator) -> bool:
     """Whether a sequence of steps differs from single steps one after the other."""
     target, sde = _mixture(), VPSDE()
     reverse = ReverseSDE(sde, target.score(sde), first_level(integrator))

@@ -27,17 +27,18 @@ RAISING = {"adams-bashforth-memory-of-all", "euler-maruyama-misaligned", "step-w
 SEEN = mutant_table.seen()
 # Seconds of exact laws for each: of second order and more, or right at stochasticity 0 and 1.
 LONG = {"RungeKutta", "AdamsBashforth", "ExponentialMidpoint", "ExponentialEuler"}
+# Half a minute each: that they are seen stands on the page, which is measured by a command.
+DEAR = {"random-walk-tries-again", "adjusted-langevin-curved", "random-substeps-curved"}
 QUICK = [
     each
     for each in MUTANTS
-    if FAST_NAMES & set(SEEN.get(each.name, each.seen_by))
+    if each.name not in DEAR
+    and FAST_NAMES & set(SEEN.get(each.name, each.seen_by))
     and not ("check_marginals" in each.seen_by and each.of in LONG)
     and "stochasticity" not in each.name
     and each.of not in ("RowLangevin", "OwnGrid")
     and "check_moments" not in each.seen_by
 ]
-# Half a minute each: that they are seen stands on the page, which is measured by a command.
-DEAR = {"random-walk-tries-again", "adjusted-langevin-curved"}
 SLOW = [each for each in MUTANTS if each not in QUICK and each.name not in DEAR]
 
 
