@@ -212,8 +212,13 @@ def troubles(log: Path) -> dict[str, str]:
 
 def read(log: Path) -> list[Answer]:
     """The lines of a log that are whole."""
+    return parsed(log.read_text()) if log.exists() else []
+
+
+def parsed(text: str) -> list[Answer]:
+    """The lines of a text that are whole."""
     found = []
-    for line in log.read_text().splitlines() if log.exists() else ():
+    for line in text.splitlines():
         with suppress(ValueError):
             found.append(json.loads(line))
     return found

@@ -211,6 +211,7 @@ def main() -> None:
                 if isinstance(each, Samples)
             ]
             ask_together(samples, given.seeds, given.together, work, given.adaptive_first)
+            return  # the processes share a log, and it may be long: --table shows it
     for who, error in troubles(given.log).items():
         print(f"{who} could not be asked: {error}", file=sys.stderr)
     for table in tables(kept(given.log).values()):

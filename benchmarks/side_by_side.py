@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
-from alarms import Answer, Samples, kept
+from alarms import Answer, Samples, parsed
 
 _PORTION = 250  # seeds that one process takes at a time
 
@@ -33,6 +33,21 @@ class Table:
     seconds: float
     _begin: float = field(default_factory=time.monotonic)
     _locks: list[IO[str]] = field(default_factory=list)
+    _seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    _seen: int = 0
+
+    def answered(self) -> dict[tuple[str, int], float]:
+        """Whose seeds have been answered, by any process so far, and how long each took."""
+        if self.log.exists():
+            with self.log.open("rb") as file:
+                file.seek(self._seen)
+                new = file.read()
+            whole = new[: new.rfind(b"\n") + 1]
+            self._seen += len(whole)
+            for each in parsed(whole.decode()):
+                if each["part"] == "samples" and "error" not in each:
+                    self._seconds[each["who"], each["seed"]] = each["seconds"]
+        return self._seconds
 
     def take(self, who: str, first: int) -> bool:
         """Take a portion of the work, unless somebody has it; it is ours until we end."""
@@ -61,7 +76,7 @@ class Table:
 def ask_together(
     experiments: Sequence[Samples], seeds: int, together: int, table: Table, adaptive_first: bool
 ) -> None:
-    """Ask what is missing in the log, the cheap ones first, until time is over.
+    """Ask what is missing in the log, what is known to be cheap first, until time is over.
 
     An error ends the portion in which it comes, and is a line of the log for each seed; another
     call asks these seeds again.
@@ -73,26 +88,34 @@ def ask_together(
         table: where the work is shared.
         adaptive_first: whether those that keep the host busy come before those that do not.
     """
-    done = {(who, seed) for _, who, seed in kept(table.log)}
-    ordered = sorted(experiments, key=lambda one: (one.adaptive != adaptive_first, one.cost))
-    for each in (one for one in ordered if one.applies):
-        slowest = 0.0
+    for each in _in_order(experiments, table, adaptive_first):
         for first in range(0, seeds, _PORTION):
-            portion = range(first, min(first + _PORTION, seeds))
-            missing = [seed for seed in portion if (each.who, seed) not in done]
-            if missing and table.left > slowest and table.take(each.who, first):
-                for some in _pieces(missing, together):
-                    before = table.left
-                    if before < slowest or not _asked(each, some, table):
-                        break
-                    slowest = max(slowest, before - table.left)
-        if table.left < 0.0:
+            if table.left < 0.0:
+                return
+            if table.take(each.who, first):
+                _ask_portion(each, range(first, min(first + _PORTION, seeds)), together, table)
+
+
+def _ask_portion(each: Samples, portion: Sequence[int], together: int, table: Table) -> None:
+    """Ask what nobody has asked, until there may be no time for another call."""
+    done, slowest = table.answered(), 0.0
+    missing = [seed for seed in portion if (each.who, seed) not in done]
+    for first in range(0, len(missing), together):
+        before = table.left
+        if before < slowest or not _asked(each, missing[first : first + together], table):
             return
+        slowest = max(slowest, before - table.left)
 
 
-def _pieces(seeds: Sequence[int], most: int) -> Iterator[Sequence[int]]:
-    for first in range(0, len(seeds), most):
-        yield seeds[first : first + most]
+def _in_order(experiments: Sequence[Samples], table: Table, adaptive_first: bool) -> list[Samples]:
+    """Those whose seeds have been timed come first, then others by what they may cost."""
+    seconds = {who: taken for (who, _), taken in table.answered().items()}
+
+    def place(one: Samples) -> tuple[bool, bool, float]:
+        known = seconds.get(one.who)
+        return one.adaptive != adaptive_first, known is None, known or one.cost
+
+    return sorted((one for one in experiments if one.applies), key=place)
 
 
 def _asked(each: Samples, seeds: Sequence[int], table: Table) -> bool:
