@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from sdeplug.errors import NonFiniteError, RunError, SolverError
 from sdeplug.noise import NoiseSource
 from sdeplug.observers import Guard
 from sdeplug.pipeline.advice import advice
+from sdeplug.pipeline.first_answer import warn_unless_heard
 from sdeplug.pipeline.leg import Leg, Samples
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Observer, Run
@@ -49,7 +51,8 @@ class Course:
         dtype: torch.dtype,
     ) -> None:
         model, half = reverse.score_model, dtype.itemsize < torch.float32.itemsize
-        self.counted = Counted(InDtype(model, dtype) if half else model)
+        asked = replace(reverse, score_model=InDtype(model, dtype) if half else model)
+        self.counted = Counted(asked.score_model, first=partial(warn_unless_heard, asked))
         self.reverse, self.legs = replace(reverse, score_model=self.counted), legs
         self.noise, self.observers = noise, observers
         self.guard, self.dtype = Guard(), dtype

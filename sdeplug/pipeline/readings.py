@@ -55,9 +55,12 @@ class Seen:
         return cls(t, at.alpha * x0 + at.sigma * noise, noise)
 
     def loss(self, reverse: ReverseSDE) -> float:
-        """Mean square of the noise less that which the network sees; an answer of 0 has 1."""
+        """Mean square of the noise that the network does not see; an answer of 0 has 1."""
         said = -reverse.linear.at(self.t).sigma * reverse.score(self.x, self.t)
-        return float((said - self.noise).double().square().mean())
+        missed, all_of_it = (
+            float(each.double().square().mean()) for each in (said - self.noise, self.noise)
+        )
+        return missed / all_of_it
 
 
 @torch.no_grad()
@@ -65,6 +68,9 @@ def better_reading(
     reverse: ReverseSDE, readings: Iterable[Reading], seen: list[Seen], least: float
 ) -> tuple[Reading, float] | None:
     """The best of other readings of a network, where it is much better; else None.
+
+    What is better with no network at all, as the flow of a Gaussian is, says nothing of it: it must
+    be as much better than a network that answers 0.
 
     Args:
         reverse: the reverse SDE with the network.
@@ -80,23 +86,36 @@ def better_reading(
         return None
     own, best, most = [each.loss(reverse) for each in seen], None, least
     for reading in others:
-        falls = _falls(own, replace(reverse, score_model=reading.score_model), seen)
-        gain = math.exp(math.fsum(map(math.log, falls)) / len(falls)) if falls else 0.0
-        if gain >= most:
+        losses = _losses(own, replace(reverse, score_model=reading.score_model), seen)
+        gain = _fall(own, losses) if losses else 0.0
+        if gain >= most and _of_the_network(reverse, reading, seen, losses) >= least:
             best, most = (reading, gain), gain * _CLEARLY
     return best
 
 
-def _falls(own: list[float], other: ReverseSDE, seen: list[Seen]) -> list[float]:
-    """How many times smaller the losses are; none of them where one is larger, or not a number."""
-    falls = []
+def _losses(own: list[float], other: ReverseSDE, seen: list[Seen]) -> list[float]:
+    """Those of another reading; none of them where one is larger, or not a number."""
+    losses = []
     for before, each in zip(own, seen, strict=True):
         try:
-            after = each.loss(other)
+            after = max(each.loss(other), _TINY)
         except Exception:  # a label that the network cannot take is not its own
             return []
-        fall = max(before, _TINY) / max(after, _TINY)
-        if not _NEVER_WORSE <= fall < math.inf:
+        if not _NEVER_WORSE <= max(before, _TINY) / after < math.inf:
             return []
-        falls.append(fall)
-    return falls
+        losses.append(after)
+    return losses
+
+
+def _of_the_network(
+    reverse: ReverseSDE, reading: Reading, seen: list[Seen], losses: list[float]
+) -> float:
+    """How many times smaller the losses are than those without a network."""
+    silent = replace(reverse, score_model=reading.silent)
+    return _fall([each.loss(silent) for each in seen], losses)
+
+
+def _fall(before: list[float], after: list[float]) -> float:
+    """How many times smaller they are, in the geometric mean."""
+    logs = (math.log(max(a, _TINY) / b) for a, b in zip(before, after, strict=True))
+    return math.exp(math.fsum(logs) / len(after))

@@ -43,6 +43,9 @@ def sample(
 
     An integrator that goes to the data by itself, as what ``calibrate`` gives, is the whole run.
 
+    A network that does not see the noise where the run begins, as one that is told another time
+    than in its training, is warned of; its first answer shows it.
+
     Args:
         reverse: the reverse SDE; its forward SDE is linear.
         shape: shape ``(B, *D)`` of the samples; may be left out with ``x``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +12,8 @@ from sdeplug.errors import ScoreModelError, SdeplugError, brief_fields
 from sdeplug.score.model import ScoreModel, asked_rows, for_rows, with_divergence
 from sdeplug.score.understood import understood
 from sdeplug.score.wrapper import Wrapper
+
+OnFirst = Callable[[Tensor, Tensor, Tensor], None]
 
 
 @dataclass(eq=False)
@@ -22,11 +25,13 @@ class Counted(Wrapper):
 
     Attributes:
         score_model: the model to count.
+        first: called with x, t and the score of the first call; None: nobody wants to know.
         nfe: calls so far, but those in which no row needed a network.
         rows: rows evaluated so far, over all calls.
     """
 
     score_model: ScoreModel
+    first: OnFirst | None = field(default=None, repr=False, kw_only=True)
     nfe: int = field(default=0, init=False)
     rows: int = field(default=0, init=False)
     _model: ScoreModel = field(init=False, repr=False)
@@ -51,9 +56,16 @@ class Counted(Wrapper):
                 times, or x of another shape.
         """
         if not self.nfe:  # the first shows whether it can be asked at all
-            with understood(self.score_model, x):
-                return self._counted(x, t)
+            return self._first(x, t)
         return self._counted(x, t)
+
+    def _first(self, x: Tensor, t: Tensor) -> Tensor:
+        with understood(self.score_model, x):
+            score = self._counted(x, t)
+        tell, self.first = self.first, None
+        if tell is not None:
+            tell(x, t, score)
+        return score
 
     def _counted(self, x: Tensor, t: Tensor) -> Tensor:
         if self._selected is None and not self._asks:

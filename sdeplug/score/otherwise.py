@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from sdeplug.score.labels import (
@@ -51,11 +52,13 @@ class Reading:
         predicts: what it is taken to predict.
         label: what it is told of the time.
         score_model: its score, so read, inside of what is around the network.
+        silent: the same of a network that answers 0.
     """
 
     predicts: type[Parametrisation]
     label: Label
     score_model: ScoreModel
+    silent: ScoreModel
 
     def __str__(self) -> str:
         return (
@@ -88,8 +91,7 @@ def other_labels(score_model: ScoreModel) -> Iterator[Reading]:
     own = _label(given)
     for label in _labels_of(given.sde):
         if label != own:
-            told = replace(given, network=_told(given, label))
-            yield Reading(type(given), label, _around(score_model, told))
+            yield _reading(score_model, replace(given, network=_told(given, label)), label)
 
 
 def other_predictions(score_model: ScoreModel) -> Iterator[Reading]:
@@ -99,8 +101,17 @@ def other_predictions(score_model: ScoreModel) -> Iterator[Reading]:
         return
     for each in PREDICTED:
         if each is not type(given):
-            other = each(given.network, given.sde)
-            yield Reading(each, _label(given), _around(score_model, other))
+            yield _reading(score_model, each(given.network, given.sde), _label(given))
+
+
+def _reading(score_model: ScoreModel, read: Parametrisation, label: Label) -> Reading:
+    silent = replace(read, network=_nothing)
+    both = (_around(score_model, each) for each in (read, silent))
+    return Reading(type(read), label, *both)
+
+
+def _nothing(x: Tensor, t: Tensor) -> Tensor:
+    return torch.zeros_like(x)
 
 
 def _label(given: Parametrisation) -> Label:

@@ -100,7 +100,7 @@ def test_what_is_held_for_each_row_is_asked_for_whole_batches():
 
     def network(x, t, labels):
         seen.append((len(x), len(labels)))
-        return x * 0.5
+        return x * 0.9
 
     sde = VPSDE()
     labels = torch.arange(70)
