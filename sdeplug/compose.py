@@ -30,6 +30,8 @@ class OnGrid(Integrator):
 
     With ``noiseless_last`` the last step draws no noise, so that it returns its mean: the final
     "denoising" of Song et al., appendix G.  Correctors keep their noise.
+
+    A solver that brings its own grid would begin it anew in each step: no leg takes such a one.
     """
 
     integrator: Integrator = option(help="solver of one step")

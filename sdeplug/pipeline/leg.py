@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sdeplug.compose import OnGrid
 from sdeplug.errors import ArgumentError, PairingError, brief
 from sdeplug.pipeline.views import samples_html, samples_line
 from sdeplug.reverse import checked_level
@@ -25,7 +26,8 @@ class Leg:
 
     Raises:
         ArgumentError: for a time below 0 or a negative stochasticity.
-        PairingError: if ``by`` is not an integrator.
+        PairingError: if ``by`` is not an integrator, or puts one that brings its own grid on
+            another.
     """
 
     to: float
@@ -48,11 +50,17 @@ def checked_integrator(by: object) -> Integrator:
     """The integrator that somebody has given.
 
     Raises:
-        PairingError: if it is none.
+        PairingError: if it is none, or one that brings its own grid is on another.
     """
-    if isinstance(by, Integrator):
-        return by
-    raise PairingError(f"by = {brief(by)}: must be an Integrator. {found_instead(by)}")
+    if not isinstance(by, Integrator):
+        raise PairingError(f"by = {brief(by)}: must be an Integrator. {found_instead(by)}")
+    if isinstance(by, OnGrid) and by.claims.steps is not None:
+        raise PairingError(
+            f"by = {brief(by, 200)}: what is on the grid brings its own, and would begin anew in "
+            f"each step. Give it without a grid; its option {by.claims.steps} says how far it is "
+            "refined."
+        )
+    return by
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -20,6 +20,7 @@ from sdeplug import (
     Leg,
     LogSNR,
     OnGrid,
+    PairingError,
     Pipeline,
     ReverseSDE,
     Uniform,
@@ -85,6 +86,17 @@ def test_every_bundled_solver_with_an_order_needs_a_grid_unless_it_has_steps_of_
         if isinstance(by, Integrator):
             ordered = by.claims.order is not None
             assert by.needs_grid == (ordered and by.claims.steps is None), name
+
+
+def test_a_bundled_solver_with_a_grid_of_its_own_is_put_on_no_other():
+    own = [by for name in registry().solvers() if (by := solver(name)).claims.steps is not None]
+    assert len(own) >= 5
+    for by in own:
+        for put in (by, Corrected(by, solver("song/langevin"))):
+            with pytest.raises(PairingError, match=f"brings its own.*its option {by.claims.steps}"):
+                Leg(SDE.eps, OnGrid(put, Uniform(3)))
+    for by in (solver("torchdiffeq/fixed-midpoint", steps=4), solver("row-tsit5")):
+        Leg(SDE.eps, OnGrid(by, Uniform(3)))
 
 
 def test_samples_of_a_bare_step_are_samples():
