@@ -22,6 +22,7 @@ from .errors import SolverError as SolverError
 from .errors import StepError as StepError
 from .errors import TrainingError as TrainingError
 from .errors import UnknownNameError as UnknownNameError
+from .errors import UnwrittenError as UnwrittenError
 from .grid import AlignYourSteps as AlignYourSteps
 from .grid import At as At
 from .grid import Beta as Beta

@@ -1,12 +1,17 @@
 """Every exception and warning that sdeplug raises of its own accord.
 
 All exceptions derive from :class:`SdeplugError`, and each also derives from the built-in
-exception that a caller would expect, so that ``except ValueError`` keeps working.
+exception that a caller would expect, so that ``except ValueError`` keeps working.  What the system
+says when a file is written becomes one of them here: :func:`whole`.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -38,6 +43,25 @@ class ArgumentError(SdeplugError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.argument, self.value, self.allowed, self.hint)
+
+
+class UnwrittenError(SdeplugError, OSError):
+    """A file could not be written; what should be in it is not lost.
+
+    Args:
+        where: the place, as the caller wrote it.
+        reason: what the system says.
+        kept: where the content is, a clause.
+    """
+
+    def __init__(
+        self, where: str, reason: str, kept: str = "nothing is lost, write it elsewhere."
+    ) -> None:
+        self.where, self.reason, self.kept = where, reason, kept
+        super().__init__(f"{where} could not be written ({reason}): {kept}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.where, self.reason, self.kept)
 
 
 class PairingError(SdeplugError, TypeError):
@@ -188,3 +212,45 @@ def brief(value: object, most: int = 100) -> str:
     """
     text = repr(value)
     return text if len(text) <= most and "\n" not in text else f"{type(value).__name__}(...)"
+
+
+@contextmanager
+def whole(argument: str, path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Around the writing of a file: it is put in its place when all of it is there. ::
+
+        with whole("path", path) as part:
+            part.write_text(text, encoding="utf-8")
+
+    Its folder is made.  A file that is there stays as it is until then, and if it fails.
+
+    Args:
+        argument: name of the argument that says where.
+        path: where; what is there and no file, as a device, is written to as it is.
+
+    Raises:
+        UnwrittenError: if the system refuses.
+    """
+    try:
+        place = Path(path).resolve()
+        if place.exists() and not place.is_file():
+            yield place
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f".{place.stem}.{os.getpid()}{place.suffix}")
+        try:
+            yield part
+            os.replace(part, place)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+    except UnwrittenError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise UnwrittenError(f"{argument} = {os.fspath(path)!r}", reason) from error
+
+
+def write_text(argument: str, path: str | os.PathLike[str], text: str) -> None:
+    """Write text in UTF-8, as :func:`whole` does."""
+    with whole(argument, path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sdeplug.errors import MissingExtraError
+from sdeplug.errors import MissingExtraError, whole
 from sdeplug.noise import SharedNoise
 from sdeplug.sde import LinearSDE
 from sdeplug.targets import Target
@@ -47,8 +47,13 @@ def inline(figure: Figure) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a file; the ending says how."""
-    figure.savefig(path, dpi=130, bbox_inches="tight", facecolor="white")
+    """Write a figure to a file; the ending says how.
+
+    Raises:
+        UnwrittenError: if it cannot be written.
+    """
+    with whole("path", path) as part:
+        figure.savefig(part, dpi=130, bbox_inches="tight", facecolor="white")
 
 
 def blank_figure(width: float, height: float) -> Figure:

@@ -21,7 +21,7 @@ def test_an_error_is_ours_and_also_a_builtin(cls):
     if issubclass(cls, UserWarning) or cls is SdeplugError:
         return
     assert issubclass(cls, SdeplugError)
-    builtin = (ValueError, TypeError, ArithmeticError, RuntimeError, ImportError)
+    builtin = (ValueError, TypeError, ArithmeticError, RuntimeError, ImportError, OSError)
     assert any(issubclass(cls, each) for each in builtin)
 
 

@@ -14,7 +14,7 @@ import torch
 
 from sdeplug.compare.cells import Cell, Floor, Outcome
 from sdeplug.compare.identity import keys
-from sdeplug.errors import ArgumentError, argument_type
+from sdeplug.errors import ArgumentError, argument_type, write_text
 
 Job = Cell | Floor
 OnCell = Callable[[int, int], None]
@@ -59,18 +59,22 @@ class Work:
 
 
 def checked_folder(resume: object) -> Path:
-    """The folder of ``resume``, made where it is not there.
+    """The folder of ``resume``, which is made when something is kept.
 
     Raises:
-        ArgumentError: for what is no path of a folder.
+        ArgumentError: for what is no path of a folder, or of one that cannot be made.
     """
     if not isinstance(resume, (str, os.PathLike)):
         argument_type("resume", resume, "the path of a folder")
     folder = Path(resume)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError("resume", str(resume), "a folder", f"{error}.") from error
+    there = folder.absolute()
+    while not os.path.exists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ArgumentError(
+            "resume", str(resume), "a folder, or a path where one can be made",
+            f"{there} is no folder, or cannot be written to.",
+        )  # fmt: skip
     return folder
 
 
@@ -79,13 +83,10 @@ class Store:
     """Finished cells in a folder, a file for each.
 
     Attributes:
-        folder: where; it is made when it is not there.
+        folder: where; it is made with the first of them.
     """
 
     folder: Path
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Outcome | None:
         """A finished cell; None if it is not there, or not whole."""
@@ -96,10 +97,7 @@ class Store:
 
     def put(self, name: str, outcome: Outcome) -> None:
         """Keep a cell: the file is there whole, or not at all."""
-        path = self._path(name)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        part.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-        os.replace(part, path)
+        write_text("resume", self._path(name), json.dumps(asdict(outcome)))
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

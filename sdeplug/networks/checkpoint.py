@@ -7,7 +7,6 @@ is told, how it is built, the range of its data, its training step, and versions
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +14,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from sdeplug.errors import ArgumentError, MissingExtraError, PairingError, SdeplugError, brief
+from sdeplug.errors import (
+    ArgumentError,
+    MissingExtraError,
+    PairingError,
+    SdeplugError,
+    brief,
+    whole,
+)
 from sdeplug.networks.described import built_from, described
 from sdeplug.networks.model import Model
 from sdeplug.networks.weights import existing
@@ -60,8 +66,8 @@ def save(
         step: number of training steps.
 
     Raises:
-        ArgumentError: for a network that is no module, an SDE that has no plain form, or a folder
-            that cannot be made.
+        ArgumentError: for a network that is no module, or an SDE that has no plain form.
+        UnwrittenError: if the folder cannot be written to.
         MissingExtraError: without safetensors, the extra ``networks``.
     """
     if not isinstance(network, nn.Module):
@@ -84,18 +90,12 @@ def save(
         "data_range": limits,
         "step": step,
     }
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArgumentError(
-            "folder", str(folder), "a folder, or a path where one can be made", f"{error}."
-        ) from error
     weights = {name: each.detach().cpu().clone() for name, each in network.state_dict().items()}
-    _safetensors().torch.save_file(weights, target / f"{_WEIGHTS}.part")
-    (target / f"{_TEXT}.part").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
-    for name in (_WEIGHTS, _TEXT):
-        os.replace(target / f"{name}.part", target / name)
+    to_file, target = _safetensors().torch.save_file, Path(folder)
+    with whole("folder", target / _TEXT) as part:
+        part.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+        with whole("folder", target / _WEIGHTS) as heavy:
+            to_file(weights, heavy)
 
 
 def load(folder: str | Path, network: nn.Module | None = None) -> Model:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import tomli_w
 
 from sdeplug.compose import COMBINATORS
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, write_text
 from sdeplug.grid import GRIDS, TimeGrid
 from sdeplug.kinds import members
 from sdeplug.metrics import Metric
@@ -141,6 +141,7 @@ def write_spec(spec: Mapping[str, Any], path: Path | str) -> None:
 
     Raises:
         ArgumentError: for another ending.
+        UnwrittenError: if it cannot be written.
     """
     path = Path(path)
     if path.suffix == ".json":
@@ -149,8 +150,7 @@ def write_spec(spec: Mapping[str, Any], path: Path | str) -> None:
         text = tomli_w.dumps(spec)
     else:
         raise ArgumentError("path", str(path), "a file that ends in .json or .toml")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text("path", path, text)
 
 
 def _name_of(cls: type[Configured]) -> str:

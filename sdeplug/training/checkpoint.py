@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, whole
 
 VERSION = 2
 NAME = "training.pt"
@@ -20,13 +20,10 @@ def write(folder: Path, state: dict[str, Any]) -> None:
 
     It is written beside it, and put in its place when all of it has reached the disk.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path, beside = folder / NAME, folder / f"{NAME}.part"
-    with beside.open("wb") as file:
+    with whole("journal", folder / NAME) as beside, beside.open("wb") as file:
         torch.save({"version": VERSION, **state}, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def read(folder: Path) -> dict[str, Any] | None:

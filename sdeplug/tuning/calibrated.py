@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, write_text
 from sdeplug.options import build, option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
@@ -112,11 +112,14 @@ class Calibrated(Integrator):
         return x
 
     def save(self, path: str | Path) -> None:
-        """Write it as JSON, from which `load` makes an equal one; its folder is made."""
-        path, plain = Path(path), asdict(self)
+        """Write it as JSON, from which `load` makes an equal one; its folder is made.
+
+        Raises:
+            UnwrittenError: if it cannot be written.
+        """
+        plain = asdict(self)
         del plain["file"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(plain) + "\n", encoding="utf-8")
+        write_text("path", path, json.dumps(plain) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Calibrated:

@@ -7,7 +7,6 @@ of a solver is known by the name of its class.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from sdeplug.compare.identity import described
 from sdeplug.compare.work import checked_folder
+from sdeplug.errors import whole
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import installed_version
 from sdeplug.reverse import ReverseSDE
@@ -32,7 +32,7 @@ class Kept:
     """A folder of features, a file for each batch of samples of a candidate.
 
     Attributes:
-        folder: where; it is made when it is not there.
+        folder: where; it is made with the first of them.
         mark: of the network and of what is measured.
     """
 
@@ -78,9 +78,8 @@ def read(path: Path) -> Tensor | None:
 
 def write(path: Path, features: Tensor) -> None:
     """Keep features: the file is there whole, or not at all."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-    np.save(part, features.numpy())
-    os.replace(part, path)
+    with whole("resume", path) as part:
+        np.save(part, features.numpy())
 
 
 def _times(reverse: ReverseSDE) -> list[float]:

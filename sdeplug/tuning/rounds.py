@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sdeplug.errors import write_text
 from sdeplug.registry import installed_version
 from sdeplug.tuning.folder import digest
 from sdeplug.tuning.rule import Rule
@@ -69,6 +70,4 @@ class Rounds:
             return
         lines = [json.dumps({**asdict(each), "error": one}) for each, one in self.known()]
         lines.append(json.dumps({**asdict(made), "error": error}))
-        part = self.file.with_suffix(".part")
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        part.replace(self.file)
+        write_text("resume", self.file, "\n".join(lines) + "\n")

@@ -53,6 +53,7 @@ class Tuning:
 
         Raises:
             ArgumentError: for another ending, or a pipeline that has no plain form.
+            UnwrittenError: if it cannot be written.
         """
         write_spec(self.pipeline.to_spec(), path)
 

@@ -10,11 +10,7 @@ from pathlib import Path
 
 import click
 
-from sdeplug.errors import ArgumentError, SdeplugError
-
-
-class UnwrittenError(SdeplugError, OSError):
-    """A file could not be written; the message says where its content is."""
+from sdeplug.errors import ArgumentError, UnwrittenError
 
 
 def write(path: Path, fill: Callable[[Path], object]) -> None:
@@ -31,10 +27,11 @@ def write(path: Path, fill: Callable[[Path], object]) -> None:
     try:
         _filled(path, fill)
     except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise UnwrittenError(
-            f"{path} could not be written ({reason}): {_rescued(path, fill)}"
-        ) from error
+        if isinstance(error, UnwrittenError):
+            reason = error.reason
+        else:
+            reason = error.strerror or str(error) or type(error).__name__
+        raise UnwrittenError(str(path), reason, _rescued(path, fill)) from error
     click.echo(f"wrote {path}")
 
 
