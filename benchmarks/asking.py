@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 import mnist
 import torch
-from PIL import Image
 from torch import Tensor
 
 from sdeplug import (
@@ -46,9 +44,6 @@ from sdeplug.solvers import Integrator
 COUNT, STEPS, NOISE = 10, 50, 0.05
 """Digits of a line; steps; standard deviation of the noise that DDRM and PiGDM take y to have."""
 
-MEAN, SPREAD = -0.37, 0.31
-"""Mean and standard deviation of a pixel of the data."""
-
 Way = Callable[[Model, Measurement], tuple[ReverseSDE, Integrator]]
 
 
@@ -68,8 +63,8 @@ def _decoupled(model: Model, known: Measurement) -> tuple[ReverseSDE, Integrator
 
 def _guided(model: Model, known: Measurement) -> tuple[ReverseSDE, Integrator]:
     # Where the data cannot be seen, what the network says of them is worse than a Gaussian.
-    far = AnalyticFirst(model.score, model.sde, MEAN, SPREAD, above=2.0)
-    score = PiGDM(far, known, data_std=SPREAD)
+    far = AnalyticFirst(model.score, model.sde, mnist.MEAN, mnist.SPREAD, above=2.0)
+    score = PiGDM(far, known, data_std=mnist.SPREAD)
     return ReverseSDE(model.sde, score), solver("song/ancestral")
 
 
@@ -122,9 +117,7 @@ def main() -> None:
             if number == 0:
                 panel.text(-8, 14, label, ha="right", va="center", fontsize=9, color=INK)
     figure.subplots_adjust(wspace=0.04, hspace=0.06)
-    pixels = BytesIO()
-    figure.savefig(pixels, dpi=110, bbox_inches="tight")
-    Image.open(pixels).convert("L").quantize(32).save(options.out, optimize=True)
+    mnist.save_grey(figure, options.out, 110)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,11 @@ them.  That is no log p_t(c | x), but near it where the noise is small (Bansal e
 from __future__ import annotations
 
 import argparse
-from io import BytesIO
 from math import log
 from pathlib import Path
 
 import mnist
 import torch
-from asking import MEAN, SPREAD
-from PIL import Image
 from torch import Tensor, nn
 
 from sdeplug import (
@@ -41,7 +38,7 @@ SCALES = (0.0, 1.0, 4.0)
 
 
 def classifier(folder: Path) -> nn.Sequential:
-    """Images in [-1/2, 1/2] less .1307 - 1/2, over .3081, to ten numbers."""
+    """Images as :func:`mnist.shades` gives them to ten numbers."""
     weights = torch.load(folder / "networks" / "digit-classifier.pth", weights_only=True)
     last = nn.Linear(256, 10)
     last.load_state_dict({name: weights[f"fc_layers.2.{name}"] for name in ("weight", "bias")})
@@ -50,15 +47,14 @@ def classifier(folder: Path) -> nn.Sequential:
 
 def seen(layers: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Log-probability of the class of each image in [-1/2, 1/2]: ``(B,)``."""
-    shades = (images + 0.5 - 0.1307) / 0.3081
-    return layers(shades).log_softmax(1).gather(1, labels[:, None])[:, 0]
+    return layers(mnist.shades(images)).log_softmax(1).gather(1, labels[:, None])[:, 0]
 
 
 def drawn(folder: Path, scale: float) -> tuple[Tensor, float]:
     """Digits, a column for each class, and the share that the classifier takes for its own."""
     model, layers = mnist.network(folder), classifier(folder)
     sde, labels = model.sde, torch.arange(10).repeat(EACH)
-    score = AnalyticFirst(model.score, sde, MEAN, SPREAD, above=FAR)
+    score = AnalyticFirst(model.score, sde, mnist.MEAN, mnist.SPREAD, above=FAR)
 
     def log_prob(x: Tensor, t: Tensor) -> Tensor:
         known = sde.at(float(t[0]))
@@ -68,8 +64,7 @@ def drawn(folder: Path, scale: float) -> tuple[Tensor, float]:
     guided = ClassifierGuided(score, log_prob, scale, span=(0.0, near))
     legs = (Leg(sde.eps, OnGrid(solver("song/ancestral"), LogSNR(STEPS))), Leg(0.0, Denoise()))
     x = Pipeline(ReverseSDE(sde, guided), legs).sample((10 * EACH, 1, 28, 28), seed=0).x
-    shades = (x.clamp(-0.5, 0.5) + 0.5 - 0.1307) / 0.3081
-    return x, float((layers(shades).argmax(1) == labels).float().mean())
+    return x, float((layers(mnist.shades(x.clamp(-0.5, 0.5))).argmax(1) == labels).float().mean())
 
 
 def main() -> None:
@@ -86,9 +81,7 @@ def main() -> None:
         image_sheet(panel, 2.0 * x, 10)
         panel.set_title(f"scale {scale:g}", fontsize=9, color=INK)
     figure.subplots_adjust(wspace=0.05)
-    pixels = BytesIO()
-    figure.savefig(pixels, dpi=130, bbox_inches="tight")
-    Image.open(pixels).convert("L").quantize(32).save(options.out, optimize=True)
+    mnist.save_grey(figure, options.out, 130)
 
 
 if __name__ == "__main__":

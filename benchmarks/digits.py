@@ -8,12 +8,10 @@ The folder is that of benchmarks/mnist.py.
 from __future__ import annotations
 
 import argparse
-from io import BytesIO
 from pathlib import Path
 
 import mnist
 import torch
-from PIL import Image
 from torch import Tensor
 
 from sdeplug import Integrator, LogSNR, OnGrid, ReverseSDE, SharedNoise, Uniform, sample, solver
@@ -63,9 +61,7 @@ def main() -> None:
             if number == 0:
                 panel.text(-8, 14, label, ha="right", va="center", fontsize=9, color=INK)
     figure.subplots_adjust(wspace=0.04, hspace=0.06)
-    pixels = BytesIO()
-    figure.savefig(pixels, dpi=110, bbox_inches="tight")
-    Image.open(pixels).convert("L").quantize(32).save(options.out, optimize=True)
+    mnist.save_grey(figure, options.out, 110)
 
 
 if __name__ == "__main__":

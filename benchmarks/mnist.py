@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor, nn
 
 from sdeplug import FromNoise, LevelLabel, TabulatedSDE, networks
 from sdeplug.metrics import frechet as frechet
 from sdeplug.metrics import moments as moments
 from sdeplug.networks import Model
+
+MEAN, SPREAD = -0.37, 0.31
+"""Mean and standard deviation of a pixel of the data."""
 
 
 class Network(nn.Module):
@@ -65,8 +71,13 @@ class Features:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """Images in [-1/2, 1/2], shape (B, 1, 28, 28), to features of shape (B, 256)."""
-        shades = (x.clamp(-0.5, 0.5) + 0.5 - 0.1307) / 0.3081
-        return torch.cat([self.layers(part.float()) for part in shades.split(500)])
+        seen = shades(x.clamp(-0.5, 0.5))
+        return torch.cat([self.layers(part.float()) for part in seen.split(500)])
+
+
+def shades(images: Tensor) -> Tensor:
+    """Images in [-1/2, 1/2] as the classifier was trained on them."""
+    return (images + 0.5 - 0.1307) / 0.3081
 
 
 def network(folder: Path, device: str = "cpu") -> Model:
@@ -94,6 +105,13 @@ def features(folder: Path, device: str = "cpu") -> Features:
         for part in ("weight", "bias"):
             sequence[place].get_parameter(part).data.copy_(weights[f"{name}.{part}"])
     return Features(sequence.to(device))
+
+
+def save_grey(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure of digits as a small file of 32 shades."""
+    pixels = BytesIO()
+    figure.savefig(pixels, dpi=dpi, bbox_inches="tight")
+    Image.open(pixels).convert("L").quantize(32).save(path, optimize=True)
 
 
 def digits(folder: Path) -> tuple[Tensor, Tensor]:
