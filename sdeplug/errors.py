@@ -8,6 +8,8 @@ says when a file is written becomes one of them here: :func:`whole`.
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -176,6 +178,18 @@ class UnknownNameError(PluginError, LookupError):
 
 class PluginWarning(UserWarning):
     """A plugin was left out; everything else works."""
+
+
+def warn(text: str) -> None:
+    """Warn in the name of the line that called, which is outside of sdeplug and of torch.
+
+    Args:
+        text: what is told.
+    """
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("sdeplug", "torch")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)
 
 
 def argument_type(argument: str, value: object, wanted: str, hint: str = "") -> NoReturn:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import chain
 
 import torch
 from torch import Tensor
 
-from sdeplug.errors import brief
+from sdeplug.errors import brief, warn
 from sdeplug.pipeline.readings import Seen, better_reading
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score.otherwise import network_of, other_labels, other_predictions
@@ -41,7 +40,7 @@ def warn_unless_fitting(reverse: ReverseSDE, data: Tensor) -> None:
     x = data[:_ROWS]
     sentence = misread(reverse, x, spread) or _unfit(reverse, x, spread, mean, variance)
     if sentence:
-        warnings.warn(sentence, stacklevel=3)
+        warn(sentence)
 
 
 def misread(reverse: ReverseSDE, x: Tensor, spread: float) -> str:

@@ -8,13 +8,12 @@ only then, it is asked about a few more rows, so that what is wrong can be named
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from sdeplug.errors import brief
+from sdeplug.errors import brief, warn
 from sdeplug.pipeline.readings import Seen, better_reading
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score import Counted, for_rows
@@ -63,11 +62,10 @@ def warn_unless_heard(reverse: ReverseSDE, x: Tensor, t: Tensor, score: Tensor) 
     found = better_reading(few, other_labels(few.score_model), seen, _NEARER)
     if found is None and not missed > _NOTHING:
         return
-    warnings.warn(
+    warn(
         f"{brief(given, 200)}: in noise alone, at t = {seen[0].t:.3g}, the noise that it predicts "
         f"is off by {missed:.0%}. {_asking(few, seen[0], found and found[0])} "
-        "diagnose(reverse, data) says more.",
-        stacklevel=2,
+        "diagnose(reverse, data) says more."
     )
 
 

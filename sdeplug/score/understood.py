@@ -10,6 +10,7 @@ from torch import Tensor
 from sdeplug.errors import PairingError, SdeplugError, brief
 
 _OF_DTYPE = ("dtype", "scalar type", "should be the same")
+_OF_TABLE = ("'indices'", "embedding", "index out of range in self")
 _OF_LABELS = ("label", "class", "condition", "nonetype")
 _OF_SHAPE = ("shape", "size", "dimension", "channel", "index", "expected", "ambiguous")
 _KINDS = (TypeError, RuntimeError, ValueError, LookupError, AssertionError, AttributeError)
@@ -44,9 +45,17 @@ def understood(score_model: object, x: Tensor, what: str = "x") -> Iterator[None
 def _sentence(score_model: object, x: Tensor, what: str, cause: Exception) -> str | None:
     """What the first kind says that an error is of; None where it is of no kind."""
     said, line = str(cause).lower(), _line(cause)
+    if _has(said, _OF_TABLE):
+        return (
+            f"score_model = {brief(score_model)}: it looks something up in a table, by whole "
+            "numbers. If that is the time, by its level: networks.from_module(network, sde, "
+            "predicts=..., labels=LevelLabel(whole=True)), with sde=TabulatedSDE(betas=betas). If "
+            "it is a class, labels are bound as int64: Bound(network, labels=labels). It failed "
+            f"with: {line}."
+        )
     if isinstance(cause, TypeError):
         return _labels(score_model, line) if "argument" in said else None
-    if "indices" not in said and _has(said, _OF_DTYPE):
+    if _has(said, _OF_DTYPE):
         return (
             f"dtype of {what}: must be that of the network. InDtype(score_model, dtype), with the "
             f"dtype of the network, stands between the two. It failed with: {line}."

@@ -8,7 +8,6 @@ together by least squares, and start from theory.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.compare.work import checked_folder
-from sdeplug.errors import ArgumentError
+from sdeplug.errors import ArgumentError, warn
 from sdeplug.grid import Karras, LogSNR, Quadratic
 from sdeplug.options import Configured, option
 from sdeplug.reverse import ReverseSDE
@@ -107,10 +106,9 @@ def calibrate(
         kept = Rounds.of(folder, begun, path.states[0], path.states[-1])
         best = best_refined(best, pairs, held_out, fitting.rounds, kept)
     if best is theory and fitting.rounds:
-        warnings.warn(
+        warn(
             f"the fit is no better than theory on the {len(x) - seen} noises that were held out: "
-            "theory is kept. More noises may help.",
-            stacklevel=2,
+            "theory is kept. More noises may help."
         )
     times = times_at(sde, best.ratios, *fit.span)
     marginals = [sde.at(time) for time in times]

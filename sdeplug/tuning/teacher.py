@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.errors import NonFiniteError
+from sdeplug.pipeline.first_answer import warn_unless_heard
 from sdeplug.reverse import ReverseSDE
 from sdeplug.score.understood import understood
 from sdeplug.tuning.rule import Numbers, Rule
@@ -60,6 +61,7 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
     run = walk(Asked(reverse, times), Rule.theory(ratios, 2).weights, start)
     with understood(reverse.score_model, x, "noises"):
         first = next(run)
+    _look(reverse, x, t, first)
     for here in chain((first,), run):
         held.append(here)
         finite = here.y.isfinite().flatten(1).all(1)
@@ -72,6 +74,13 @@ def teacher(reverse: ReverseSDE, x: Tensor, t: float, s: float, steps: int) -> P
             )
     states = torch.stack([start.y, *(each.y for each in held)])
     return Path(ratios, times, states, torch.stack([each.values[0] for each in held]))
+
+
+def _look(reverse: ReverseSDE, x: Tensor, t: float, first: Held) -> None:
+    """Warn of a network that is told another time than in its training, by its first answer."""
+    at = reverse.linear.at(t)
+    score = (at.alpha * first.values[0] - x) / at.sigma**2
+    warn_unless_heard(reverse, x, x.new_full(x.shape[:1], t), score)
 
 
 def spaced(high: float, low: float, count: int) -> Numbers:

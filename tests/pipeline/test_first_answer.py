@@ -24,10 +24,12 @@ from sdeplug import (
     SigmaLabel,
     TabulatedSDE,
     TimeLabel,
+    calibrate,
     sample,
     solver,
     targets,
 )
+from sdeplug.tuning import Fitting
 
 VP = VPSDE()
 LEVELS = TabulatedSDE(betas=tuple(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64).tolist()))
@@ -128,3 +130,18 @@ class Exact:
 def test_states_that_are_not_noise_tell_nothing(t):
     wrong = FromNoise(lambda x, t: -x, VP)
     drawn(wrong, x=3.0 * SharedNoise(0).normal(torch.zeros(20, 8)), t=t)
+
+
+def test_calibrate_looks_too():
+    network = Trained(VP, TimeLabel(999))
+    few = Fitting(fine=20, rounds=0)
+    right = FromNoise(Labelled(network, VP, TimeLabel(999)), VP)
+    calibrate(ReverseSDE(VP, right), 4, (20, 8), fitting=few)
+    with warned("it is off by"):
+        calibrate(ReverseSDE(VP, FromNoise(network, VP)), 4, (20, 8), fitting=few)
+
+
+def test_it_is_the_line_that_asked_for_samples_which_is_warned_of():
+    with warned("in noise alone") as told:
+        drawn(FromNoise(Trained(VP, TimeLabel(999)), VP))
+    assert told[0].filename == __file__

@@ -74,9 +74,9 @@ def forgotten(x, t):
     ("network", "said"),
     [
         (with_labels, "missing 1 required positional argument: 'labels'.*FromNoise\\(Bound"),
-        (of_levels, "another time than t .*Labelled.*scalar types"),
+        (of_levels, r"in a table, .*LevelLabel\(whole=True\).*scalar types"),
         (of_three, r"x of shape \(2,\): must be of the shape that the network was trained on"),
-        (beyond, "Labelled.*index out of range"),
+        (beyond, r"in a table, .*LevelLabel\(whole=True\).*index out of range"),
         (in_half, "dtype of x: must be that of the network. InDtype"),
         (of_a_class, "must specify y .*Labels and other inputs are bound"),
         (of_diffusers, "class_labels should be provided .*Labels and other inputs are bound"),
