@@ -80,3 +80,14 @@ def test_large_noise_is_seen_where_the_steps_follow_the_row(solver):
 def test_what_keeps_no_law_is_left_alone():
     with pytest.raises(NotApplicable):
         check_sizes(sp.solver("song/langevin", batch_mean=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("factor", "seen"), [(1.0, False), (1.03, True), (0.975, True)])
+def test_what_a_floor_hides_at_a_tolerance_is_seen_with_a_tighter_one(factor, seen):
+    solver = spoil(sp.solver("adaptive/row-improved-euler"), Scaled(factor))
+    if not seen:
+        assert "tolerances so tight" in check_sizes(solver).text
+        return
+    with pytest.raises(CheckFailed, match="0.018 at most is right"):
+        check_sizes(solver)
