@@ -89,5 +89,5 @@ def test_what_a_floor_hides_at_a_tolerance_is_seen_with_a_tighter_one(factor, se
     if not seen:
         assert "tolerances so tight" in check_sizes(solver).text
         return
-    with pytest.raises(CheckFailed, match="0.018 at most is right"):
+    with pytest.raises(CheckFailed, match=r"0\.018 at most is right"):
         check_sizes(solver)
