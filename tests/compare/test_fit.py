@@ -28,7 +28,7 @@ from sdeplug import (
     tune,
 )
 from sdeplug.compare import OnData, compare
-from sdeplug.compare.fit import warn_unless_fitting
+from sdeplug.compare.fit import misread, warn_unless_fitting
 from sdeplug.networks import Preconditioned
 from sdeplug.tuning import Race
 
@@ -109,9 +109,16 @@ def test_the_label_of_its_training_is_named(label):
     network, named = trained_with(label), f"predicts=FromNoise, labels={label!r})"
     right = networks.from_module(network, SDE, predicts=FromNoise, labels=label)
     warn_unless_fitting(ReverseSDE(SDE, right.score), ROWS)
-    bare = FromNoise(network, SDE)
-    wrong = (bare, Chunked(bare, 16), FromNoise(Labelled(network, SDE, LogSigmaLabel()), SDE))
-    for score in wrong:
+
+    def of_few(x, t):
+        assert len(x) <= 16
+        return network(x, t)
+
+    for score in (
+        FromNoise(network, SDE),
+        Chunked(FromNoise(of_few, SDE), 16),
+        FromNoise(Labelled(network, SDE, LogSigmaLabel()), SDE),
+    ):
         with pytest.warns(UserWarning, match=re.escape(named)):
             warn_unless_fitting(ReverseSDE(SDE, score), ROWS)
 
@@ -122,6 +129,26 @@ def test_what_it_predicts_is_named(predicts):
     model = networks.from_module(trained_with(label), SDE, predicts=predicts, labels=label)
     with pytest.warns(UserWarning, match=re.escape(f"predicts=FromNoise, labels={label!r})")):
         warn_unless_fitting(ReverseSDE(SDE, model.score), ROWS)
+
+
+def test_what_is_wrong_in_much_noise_alone_is_no_other_reading():
+    """As v it would see more of that noise, and less of all other."""
+    line = targets.Gaussian(torch.zeros(8), factor=torch.full((8, 1), 0.7), std=0.01)
+    exact, rows = line.score(SDE), line.sample(64, noise=SharedNoise(0)).float()
+
+    def network(x, t):
+        sigma = SDE.sigma(t)[:, None]
+        return -sigma * exact(x, t) + 3.0 * (sigma > 0.9)
+
+    assert misread(ReverseSDE(SDE, FromNoise(network, SDE)), rows, 0.7) == ""
+
+
+@pytest.mark.parametrize("predicts", [FromNoise, FromScore, FromDenoiser, FromVelocity])
+def test_of_a_network_that_is_not_trained_no_other_reading_is_better(predicts):
+    """The flow of a network that answers 0 is that of a Gaussian, and better than no score."""
+    for sde in (SDE, EDMSDE()):
+        untrained = predicts(lambda x, t: 0.01 * x, sde)
+        assert misread(ReverseSDE(sde, untrained), ROWS, 0.7) == ""
 
 
 def test_its_scaling_is_kept():

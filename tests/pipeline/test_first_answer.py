@@ -81,6 +81,13 @@ def test_a_network_that_is_told_what_it_knows_is_asked_nothing_more(sde, label, 
     assert network.calls == found.nfe
 
 
+def test_a_run_that_begins_among_data_asks_nothing_more():
+    network = Trained(VP, TimeLabel(999))
+    score = FromNoise(Labelled(network, VP, TimeLabel(999)), VP)
+    x = VP.at(0.1).sigma * SharedNoise(0).normal(torch.zeros(20, 8))
+    assert drawn(score, x=x, t=0.1).nfe == network.calls
+
+
 def test_a_few_rows_of_the_default_are_enough():
     with warned("in noise alone"):
         sample(ReverseSDE(VP, FromNoise(Trained(VP, TimeLabel(999)), VP)), (8, 8), BY["auto"])
