@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+IN_MEMORY = "nothing is lost, write it elsewhere."
+"""Where what could not be written is: with whoever wanted to write it."""
+RESUMED = "what was written before is there, and the same call goes on from it."
+"""Where the work is whose next part could not be written."""
+
 _WALL = 500  # characters of a value, beyond which nobody reads a message
 
 
@@ -56,9 +61,7 @@ class UnwrittenError(SdeplugError, OSError):
         kept: where the content is, a clause.
     """
 
-    def __init__(
-        self, where: str, reason: str, kept: str = "nothing is lost, write it elsewhere."
-    ) -> None:
+    def __init__(self, where: str, reason: str, kept: str) -> None:
         self.where, self.reason, self.kept = where, reason, kept
         super().__init__(f"{where} could not be written ({reason}): {kept}")
 
@@ -229,7 +232,7 @@ def brief(value: object, most: int = 100) -> str:
 
 
 @contextmanager
-def whole(argument: str, path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole(argument: str, path: str | os.PathLike[str], kept: str = IN_MEMORY) -> Iterator[Path]:
     """Around the writing of a file: it is put in its place when all of it is there. ::
 
         with whole("path", path) as part:
@@ -240,6 +243,7 @@ def whole(argument: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     Args:
         argument: name of the argument that says where.
         path: where; what is there and no file, as a device, is written to as it is.
+        kept: where the content is if it fails, a clause.
 
     Raises:
         UnwrittenError: if the system refuses.
@@ -261,10 +265,12 @@ def whole(argument: str, path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
-        raise UnwrittenError(f"{argument} = {os.fspath(path)!r}", reason) from error
+        raise UnwrittenError(f"{argument} = {os.fspath(path)!r}", reason, kept) from error
 
 
-def write_text(argument: str, path: str | os.PathLike[str], text: str) -> None:
+def write_text(
+    argument: str, path: str | os.PathLike[str], text: str, kept: str = IN_MEMORY
+) -> None:
     """Write text in UTF-8, as :func:`whole` does."""
-    with whole(argument, path) as part:
+    with whole(argument, path, kept) as part:
         part.write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ import torch
 
 from sdeplug.compare.cells import Cell, Floor, Outcome
 from sdeplug.compare.identity import keys
-from sdeplug.errors import ArgumentError, argument_type, write_text
+from sdeplug.errors import RESUMED, ArgumentError, argument_type, write_text
 
 Job = Cell | Floor
 OnCell = Callable[[int, int], None]
@@ -97,7 +97,7 @@ class Store:
 
     def put(self, name: str, outcome: Outcome) -> None:
         """Keep a cell: the file is there whole, or not at all."""
-        write_text("resume", self._path(name), json.dumps(asdict(outcome)))
+        write_text("resume", self._path(name), json.dumps(asdict(outcome)), RESUMED)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"

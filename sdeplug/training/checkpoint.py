@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, whole
+from sdeplug.errors import RESUMED, ArgumentError, whole
 
 VERSION = 2
 NAME = "training.pt"
@@ -20,7 +20,7 @@ def write(folder: Path, state: dict[str, Any]) -> None:
 
     It is written beside it, and put in its place when all of it has reached the disk.
     """
-    with whole("journal", folder / NAME) as beside, beside.open("wb") as file:
+    with whole("journal", folder / NAME, RESUMED) as beside, beside.open("wb") as file:
         torch.save({"version": VERSION, **state}, file)
         file.flush()
         os.fsync(file.fileno())

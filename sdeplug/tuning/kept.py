@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sdeplug.compare.identity import described
 from sdeplug.compare.work import checked_folder
-from sdeplug.errors import whole
+from sdeplug.errors import RESUMED, whole
 from sdeplug.pipeline import Pipeline
 from sdeplug.registry import installed_version
 from sdeplug.reverse import ReverseSDE
@@ -78,7 +78,7 @@ def read(path: Path) -> Tensor | None:
 
 def write(path: Path, features: Tensor) -> None:
     """Keep features: the file is there whole, or not at all."""
-    with whole("resume", path) as part:
+    with whole("resume", path, RESUMED) as part:
         np.save(part, features.numpy())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sdeplug.errors import write_text
+from sdeplug.errors import RESUMED, write_text
 from sdeplug.registry import installed_version
 from sdeplug.tuning.folder import digest
 from sdeplug.tuning.rule import Rule
@@ -70,4 +70,4 @@ class Rounds:
             return
         lines = [json.dumps({**asdict(each), "error": one}) for each, one in self.known()]
         lines.append(json.dumps({**asdict(made), "error": error}))
-        write_text("resume", self.file, "\n".join(lines) + "\n")
+        write_text("resume", self.file, "\n".join(lines) + "\n", RESUMED)
