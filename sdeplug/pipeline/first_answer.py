@@ -86,13 +86,17 @@ def _missed(sde: LinearSDE, x: Tensor, t: Tensor, score: Tensor, least: float) -
     Looked at are the rows in the most noise, where the ratio is at least ``least``, and x is as
     large as the noise.
     """
-    times = t.to(torch.float64)
-    ratio = (-0.5 * sde.log_snr(times)).exp()
-    alone = ratio >= max(least, 0.5 * float(ratio.max()))
-    sigma = expand(sde.sigma(times).to(x.dtype), x)
-    noise = (x / sigma)[alone]
-    if noise.numel() < _FEW:
+    first, last = (float(each) for each in t.aminmax())
+    sigma: float | Tensor = sde.at(last).sigma
+    if first < last:
+        ratio = (-0.5 * sde.log_snr(t.to(torch.float64))).exp()
+        alone = ratio >= max(least, 0.5 * float(ratio.max()))
+        x, score, t = x[alone], score[alone], t[alone]
+        sigma = expand(sde.sigma(t.to(torch.float64)).to(x.dtype), x)
+    elif math.exp(-0.5 * sde.at(last).log_snr) < least:
         return 0.0
-    error = (score * sigma)[alone] + noise
-    size, missed = (float(each.square().mean().sqrt()) for each in (noise, error))
-    return missed / size if 0.5 < size < 2.0 else 0.0
+    if x.numel() < _FEW:
+        return 0.0
+    noise = x / sigma
+    size, missed = (float(each.norm()) for each in (noise, noise + score * sigma))
+    return missed / size if 0.5 < size / math.sqrt(x.numel()) < 2.0 else 0.0
