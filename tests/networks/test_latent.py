@@ -10,7 +10,7 @@ from common import normal
 from torch import nn
 
 from sdeplug import VPSDE, FromNoise, Labelled, LogSNRLabel, SharedNoise
-from sdeplug.errors import ArgumentError, PairingError
+from sdeplug.errors import ArgumentError, PairingError, UnwrittenError
 from sdeplug.networks import Autoencoder, Latent, Model, SmallAutoencoder, SmallUNet, load, save
 
 SDE = VPSDE()
@@ -126,7 +126,7 @@ def test_both_networks_and_the_scale_come_back_from_a_folder(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "model").write_text("mine")
-    with pytest.raises(ArgumentError, match=r"folder = '.*model': must be a folder"):
+    with pytest.raises(UnwrittenError, match=r"folder = '.*model.*' could not be written"):
         save(tmp_path / "model", small(), SDE, FromNoise)
     assert (tmp_path / "model").read_text() == "mine"
 
