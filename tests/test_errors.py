@@ -12,7 +12,7 @@ from sdeplug.errors import ArgumentError, NonFiniteError, SdeplugError, argument
 ALL = [
     cls
     for _, cls in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(cls, Exception) and cls.__module__ == errors.__name__
+    if issubclass(cls, Exception) and cls.__module__.startswith(errors.__name__)
 ]
 
 

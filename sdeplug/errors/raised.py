@@ -1,29 +1,19 @@
 """Every exception and warning that sdeplug raises of its own accord.
 
 All exceptions derive from :class:`SdeplugError`, and each also derives from the built-in
-exception that a caller would expect, so that ``except ValueError`` keeps working.  What the system
-says when a file is written becomes one of them here: :func:`whole`.
+exception that a caller would expect, so that ``except ValueError`` keeps working.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-IN_MEMORY = "nothing is lost, write it elsewhere."
-"""Where what could not be written is: with whoever wanted to write it."""
-RESUMED = "what was written before is there, and the same call goes on from it."
-"""Where the work is whose next part could not be written."""
 
 _WALL = 500  # characters of a value, beyond which nobody reads a message
 
@@ -229,48 +219,3 @@ def brief(value: object, most: int = 100) -> str:
     """
     text = repr(value)
     return text if len(text) <= most and "\n" not in text else f"{type(value).__name__}(...)"
-
-
-@contextmanager
-def whole(argument: str, path: str | os.PathLike[str], kept: str = IN_MEMORY) -> Iterator[Path]:
-    """Around the writing of a file: it is put in its place when all of it is there. ::
-
-        with whole("path", path) as part:
-            part.write_text(text, encoding="utf-8")
-
-    Its folder is made.  A file that is there stays as it is until then, and if it fails.
-
-    Args:
-        argument: name of the argument that says where.
-        path: where; what is there and no file, as a device, is written to as it is.
-        kept: where the content is if it fails, a clause.
-
-    Raises:
-        UnwrittenError: if the system refuses.
-    """
-    try:
-        place = Path(path).resolve()
-        if place.exists() and not place.is_file():
-            yield place
-            return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.stem}.{os.getpid()}{place.suffix}")
-        try:
-            yield part
-            os.replace(part, place)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-    except UnwrittenError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        raise UnwrittenError(f"{argument} = {os.fspath(path)!r}", reason, kept) from error
-
-
-def write_text(
-    argument: str, path: str | os.PathLike[str], text: str, kept: str = IN_MEMORY
-) -> None:
-    """Write text in UTF-8, as :func:`whole` does."""
-    with whole(argument, path, kept) as part:
-        part.write_text(text, encoding="utf-8")
