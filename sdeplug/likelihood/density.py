@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, brief
+from sdeplug.errors import ArgumentError, NonFiniteError, PairingError, brief, warn
 from sdeplug.likelihood.arguments import (
     checked_data,
     checked_noise,
@@ -29,8 +29,11 @@ from sdeplug.pipeline import last_time
 from sdeplug.reverse import ReverseSDE, Time, checked_reverse
 from sdeplug.run import Run
 from sdeplug.score import Counted, Exact, Trace
+from sdeplug.score.otherwise import network_of
+from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 
+_FEW, _LARGE = 64, 1.6  # numbers; latents over noise: 0.5 to 1.2 of networks that are right
 _ABOVE = 1.001  # of a time: where what begins there to be no number is seen
 
 
@@ -123,10 +126,26 @@ def log_likelihood(
         terms = _Terms(z * ratio, flow + field.size * math.log(ratio), forward.T)
         prior = terms.finite("prior", forward.prior_log_prob(terms.latent))
         total = terms.finite("flow", terms.flow.mean(0))
+    _look(reverse, terms.latent)
     return Likelihood(
         prior + total, _std_error(terms.flow), terms.latent, prior, total, start,
         counted.nfe, field.products, time.perf_counter() - began,
     )  # fmt: skip
+
+
+@torch.no_grad()
+def _look(reverse: ReverseSDE, latent: Tensor) -> None:
+    """Warn if a network makes no noise of the data, as one that is told another time."""
+    forward, given = reverse.forward, network_of(reverse.score_model)
+    if given is None or latent.numel() < _FEW or not isinstance(forward, LinearSDE):
+        return
+    size = float(latent.square().mean().sqrt()) / forward.at(forward.T).sigma
+    if size > _LARGE:
+        warn(
+            f"{brief(given, 200)}: what it makes of these data is {size:.2g} times as large as "
+            "noise. Are they in its units, is it told the time as in its training, and does it "
+            "predict what is said? diagnose(reverse, data) says more."
+        )
 
 
 @dataclass(frozen=True)

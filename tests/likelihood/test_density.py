@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from common import normal
 from likelihood.densities import (
     COARSE,
     FINE,
@@ -21,6 +22,7 @@ from sdeplug import (
     VESDE,
     VPSDE,
     Bound,
+    FromNoise,
     FromScore,
     LogSNR,
     OnGrid,
@@ -177,3 +179,24 @@ def test_labels_and_probes_stay_with_their_rows():
 
 
 MATRIX = torch.tensor([[0.8, 0.3], [-0.2, 0.9]], dtype=torch.float64)
+
+
+def test_a_network_that_makes_no_noise_of_the_data_is_told_of():
+    """It is not asked again for it, and a score that is no network is not looked at."""
+    x, by = (
+        normal(40, 2).float(),
+        OnGrid(solver("ode/rk4"), LogSNR(12)),
+    )
+    sde = VPSDE()
+
+    def network(factor):
+        return FromNoise(lambda x, t: factor * sde.sigma(t)[:, None] * x, sde)
+
+    right, wrong = network(1.0), network(1.4)
+    log_likelihood(ReverseSDE(sde, right), x, by)
+    log_likelihood(ReverseSDE(sde, lambda x, t: wrong(x, t)), x, by)
+    with pytest.warns(
+        UserWarning, match=r"is [\d.]+ times as large as noise. Are they in its units"
+    ):
+        found = log_likelihood(ReverseSDE(sde, wrong), x, by)
+    assert found.nfe == 48
