@@ -54,6 +54,7 @@ _AFFINE_NOISE: tuple[Entry, ...] = (
     ("uniform-noise", heard.Uniform(), "check_affine"),
     ("noise-clipped", heard.Clipped(3.0), "check_affine"),
 )
+_CURVED = "check_mixture_leaks check_nonlinear_order check_law_by_sampling"
 _EXACT: tuple[Entry, ...] = (
     ("score-1-percent-large", seen.ScoreTimes(1.01), LAW),
     ("stops-early", acts.StopsEarly(), LAW),
@@ -62,7 +63,7 @@ _EXACT: tuple[Entry, ...] = (
     ("nan-near-eps", acts.NanNearEps(), LAW),
     ("denoises-last", acts.DenoisesLast(), LAW),
     ("first-row-left", acts.FirstRowLeft(), LAW),
-    ("score-smoothed", seen.Smoothed(), "check_nonlinear_order check_law_by_sampling"),
+    ("score-smoothed", seen.Smoothed(), _CURVED),
 )
 _EXACT_NOISE: tuple[Entry, ...] = (
     ("noise-1-percent-large", heard.Scaled(1.01), LAW),

@@ -24,7 +24,7 @@ from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
 from sdeplug.testing.bench import Solver, jumps, parts, sdes, single_thread
 from sdeplug.testing.claimed import first_level, own_grid
 from sdeplug.testing.drawn import DrawnSDE
-from sdeplug.testing.exact import is_affine
+from sdeplug.testing.exact import is_affine, refinements
 from sdeplug.testing.exact.elsewhere import where_it_works
 from sdeplug.testing.exact.leaks import Place, places
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
@@ -38,6 +38,7 @@ LIMIT = 1e-3
 _HIDDEN = 5e-3
 """Of a leak that chance hides at stochasticity 1: noise that is 1 % too large makes 7e-3."""
 
+_OWN = 8  # steps over a wide span of a solver that makes its own; then twice as many
 _PAST = 5  # steps of what remembers earlier ones
 _LEVELS, _ROWS = (64, 32, 16), 2**19  # where sizes are drawn
 _LOG_SNRS = (0.0, 0.5, 0.0)  # modes overlap, and the noise can be seen
@@ -89,12 +90,12 @@ class _Watched:
         claims = solver.claims
         if jumps(solver) or claims.floor is not None or claims.order is None:
             raise NotApplicable("it claims no order, or a bias that does not vanish")
-        if own_grid(solver) or claims.couples_batch:
-            raise NotApplicable("its rows hang together, or it brings its own grid")
+        if claims.couples_batch:
+            raise NotApplicable("its rows hang together")
         if any(isinstance(part, Corrector) for part in parts(solver)):
             raise NotApplicable("a corrector is at work in it, whose steps do not follow the span")
         affine = not claims.stochastic or is_affine(solver)
-        return cls(solver, affine, _PAST if remembers(solver) else 1)
+        return cls(solver, affine, _PAST if own_grid(solver) or remembers(solver) else 1)
 
     def demand(self, place: Place) -> float:
         """The largest leak at a place.
@@ -129,9 +130,11 @@ class _Watched:
 
     def _levels(self, place: Place) -> int:
         """The most levels that do not take too many rows."""
-        columns, count = self._columns(place, place.ends[0]), len(points(place.sde, place.t)[0])
+        (by, end), _ = self._runs(place)
+        columns, count = self._columns(by, place, end), len(points(place.sde, place.t)[0])
         rows = (Balanced(1, columns, each, 0).repeats * count for each in _LEVELS)
-        return next(level for level, each in zip(_LEVELS, rows, strict=True) if each <= _ROWS)
+        few = (level for level, each in zip(_LEVELS, rows, strict=True) if each <= _ROWS)
+        return next(few, _LEVELS[-1])
 
     def _leak(self, place: Place, levels: int | None = None, seed: int | None = None) -> Tensor:
         """Errors of :func:`of_modes` per nat of log-SNR, in the limit of short spans.
@@ -141,32 +144,45 @@ class _Watched:
             levels: of the sizes of what is drawn; as few as it takes unless given.
             seed: of sizes that are drawn themselves.
         """
-        full, half, _ = place.ends
-        coarse, fine = (self._error(place, end, levels, seed) for end in (full, half))
+        coarse, fine = (self._error(*run, place, levels, seed) for run in self._runs(place))
         return 2.0 * fine - coarse
 
-    def _error(self, place: Place, end: float, levels: int | None, seed: int | None) -> Tensor:
+    def _runs(self, place: Place) -> tuple[tuple[Integrator, float], tuple[Integrator, float]]:
+        """The solver and the end of a span, half of it, or twice as many steps of its own."""
+        full, half, wide = place.ends
+        if own_grid(self.integrator):
+            refined, *_ = refinements(self.integrator, place.sde)
+            return (refined(_OWN), wide), (refined(2 * _OWN), wide)
+        by = OnGrid(self.integrator, Uniform(self.steps))
+        return (by, full), (by, half)
+
+    def _error(
+        self, by: Integrator, end: float, place: Place, levels: int | None, seed: int | None
+    ) -> Tensor:
         """The same over one span."""
         (x, weights), sde = points(place.sde, place.t), place.sde
-        columns = self._columns(place, end)
+        columns = self._columns(by, place, end)
+        if columns and own_grid(self.integrator):
+            raise NotApplicable("it draws noise in steps of its own, which may be long ones")
         if self.affine or not columns:
             levels = 1
         few = next((each for each in SIZES if each >= columns - 1), SIZES[-1])
         noise = Balanced(len(x), columns, levels or few, seed)
-        y = self._carried(place, end, x.repeat_interleave(noise.repeats, 0), noise)
+        y = self._carried(by, place, end, x.repeat_interleave(noise.repeats, 0), noise)
         change = of_modes(y, end, sde).reshape(len(x), noise.repeats, -1).mean(1)
         change -= of_modes(x, place.t, sde)
         return weights @ change / (sde.at(end).log_snr - sde.at(place.t).log_snr)
 
-    def _columns(self, place: Place, end: float) -> int:
+    def _columns(self, by: Integrator, place: Place, end: float) -> int:
         """How many numbers a row draws."""
         noise = Counted()
-        self._carried(place, end, points(place.sde, place.t)[0][:1], noise)
+        self._carried(by, place, end, points(place.sde, place.t)[0][:1], noise)
         return noise.draws
 
-    def _carried(self, place: Place, end: float, x: Tensor, noise: NoiseSource) -> Tensor:
+    def _carried(
+        self, by: Integrator, place: Place, end: float, x: Tensor, noise: NoiseSource
+    ) -> Tensor:
         reverse = ReverseSDE(place.sde, three_modes().score(place.sde), place.level)
-        by = OnGrid(self.integrator, Uniform(self.steps))
         with torch.no_grad():
             return by.integrate(reverse, x, place.t, end, Run(noise))
 
