@@ -78,6 +78,7 @@ def test_images_of_vp_follow_the_recipe(network, cls):
     np.testing.assert_allclose(images(ScoreSdePipeline(network, cls())), expected, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*in noise alone:UserWarning")  # the network is not trained
 @pytest.mark.parametrize("cls", [ScoreSdeVeScheduler, ScoreSdeVpScheduler, ScoreSdeSubVpScheduler])
 def test_any_predictor_and_corrector(network, cls):
     """The images are those of a pipeline of sdeplug on the network's score."""
