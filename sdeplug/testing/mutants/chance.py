@@ -29,6 +29,9 @@ class Changed(Defect):
     numbers: Callable[[Tensor], Tensor]
     factor: float = 1.0
 
+    def __repr__(self) -> str:  # the same in every process
+        return f"{type(self).__name__}({self.numbers.__name__}, {self.factor:g})"
+
     @property
     def what(self) -> str:
         """The function, and the factor."""
