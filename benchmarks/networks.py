@@ -113,7 +113,7 @@ class Bench:
 
     def flow(self, seed: int) -> Tensor:
         """The converged probability flow from the first rows of the noise, kept in a file."""
-        return self._converged(seed, 160)
+        return self._converged(seed, 640)
 
     def _converged(self, seed: int, steps: int) -> Tensor:
         path = self.cells.path.with_name(f"flow-{seed}-{steps}.pt")

@@ -57,7 +57,7 @@ def _said(found: Found | None, error: str, least: float) -> str:
     """Mean, its standard error, the grid."""
     if found is None:
         return ""
-    digits = 0 if error == "frechet" else 3
+    digits = 0 if error == "frechet" else 3 if found.mean >= 0.02 else 4
     said = f"{found.mean:.{digits}f}"
     if found.doubt:
         said += f" ± {found.doubt:.{digits}f}"
