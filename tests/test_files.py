@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 import torch
@@ -80,6 +82,20 @@ def test_an_error_of_another_kind_is_its_own(tmp_path):
     with pytest.raises(ZeroDivisionError):
         half()
     assert not list(tmp_path.iterdir())
+
+
+def test_two_threads_may_write_one_file(tmp_path):
+    both = Barrier(2)
+
+    def write(text):
+        with whole("path", tmp_path / "x") as part:
+            part.write_text(text)
+            both.wait(10.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, ("one", "two")))
+    assert (tmp_path / "x").read_text() in ("one", "two")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_devices_and_links_are_written_through(tmp_path):

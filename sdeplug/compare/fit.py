@@ -10,7 +10,7 @@ from torch import Tensor
 from sdeplug.errors import brief, warn
 from sdeplug.pipeline.readings import Seen, better_reading
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score.otherwise import network_of, other_labels, other_predictions
+from sdeplug.score import network_of, other_labels, other_predictions
 
 _NEAR, _FAR = 0.6, 1.0  # noise ratios sigma / alpha, in standard deviations of the data
 _LEVELS = (0.1, 0.3, 1.0, 5.0)  # such ratios, at which other readings are asked

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 
 from sdeplug.errors.raised import UnwrittenError
 
@@ -38,7 +39,7 @@ def whole(argument: str, path: str | os.PathLike[str], kept: str = IN_MEMORY) ->
             yield place
             return
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.stem}.{os.getpid()}{place.suffix}")
+        part = place.with_name(f".{place.stem}.{os.getpid()}-{get_ident()}{place.suffix}")
         try:
             yield part
             os.replace(part, place)

@@ -28,8 +28,7 @@ from sdeplug.observers import Guard
 from sdeplug.pipeline import last_time
 from sdeplug.reverse import ReverseSDE, Time, checked_reverse
 from sdeplug.run import Run
-from sdeplug.score import Counted, Exact, Trace
-from sdeplug.score.otherwise import network_of
+from sdeplug.score import Counted, Exact, Trace, network_of
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Integrator
 

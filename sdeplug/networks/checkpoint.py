@@ -26,23 +26,13 @@ from sdeplug.networks.described import built_from, described
 from sdeplug.networks.model import Model
 from sdeplug.networks.weights import existing
 from sdeplug.registry import from_spec, installed_version, to_spec
-from sdeplug.score import (
-    FromDenoiser,
-    FromFlow,
-    FromNoise,
-    FromScore,
-    FromVelocity,
-    Parametrisation,
-    check_pair,
-)
+from sdeplug.score import PREDICTED, Parametrisation, check_pair
 from sdeplug.sde import ForwardSDE, LinearSDE
 from sdeplug.values import number
 
 FORMAT = 1
 _TEXT, _WEIGHTS = "model.json", "model.safetensors"
-_PREDICTS: Mapping[str, type[Parametrisation]] = {
-    each.__name__: each for each in (FromScore, FromNoise, FromDenoiser, FromVelocity, FromFlow)
-}
+_PREDICTS: Mapping[str, type[Parametrisation]] = {each.__name__: each for each in PREDICTED}
 
 
 def save(

@@ -16,8 +16,7 @@ from torch import Tensor
 from sdeplug.errors import brief, warn
 from sdeplug.pipeline.readings import Seen, better_reading
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score import Counted, for_rows
-from sdeplug.score.otherwise import Reading, network_of, other_labels
+from sdeplug.score import Counted, Reading, for_rows, network_of, other_labels
 from sdeplug.sde import LinearSDE, expand
 
 _LARGEST = 150.0  # noise ratio from which on nothing of the data is seen

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sdeplug.noise import SharedNoise
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score.otherwise import Reading
+from sdeplug.score import Reading
 from sdeplug.sde import LinearSDE
 
 _NEVER_WORSE = 0.8  # of the loss: one that is worse somewhere is no better reading

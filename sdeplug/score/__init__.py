@@ -23,8 +23,14 @@ from sdeplug.score.model import error_of as error_of
 from sdeplug.score.model import for_rows as for_rows
 from sdeplug.score.model import sde_of as sde_of
 from sdeplug.score.model import with_divergence as with_divergence
+from sdeplug.score.otherwise import Reading as Reading
+from sdeplug.score.otherwise import inside as inside
+from sdeplug.score.otherwise import network_of as network_of
+from sdeplug.score.otherwise import other_labels as other_labels
+from sdeplug.score.otherwise import other_predictions as other_predictions
 from sdeplug.score.pairing import check_pair as check_pair
 from sdeplug.score.pairing import same_law as same_law
+from sdeplug.score.parametrisations import PREDICTED as PREDICTED
 from sdeplug.score.parametrisations import FromDenoiser as FromDenoiser
 from sdeplug.score.parametrisations import FromFlow as FromFlow
 from sdeplug.score.parametrisations import FromNoise as FromNoise

@@ -23,21 +23,9 @@ from sdeplug.score.labels import (
     TimeLabel,
 )
 from sdeplug.score.model import ScoreModel
-from sdeplug.score.parametrisations import (
-    FromDenoiser,
-    FromFlow,
-    FromNoise,
-    FromScore,
-    FromVelocity,
-    Parametrisation,
-)
+from sdeplug.score.parametrisations import PREDICTED, Parametrisation
 from sdeplug.score.wrapper import Wrapper
 from sdeplug.sde import LinearSDE, TabulatedSDE
-
-PREDICTED: tuple[type[Parametrisation], ...] = (
-    FromNoise, FromDenoiser, FromVelocity, FromScore, FromFlow,
-)  # fmt: skip
-"""What a network may predict."""
 
 _LABELS: tuple[Label, ...] = (
     TimeLabel(), TimeLabel(999), SigmaLabel(), LogSigmaLabel(), LogSigmaLabel(0.25), LogSNRLabel(),

@@ -194,3 +194,9 @@ class FromFlow(Parametrisation):
         """2 (a x - u) / g^2."""
         scale = 2.0 / sde.diffusion(t).square()
         return Units(-scale, scale * sde.drift_rate(t))
+
+
+PREDICTED: tuple[type[Parametrisation], ...] = (
+    FromNoise, FromDenoiser, FromVelocity, FromScore, FromFlow,
+)  # fmt: skip
+"""What a network may predict."""

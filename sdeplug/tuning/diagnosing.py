@@ -41,8 +41,8 @@ def diagnose(
     At some levels of noise it sees data on their way to noise.  What it says is set against the
     noise that was added, against what a Gaussian with the moments of the data would say, and
     against itself when it is told other times, by other labels, is taken to predict another thing,
-    and when the state is larger.  Then samples of the
-    probability flow and of the reverse SDE are compared with data.
+    and when the state is larger.  Then samples of the probability flow and of the reverse SDE are
+    compared with data.
 
     Args:
         reverse: the reverse SDE with the network; its stochasticity does not matter.

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from sdeplug.reverse import ReverseSDE
-from sdeplug.score import Parametrisation
-from sdeplug.score.otherwise import PREDICTED, inside
+from sdeplug.score import PREDICTED, Parametrisation, inside
 from sdeplug.sde import LinearSDE
 
 
