@@ -32,7 +32,6 @@ t is one time, or, for a solver whose rows have steps of their own, a tensor of 
 ``(B, 1, ..., 1)`` that broadcasts against y of shape ``(B, *D)``.
 """
 
-
 TOLERANCES = ("rtol", "atol", "tolerance", "tol")
 """What options are called that say how large an error may be."""
 
@@ -245,13 +244,30 @@ def with_tolerances(by: Integrator, factor: float) -> Integrator:
     Raises:
         ArgumentError: for a tolerance that it does not allow.
     """
+
+    def scaled(name: str, value: Any) -> Any:
+        told = name in TOLERANCES and isinstance(value, (int, float))
+        return factor * value if told else value
+
+    return _with_options(by, scaled)
+
+
+def with_first_step(by: Integrator, length: float) -> Integrator:
+    """A solver whose options ``first_step``, and those of the solvers in it, have a new value.
+
+    Raises:
+        ArgumentError: for one that it does not allow.
+    """
+    return _with_options(by, lambda name, value: length if name == "first_step" else value)
+
+
+def _with_options(by: Integrator, new: Callable[[str, Any], Any]) -> Integrator:
+    """A solver with new values of its options, of name and value, at any depth."""
     changed: dict[str, Any] = {}
     for each in options_of(type(by)):
         value = getattr(by, each.name)
-        if isinstance(value, Integrator):
-            changed[each.name] = with_tolerances(value, factor)
-        elif each.name in TOLERANCES and isinstance(value, (int, float)):
-            changed[each.name] = factor * value
+        of = isinstance(value, Integrator)
+        changed[each.name] = _with_options(value, new) if of else new(each.name, value)
     tuned: Integrator = replace(by, **changed)  # type: ignore[type-var]
     return tuned
 

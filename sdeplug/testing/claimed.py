@@ -56,6 +56,15 @@ def tolerant(solver: Integrator | Corrector) -> bool:
     return solver.claims.order is None and solver.claims.evaluations is None
 
 
+def follows_its_tolerance(solver: Integrator) -> bool:
+    """Whether a solver follows a tolerance, and with a tighter one declares a smaller bias, if it
+    declares any."""
+    if not tolerant(solver):
+        return False
+    floor, tuned = solver.claims.floor, tighter(solver)
+    return floor is None or (tuned is not None and (tuned.claims.floor or 0.0) < floor)
+
+
 def own_grid(solver: Integrator | Corrector) -> bool:
     """Whether a solver brings its own grid, so that one call of it takes steps of its own."""
     return isinstance(solver, OnGrid) or solver.claims.steps is not None

@@ -36,6 +36,8 @@ def demand_tolerance(
     measured: Measured,
     where: object,
     words: Callable[[Tensor], str] = largest,
+    small: float = SMALL,
+    off: str = "p_eps is off on",
 ) -> float:
     """The largest error at the first tolerance that is tight enough.
 
@@ -44,6 +46,8 @@ def demand_tolerance(
         measured: its errors, or those of the same with tighter tolerances.
         where: what it is run on, for messages.
         words: errors to what they are errors of.
+        small: the largest error that is right.
+        off: what is wrong otherwise, before where, for messages.
 
     Raises:
         CheckFailed: if its error stays, however tight its tolerances are.
@@ -53,7 +57,7 @@ def demand_tolerance(
     while True:
         error, chance = measured(by)
         size = float(error.abs().max())
-        if size <= SMALL + chance:
+        if size <= small + chance:
             return size
         stayed = 0 if size < _STAYING * before else stayed + 1
         tuned = tighter(by)
@@ -69,4 +73,4 @@ def demand_tolerance(
             "bias as its floor"
         )
     how = f", with tolerances {times:.2g} times as large" if times < 1.0 else ""
-    raise CheckFailed(f"p_eps is off on {where}{how}: {words(error)}, at most {SMALL:.1%} is right")
+    raise CheckFailed(f"{off} {where}{how}: {words(error)}, at most {small:.1%} is right")

@@ -18,8 +18,10 @@ from sdeplug.testing.mutants.right import (
     RowLangevin,
     RungeKutta,
 )
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian
 from sdeplug.testing.mutants.right_random import RandomSubsteps
+from sdeplug.testing.mutants.right_steps import RowHeun
 
 _SHAPES = "check_other_shapes check_coordinates"
 _MIXTURE = "check_mixture_leaks"
@@ -41,6 +43,8 @@ _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (EulerMaruyama(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdamsBashforth(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (RandomSubsteps(), "curved", unsaid.Curved(0.01), _MIXTURE),
+    (AdaptiveHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
+    (RowHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdjustedLangevin(), "curved", unsaid.Curved(0.2), "check_law_by_sampling"),
 )  # fmt: skip
 

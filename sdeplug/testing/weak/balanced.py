@@ -45,7 +45,7 @@ class Balanced(NoiseSource):
     """
 
     def __init__(self, points: int, columns: int, levels: int = 1, seed: int | None = None) -> None:
-        most = MOST if levels == 1 else levels + (seed is None)
+        most = MOST if levels == 1 else min(MOST, levels + (seed is None))
         if columns > most:
             raise NotApplicable(
                 f"it draws {columns} numbers over a short span; {most} are the most"
@@ -105,15 +105,19 @@ class Balanced(NoiseSource):
 
 
 class Counted(NoiseSource):
-    """Any numbers, to count how many of them a row draws."""
+    """Any numbers, to count how many of them a row draws.
 
-    def __init__(self) -> None:
-        self._source, self.draws = SharedNoise(0), 0
+    Args:
+        times: a factor of them.
+    """
+
+    def __init__(self, times: float = 1.0) -> None:
+        self._source, self._times, self.draws = SharedNoise(0), times, 0
 
     def normal(self, like: Tensor) -> Tensor:
-        """Some numbers."""
+        """Some numbers, times the factor."""
         self.draws += math.prod(like.shape[1:])
-        return self._source.normal(like)
+        return self._times * self._source.normal(like)
 
 
 @cache

@@ -4,6 +4,7 @@ false-alarm rate."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ from sdeplug import (
     targets,
 )
 from sdeplug.targets import Gaussian
+from sdeplug.testing import NotApplicable
+from sdeplug.testing.weak import check_mixture_leaks
 from sdeplug_adaptive import RowAdams, RowDopri5, RowImprovedEuler, RowTsit5
 from sdeplug_adaptive.pairs import DORMAND_PRINCE, TSITOURAS
 
@@ -53,6 +56,13 @@ def test_conformance_of_another_tableau(check):
 @sampled_checks_of([RowTsit5(), RowAdams()])
 def test_conformance_by_sampling(check):
     check()
+
+
+def test_a_bias_that_falls_with_its_tolerance_is_none_over_short_spans():
+    by = RowImprovedEuler()
+    assert check_mixture_leaks(by).text.endswith("at 3 places")
+    with pytest.raises(NotApplicable, match="a bias that does not vanish"):
+        check_mixture_leaks(replace(by, keep_noise=False))
 
 
 @pytest.mark.parametrize("pair", [DORMAND_PRINCE, TSITOURAS])

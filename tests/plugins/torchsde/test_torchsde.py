@@ -26,6 +26,7 @@ from sdeplug import (
 from sdeplug.testing import (
     parametrize_with_checks,
 )
+from sdeplug.testing.weak import check_mixture_leaks
 from sdeplug_song import Langevin
 from sdeplug_torchsde import (
     SRK,
@@ -70,6 +71,13 @@ def test_conformance_of_many_steps(check):
 @checks_of([AdaptiveHeun(0.01, 0.01)], kept=BRIEF, shared=SHARED)
 def test_conformance_of_another_tableau_of_many_steps(check):
     check()
+
+
+@pytest.mark.parametrize("by", [AdaptiveHeun(), AdaptiveSRK()], ids=repr)
+def test_what_follows_a_tolerance_leaks_nothing_on_a_mixture(by):
+    """From a first step as long as the span: beginning with a hundredth of it, it draws 48 times
+    and more."""
+    assert check_mixture_leaks(by).text.endswith("at 3 places")
 
 
 # Parity

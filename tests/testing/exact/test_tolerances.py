@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from sdeplug import Claims, Integrator, LogSNR, OnGrid, option
-from sdeplug.solvers import tolerances, with_tolerances
+from sdeplug.solvers import tolerances, with_first_step, with_tolerances
 from sdeplug.testing import CheckFailed, Outcome, Result, Unproven
-from sdeplug.testing.claimed import in_few_steps, tighter
+from sdeplug.testing.claimed import follows_its_tolerance, in_few_steps, tighter
 from sdeplug.testing.doors.proof import proven
 from sdeplug.testing.exact import check_own_tolerance
 from sdeplug.testing.exact.tolerances import demand_tolerance
 from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import EulerMaruyama
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.seen import ScoreTimes
@@ -38,6 +39,18 @@ class Following(Integrator):
 class Nameless(Following):
     rtol: float | None = None
     atol: float | None = None
+
+
+@dataclass(frozen=True)
+class Beginning(Following):
+    first_step: float | None = None
+
+
+@dataclass(frozen=True)
+class Biased(Following):
+    @property
+    def claims(self) -> Claims:
+        return Claims(affine=False, couples_batch=True, floor=2.0 * self.rtol)
 
 
 def measured(law, chance=0.0):
@@ -114,6 +127,27 @@ def test_tolerances_are_scaled_together_in_solvers_in_solvers_too():
     assert tighter(Following()) == Following(2.5e-3, 1e-2)
     assert tighter(Nameless()) is None
     assert tolerances(Nameless()) == ()
+
+
+def test_a_first_step_is_set_in_solvers_in_solvers_too():
+    by = OnGrid(Beginning(), LogSNR(3))
+    assert with_first_step(by, 0.5) == OnGrid(Beginning(first_step=0.5), LogSNR(3))
+    assert with_first_step(Following(), 0.5) == Following()
+
+
+def test_a_bias_that_follows_a_tolerance_is_one_that_falls_with_it():
+    assert follows_its_tolerance(Following())
+    assert follows_its_tolerance(Biased())
+    assert not follows_its_tolerance(spoil(Following(), Promise("floor", 0.1)))
+    assert not follows_its_tolerance(spoil(Following(), Promise("floor", math.inf)))
+    assert not follows_its_tolerance(spoil(Nameless(), Promise("floor", 0.1)))
+    assert not follows_its_tolerance(EulerMaruyama())
+
+
+def test_what_is_small_is_what_is_asked_for():
+    errors, _ = measured(lambda tolerance: 0.005)
+    with pytest.raises(CheckFailed, match=r"^it leaks at VP, .*, at most 0\.1% is right"):
+        demand_tolerance(Following(), errors, "VP", small=1e-3, off="it leaks at")
 
 
 def test_a_contract_is_tested_with_loose_tolerances_where_these_are_allowed():

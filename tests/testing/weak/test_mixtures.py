@@ -19,10 +19,12 @@ from sdeplug.testing.mutants.chance import (
     uneven_signs,
 )
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import AdamsBashforth, EulerMaruyama, ExponentialMidpoint
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps
+from sdeplug.testing.mutants.right_steps import RowHeun
 from sdeplug.testing.mutants.seen import ScoreTimes
 from sdeplug.testing.mutants.unsaid import Curved
 from sdeplug.testing.weak.balanced import Balanced
@@ -84,6 +86,8 @@ def test_other_draws_than_were_to_come_are_told():
         Balanced(4, 17)
     with pytest.raises(NotApplicable, match="9 are the most"):
         Balanced(4, 10, 8)
+    with pytest.raises(NotApplicable, match="16 are the most"):
+        Balanced(4, 20, 32, 0)
 
 
 @pytest.mark.parametrize("t", [0.15, 0.3])
@@ -118,8 +122,13 @@ def test_an_error_of_one_per_cent_is_one_of_its_kind():
         RandomisedMidpoint(),
         pytest.param(RandomSubsteps(3), marks=pytest.mark.slow),
         RandomSubsteps(),
+        AdaptiveHeun(),
+        RowHeun(),
         spoil(PLAIN, Changed(signs)),
         spoil(PLAIN, Thinned(1.0)),
+        pytest.param(
+            spoil(RowHeun(), Changed(three_points)), marks=(pytest.mark.slow, pytest.mark.thorough)
+        ),
         pytest.param(spoil(PLAIN, Changed(three_points)), marks=pytest.mark.slow),
     ],
     ids=repr,
@@ -137,6 +146,10 @@ def test_right_solvers_leak_nothing(solver):
         (spoil(AdamsBashforth(), Curved(0.01)), "of mode"),
         (OnGrid(spoil(AdamsBashforth(), Curved(0.02)), LogSNR(4)), "of mode"),
         (spoil(PLAIN, Changed(signs, 1.01)), "of mode"),
+        (spoil(AdaptiveHeun(), Curved(0.01)), "with tolerances 0.25 times as large: .* of mode"),
+        (spoil(RowHeun(), Scaled(1.003)), "of mode"),
+        (spoil(RowHeun(), ScoreTimes(0.995)), "of mode"),
+        (spoil(RowHeun(), Curved(0.01)), "of mode"),
         (spoil(PLAIN, Thinned(1.01)), "give or take"),
         pytest.param(spoil(PLAIN, Changed(rare_points)), "of mode", marks=pytest.mark.slow),
         pytest.param(spoil(RandomisedMidpoint(), Scaled(1.01)), "take", marks=pytest.mark.slow),
@@ -158,10 +171,11 @@ def test_what_is_cut_between_two_levels_is_for_other_checks():
     [
         (AdjustedLangevin(), "it is a corrector"),
         (Corrected(PLAIN, AdjustedLangevin()), "a corrector is at work"),
-        (AdaptiveHeun(), "no order"),
+        (spoil(RowHeun(), Promise("floor", 0.01)), "a bias that does not vanish"),
+        (spoil(PLAIN, Promise("couples_batch", True)), "hang together"),
         (OnGrid(PLAIN, LogSNR(4)), "steps of its own"),
     ],
-    ids=["corrector", "corrected", "adaptive", "on-grid"],
+    ids=["corrector", "corrected", "floor", "coupled", "on-grid"],
 )
 def test_others_are_judged_elsewhere(solver, words):
     with pytest.raises(NotApplicable, match=words):
