@@ -27,7 +27,7 @@ from sdeplug.testing.exact import (
     short_steps,
 )
 from sdeplug.testing.findings import Finding
-from sdeplug.testing.law import sampling
+from sdeplug.testing.law import flow, sampling
 from sdeplug.testing.strong import paths as strong
 from sdeplug.testing.weak import mixtures, nonlinear
 
@@ -70,7 +70,13 @@ EXACT: tuple[Check, ...] = (
 FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 """Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
 
-CHECKS: tuple[Check, ...] = (*FAST, *runs.CHECKS, *nonlinear.CHECKS, *sampling.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *FAST,
+    *runs.CHECKS,
+    *nonlinear.CHECKS,
+    *flow.CHECKS,
+    *sampling.CHECKS,
+)
 """All checks, cheap ones first."""
 
 LAW: tuple[Check, ...] = (
@@ -79,6 +85,7 @@ LAW: tuple[Check, ...] = (
     floors.check_floor,
     paired.check_own_tolerance,
     invariance.check_corrector_invariance,
+    flow.check_flow,
     sampling.check_law_by_sampling,
 )
 """The checks that measure the law of a solver: one of them has to pass, or it is unproven.  The

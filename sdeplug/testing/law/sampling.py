@@ -14,38 +14,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from sdeplug.compose import Corrected, OnGrid
-from sdeplug.grid import LogSNR
+from sdeplug.compose import OnGrid
 from sdeplug.metrics import energy_distance, sliced_w2
 from sdeplug.noise import SharedNoise
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
-from sdeplug.solvers import Corrector, Integrator, own_steps, with_own_steps
+from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
 from sdeplug.testing.claimed import first_level, levels, own_grid, tightened, tolerant
-from sdeplug.testing.exact import (
-    Law,
-    counted_columns,
-    exact_spectrum,
-    extrapolated_columns,
-    gaussian_bias,
-    is_affine,
-    refinements,
-)
-from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
+from sdeplug.testing.exact import gaussian_bias, is_affine
+from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, Unproven
+from sdeplug.testing.law.bounds import FACTOR, LEAST, equivalence_bound
+from sdeplug.testing.law.carried import carried, refined
 from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens, wide
+from sdeplug.testing.law.flow import follows_the_flow
+from sdeplug.testing.memory import remembered
+from sdeplug.testing.weak import check_mixture_leaks
 
-_LEAST = 0.002  # tau of a solver without error
-_ADAPTIVE = 0.01  # of one that is accurate to a tolerance that is not known here
 _ON_GAUSSIAN = 0.004  # the same on a Gaussian, where tolerances are made tighter if they have to be
-_UNKNOWN, _OF_HIGHER_ORDERS = {1: 0.1}, 0.03  # of fixed steps without an exact law, by order
 _WANTED = 0.06  # steps are refined until tau is no larger
 _LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
-_FACTOR = 3.0  # tau in units of the error for Gaussian data
 _STEPS, _FINER = (64, 128, 256), 4  # times as many, where the first ones are found too long
 _RING, _CURVED = 65_536, 0.1  # rows, and when, on a ring that is curved as no Gaussian is
 _SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
@@ -100,8 +91,12 @@ def sampling_cells(solver: Solver) -> Iterator[Cell]:
         raise NotApplicable("it ends in the law of the posterior mean, not in p_0")
     if claims.order is None and claims.evaluations is not None and not own_grid(solver):
         raise NotApplicable("it claims no order and is not adaptive: put it on its grid")
-    for specimen, sde, level in _settings(solver):
-        cell = _run(solver, specimen, sde, level)
+    settings = list(_settings(solver))
+    wanted = _LARGEST if is_affine(solver) and _judged(solver) else _WANTED
+    if not settings:
+        raise NotApplicable("its rows end where the flow takes them: check_flow measures its law")
+    for specimen, sde, level in settings:
+        cell = _run(solver, specimen, sde, level, wanted)
         if cell.tau <= _LARGEST:
             yield cell
     if tolerant(solver) and claims.stochastic and not claims.couples_batch and not claims.floor:
@@ -109,27 +104,41 @@ def sampling_cells(solver: Solver) -> Iterator[Cell]:
 
 
 def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]:
-    """All targets under one SDE, and the first one under the others and without noise.
+    """All targets under one SDE, and the first one under the others and without noise, but for
+    those on which its paths tell more.
 
-    What an affine solver of known order does to a Gaussian is proven before: it is drawn from to
-    see whether modes are kept, from fewer targets.
+    What leaves mixtures by nothing has been judged too, in two dimensions: samples of some targets
+    show whether it keeps modes in many, and over whole runs.
     """
     (first, *others), (at, *further) = sdes(solver), levels(solver)
-    known = solver.claims.order is not None and solver.claims.floor is None and is_affine(solver)
-    for specimen in specimens():
-        if not known:
-            yield specimen, first, at
-        elif specimen.rows_if_known:
-            yield replace(specimen, rows=specimen.rows_if_known), first, at
-    for sde in others:
-        yield specimens()[0], sde, at
-    if 0.0 in further:
-        yield specimens()[0], first, 0.0
+    if _judged(solver):
+        asked = [
+            (replace(each, rows=each.rows_if_known), first, at)
+            for each in specimens()
+            if each.rows_if_known
+        ]
+    else:
+        ring, flow = specimens()[0], [0.0] if 0.0 in further else []
+        asked = [(each, first, at) for each in specimens()]
+        asked += [(ring, sde, at) for sde in others] + [(ring, first, level) for level in flow]
+    for setting in asked:
+        if not follows_the_flow(solver, *setting):
+            yield setting
+
+
+@remembered(64)
+def _judged(solver: Integrator) -> bool:
+    """Whether its law on mixtures is known without samples, and right."""
+    try:
+        check_mixture_leaks(solver)
+    except (NotApplicable, Unproven, CheckFailed):
+        return False
+    return True
 
 
 def _sweeps(corrector: Corrector) -> Iterator[Cell]:
     """Exact samples of p_t, moved about at t."""
-    tau = _LEAST + _evident(corrector)
+    tau = LEAST + _evident(corrector)
     ring, *others = specimens()
     many = replace(ring, rows=_RING)
     for specimen in (ring, *others):
@@ -149,18 +158,20 @@ def _evident(corrector: Corrector) -> float:
     if floor is None:
         return 0.0
     try:
-        return min(floor, _FACTOR * gaussian_bias(corrector))
+        return min(floor, FACTOR * gaussian_bias(corrector))
     except NotApplicable:
         return floor
 
 
-def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -> Cell:
+def _run(
+    solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float, wanted: float = _WANTED
+) -> Cell:
     """A run from T to eps, on a grid as fine as it takes where the solver has none."""
     reverse = ReverseSDE(sde, specimen.target.score(sde), level)
 
     def cell(by: Integrator, tau: float, label: str) -> Cell:
         label = f"stochasticity {level:g}{label}"
-        return Cell(specimen, sde, partial(_carried, by, reverse), sde.T, sde.eps, tau, label)
+        return Cell(specimen, sde, partial(carried, by, reverse), sde.T, sde.eps, tau, label)
 
     claims = solver.claims
     if claims.order is None or (isinstance(solver, OnGrid) and claims.steps is None):
@@ -169,12 +180,12 @@ def _run(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -
             again = replace(cell(tuned, tau, f", {tuned!r}"), finer=again)
         return replace(cell(solver, tau, ""), finer=again)
     for steps in _STEPS:
-        by = _refined(solver, steps)
+        by = refined(solver, steps)
         tau = equivalence_bound(by, specimen, sde, level)
-        if tau <= _WANTED:
+        if tau <= wanted:
             break
     tau = tau if tau <= _LARGEST else _LARGEST  # also where it is no number
-    finer = _refined(solver, _FINER * steps)
+    finer = refined(solver, _FINER * steps)
     return replace(
         cell(by, tau, f", {steps} steps"),
         finer=cell(finer, tau, f", {_FINER * steps} steps"),
@@ -188,90 +199,6 @@ def _spread(solver: Integrator) -> Cell:
         return cell
     finer = replace(cell.finer, tau=_ON_GAUSSIAN, finer=None)  # more of them take too long
     return replace(cell, tau=_ON_GAUSSIAN, finer=finer)
-
-
-def _refined(solver: Integrator, steps: int) -> Integrator:
-    """The solver on so many steps: those of its own, where it brings them."""
-    own = solver.claims.steps is not None
-    return with_own_steps(solver, steps) if own else OnGrid(solver, LogSNR(steps))
-
-
-def equivalence_bound(
-    solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float = 1.0
-) -> float:
-    """The relative error tau that is let pass, from what the solver does to Gaussian data.
-
-    Three times the largest error of an exact standard deviation (tier 1), over variances from
-    the narrowest direction of a component to the widest of the whole, at least 0.2 %; and the
-    floor that the solver claims.  A corrector adds its floor to what its predictor has.
-
-    Args:
-        solver: an integrator that is run from T to eps as it is.
-        specimen: the target.
-        sde: the forward SDE.
-        level: stochasticity of the reverse SDE.
-    """
-    floor, alone = solver.claims.floor or 0.0, _predictor(solver)
-    order = alone.claims.order
-    if (order is not None or own_grid(alone)) and is_affine(alone):
-        return floor + max(_LEAST, _FACTOR * _error(alone, specimen, sde, level))
-    if order is None:
-        return floor + _ADAPTIVE
-    return floor + _UNKNOWN.get(math.ceil(order), _OF_HIGHER_ORDERS)
-
-
-def _predictor(solver: Integrator) -> Integrator:
-    """A predictor-corrector without its corrector, on the same grid."""
-    if isinstance(solver, OnGrid):
-        return replace(solver, integrator=_predictor(solver.integrator))
-    return _predictor(solver.integrator) if isinstance(solver, Corrected) else solver
-
-
-def _error(solver: Integrator, specimen: Specimen, sde: LinearSDE, level: float) -> float:
-    """Largest relative error of a standard deviation for Gaussian data, at eps."""
-    variances = _variances(specimen, sde)
-
-    def spectrum(t: float) -> Tensor:
-        marginal = sde.at(t)
-        return marginal.alpha**2 * variances + marginal.sigma**2
-
-    def score(x: Tensor, t: Tensor) -> Tensor:
-        return x / -spectrum(float(t[0]))
-
-    reverse = ReverseSDE(sde, score, level)
-    start = Law(torch.zeros_like(variances), torch.diag(spectrum(sde.T)))
-    columns = _columns(solver, reverse, len(variances))
-    actual = exact_spectrum(partial(_carried, solver, reverse), start, columns).covariance
-    return float(((actual.diagonal() / spectrum(sde.eps)).sqrt() - 1.0).abs().max())
-
-
-def _columns(solver: Integrator, reverse: ReverseSDE, dimension: int) -> int | None:
-    """How many draws it makes, if each step makes as many; None where that is not to be seen."""
-    length = solver.grid.length if isinstance(solver, OnGrid) else own_steps(solver)
-    if length is None or (isinstance(solver, OnGrid) and solver.claims.steps is not None):
-        return None
-    try:
-        refined, *_ = refinements(solver, reverse.linear)
-    except NotApplicable:
-        return None
-    return extrapolated_columns(
-        lambda steps: counted_columns(partial(_carried, refined(steps), reverse), dimension),
-        length,
-    )
-
-
-def _variances(specimen: Specimen, sde: LinearSDE) -> Tensor:
-    """The narrowest variance, and eight in geometric steps from there to the widest."""
-    end = sde.at(sde.eps)
-    start = max(specimen.narrowest, (end.sigma / end.alpha) ** 2)
-    ends = math.log10(start), math.log10(specimen.widest)
-    steps = torch.logspace(*ends, 8, dtype=torch.float64, device="cpu")
-    return torch.cat((steps.new_tensor([specimen.narrowest]), steps))
-
-
-def _carried(by: Integrator, reverse: ReverseSDE, x: Tensor, run: Run) -> Tensor:
-    """x carried from T to eps."""
-    return by.integrate(reverse, x, reverse.forward.T, reverse.forward.eps, run)
 
 
 def _swept(corrector: Corrector, reverse: ReverseSDE, t: float, x: Tensor, run: Run) -> Tensor:

@@ -21,7 +21,8 @@ from sdeplug.testing import (
     NotApplicable,
 )
 from sdeplug.testing.law import check_law_by_sampling
-from sdeplug_ode import RK4, Euler, Heun
+from sdeplug_exponential import SDEDPM
+from sdeplug_ode import Euler
 from sdeplug_song import (
     Ancestral,
     EulerMaruyama,
@@ -34,8 +35,8 @@ from sdeplug_song import (
 @pytest.mark.parametrize(
     "solver",
     [
-        pytest.param(RK4(), marks=pytest.mark.thorough),
-        OnGrid(Heun(), LogSNR(40)),
+        pytest.param(SDEDPM(), marks=pytest.mark.thorough),
+        OnGrid(Ancestral(), LogSNR(200)),
     ],
     ids=repr,
 )

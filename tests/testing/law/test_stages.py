@@ -21,6 +21,7 @@ from sdeplug import (
 from sdeplug.testing import (
     Cell,
     CellVerdict,
+    NotApplicable,
     energy_distance,
     equivalence_bound,
     sampling_cells,
@@ -32,7 +33,8 @@ from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_steps import RowHeun
-from sdeplug_adaptive import RowAdams
+from sdeplug.testing.mutants.seen import ScoreTimes
+from sdeplug_adaptive import RowAdams, RowDopri5
 from sdeplug_ode import RK4, Heun
 from sdeplug_song import (
     Ancestral,
@@ -120,9 +122,9 @@ def test_stages_come_one_after_the_other():
 
 
 def test_tolerances_are_made_tighter_three_times_where_samples_are_off():
-    cell = next(iter(sampling_cells(AdaptiveHeun(tolerance=0.064))))
-    labels = [cell.at_stage(number).label.split("=")[-1] for number in (3, 4, 5, 6)]
-    assert labels == ["0.016)", "0.004)", "0.001)", "0.001)"]
+    cell = next(iter(sampling_cells(spoil(AdaptiveHeun(tolerance=0.064), ScoreTimes(1.1)))))
+    labels = [cell.at_stage(number).label.split("tolerance=")[-1] for number in (3, 4, 5, 6)]
+    assert [each[:5] for each in labels] == ["0.016", "0.004", "0.001", "0.001"]
     assert all(cell.at_stage(number).tau == cell.tau for number in (3, 4, 5))
 
 
@@ -149,17 +151,29 @@ def test_bounds():
     assert equivalence_bound(corrected, ring, SDE) == pytest.approx(fine + Langevin().claims.floor)
 
 
-def test_cells_cover_targets_sdes_and_the_flow():
-    known = [each.name for each in specimens() if each.rows_if_known]
+def test_what_exact_checks_have_judged_is_sampled_on_some_targets():
+    known = [each for each in specimens() if each.rows_if_known]
     assert len(known) >= 2
     cells = list(sampling_cells(EulerMaruyama()))
-    assert {cell.specimen.name for cell in cells} == {*known}
-    unknown = sampling_cells(OnGrid(Corrected(EulerMaruyama(), Langevin()), LogSNR(300)))
-    assert {cell.specimen.name for cell in unknown} > {*known}
+    assert [(cell.specimen.name, cell.specimen.rows) for cell in cells] == [
+        (each.name, each.rows_if_known) for each in known
+    ]
+    assert all(cell.finer is not None and cell.tau <= 0.15 for cell in cells)
+
+
+def test_cells_cover_targets_and_sdes_where_only_samples_tell():
+    cells = list(sampling_cells(OnGrid(Corrected(EulerMaruyama(), Langevin()), LogSNR(300))))
+    assert {cell.specimen for cell in cells} == {*specimens()}
     assert {type(cell.sde) for cell in cells} == {VPSDE, VESDE}
     assert any("stochasticity 0" in cell.label for cell in cells)
-    assert all(cell.finer is not None and cell.tau <= 0.15 for cell in cells)
-    assert all(cell.finer is None for cell in sampling_cells(OnGrid(Heun(), LogSNR(40))))
+    assert all(cell.finer is None for cell in cells)
+
+
+def test_what_leaves_the_flow_is_sampled_there_and_nothing_else():
+    with pytest.raises(NotApplicable, match="check_flow"):
+        list(sampling_cells(Heun()))
+    wrong = spoil(RowDopri5(), ScoreTimes(1.05))
+    assert {cell.specimen for cell in sampling_cells(wrong)} == {*specimens()}
 
 
 def test_distances_see_a_shift_and_have_a_floor():
@@ -218,7 +232,7 @@ def test_noise_in_steps_of_each_row_has_a_cell_of_very_many_numbers():
     assert "tolerance=0.05" in cell.finer.label
     assert cell.finer.tau == cell.tau
     assert cell.specimen.rows * cell.specimen.target.means.numel() == 655_360
-    for other in (AdaptiveHeun(), EulerMaruyama(), Unsteady()):
+    for other in (EulerMaruyama(), Unsteady()):
         assert not spread_of(other)
 
 
