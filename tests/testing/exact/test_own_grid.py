@@ -138,13 +138,13 @@ def test_its_paths_are_refined_by_its_own_steps():
 
 
 def test_its_samples_are_those_of_its_own_steps():
-    cell = next(sampling_cells(own(TWO_STEP)))
+    cell = next(sampling_cells(own(Ancestral())))
     assert cell.finer is not None
     start = cell.specimen.target.sample(4, noise=SharedNoise(0), t=cell.t, sde=cell.sde)
     reverse = ReverseSDE(cell.sde, cell.specimen.target.score(cell.sde))
     for each, label in ((cell, cell.label), (cell.finer, cell.finer.label)):
         steps = int(label.split(",")[1].split()[0])
-        on_grid = OnGrid(TWO_STEP, LogSNR(steps))
+        on_grid = OnGrid(Ancestral(), LogSNR(steps))
         wanted = on_grid.integrate(reverse, start, cell.t, cell.s, Run(SharedNoise(1)))
         assert torch.equal(each.carry(start, Run(SharedNoise(1))), wanted)
 
