@@ -29,7 +29,7 @@ from sdeplug.testing.exact import (
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import flow, sampling
 from sdeplug.testing.strong import paths as strong
-from sdeplug.testing.weak import mixtures, nonlinear
+from sdeplug.testing.weak import mixtures, nonlinear, sweeps
 
 Check = Callable[[Any], Finding]
 
@@ -64,8 +64,9 @@ EXACT: tuple[Check, ...] = (
     *paired.CHECKS,
     *moments.CHECKS,
     *mixtures.CHECKS,
+    *sweeps.CHECKS,
 )
-"""Tier 1: exact laws of a Gaussian target, and leaks of a mixture."""
+"""Tier 1: exact laws of a Gaussian target; leaks on a mixture, and what sweeps make of some."""
 
 FAST: tuple[Check, ...] = (*CONTRACT, *EXACT)
 """Tiers 0 and 1, the contract and the exact laws: free of noise, some seconds."""
@@ -86,6 +87,7 @@ LAW: tuple[Check, ...] = (
     paired.check_own_tolerance,
     invariance.check_corrector_invariance,
     flow.check_flow,
+    sweeps.check_mixture_invariance,
     sampling.check_law_by_sampling,
 )
 """The checks that measure the law of a solver: one of them has to pass, or it is unproven.  The

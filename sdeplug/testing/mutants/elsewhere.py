@@ -45,7 +45,7 @@ _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (RandomSubsteps(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdaptiveHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (RowHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
-    (AdjustedLangevin(), "curved", unsaid.Curved(0.2), "check_law_by_sampling"),
+    (AdjustedLangevin(), "curved", unsaid.Curved(0.05), "check_mixture_invariance"),
 )  # fmt: skip
 
 

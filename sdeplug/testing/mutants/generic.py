@@ -16,7 +16,10 @@ Solver = Integrator | Corrector
 Entry = tuple[str, Defect, str]
 """Name, mistake, and the checks that are meant to see it."""
 
-LAW = "check_marginals check_corrector_invariance check_nonlinear_order check_law_by_sampling"
+LAW = (
+    "check_marginals check_corrector_invariance check_mixture_invariance check_nonlinear_order "
+    "check_law_by_sampling"
+)
 _CONTRACT: tuple[Entry, ...] = (
     ("written-to-x", acts.InPlace(), "check_memory"),
     ("promoted", acts.Promoted(), "check_shapes_and_dtypes"),

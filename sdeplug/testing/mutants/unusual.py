@@ -30,7 +30,7 @@ _FORMULAS: tuple[tuple[Solver, str], ...] = (
     (moves.LeftEnd(), _LAW),
     (moves.OneNumber(), "check_permutation"),
     (moves.NormalNumber(), _LAW),
-    (moves.TriesAgain(size=1.0), "check_law_by_sampling"),
+    (moves.TriesAgain(size=1.0), "check_mixture_invariance check_law_by_sampling"),
     (moves.LengthOfTheState(), _LAW),
     (moves.ShrunkProposal(), _LAW),
     (momenta.NoKinetic(), _LAW),

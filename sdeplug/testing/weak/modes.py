@@ -63,27 +63,33 @@ def of_modes(x: Tensor, t: float, sde: LinearSDE) -> Tensor:
         Shape ``(N, 18)``, what is alike side by side.  An error of the standard deviation by one
         per cent makes 0.01; of a weight, by two.
     """
-    log_weights, means, roots = _modes(t, sde)
-    y = torch.einsum("ked,nke->dnk", roots, x[:, None] - means)
-    heights = log_weights + roots.diagonal(dim1=1, dim2=2).log().sum(1)
-    share = (heights - 0.5 * y.square().sum(0)).softmax(1) / log_weights.exp()
+    weights, heights, roots, shifts = _modes(t, sde)
+    y = torch.addmm(shifts, roots, x.T).reshape(2, len(weights), -1)
     first, second = y
-    tells = (
-        0.5 * torch.ones_like(share), first, second,
-        0.5 * (first * first - 1.0), 0.5 * (second * second - 1.0), 0.5 * first * second,
-    )  # fmt: skip
-    found = torch.cat([share * each for each in tells], 1)
-    found[:, : len(means)] -= 0.5
-    return found
+    wide, high = first * first, second * second
+    share = torch.softmax(heights - 0.5 * (wide + high), 0) / weights
+    half, found = 0.5 * share, x.new_empty(6, *share.shape)
+    torch.sub(half, 0.5, out=found[0])
+    torch.mul(share, first, out=found[1])
+    torch.mul(share, second, out=found[2])
+    torch.mul(half, wide - 1.0, out=found[3])
+    torch.mul(half, high - 1.0, out=found[4])
+    torch.mul(half, first * second, out=found[5])
+    return found.flatten(0, 1).T
 
 
 @remembered(64)
-def _modes(t: float, sde: LinearSDE) -> tuple[Tensor, Tensor, Tensor]:
-    """Logarithms of the weights, means, and L with L L^T the precision of a mode, at time t."""
+def _modes(t: float, sde: LinearSDE) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights; logarithms of the heights but for a constant; and a matrix and what is added to it,
+    that make y of x, first of all the y_1: at time t, with one row for each of them."""
     target, now = three_modes(), sde.at(t)
     noise = now.sigma**2 * torch.eye(2, dtype=torch.float64, device="cpu")
     precision = torch.linalg.inv(now.alpha**2 * target.covariances + noise)
-    return target.weights.log(), now.alpha * target.means, torch.linalg.cholesky(precision)
+    roots, weights = torch.linalg.cholesky(precision), target.weights
+    heights = weights.log() + roots.diagonal(dim1=1, dim2=2).log().sum(1)
+    rows = roots.permute(2, 0, 1)
+    shifts = -torch.einsum("dke,ke->dk", rows, now.alpha * target.means)
+    return weights[:, None], heights[:, None], rows.reshape(-1, 2), shifts.reshape(-1, 1)
 
 
 def told_of_modes(number: int, error: float) -> str:
