@@ -29,7 +29,7 @@ from sdeplug.testing.exact import (
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import flow, sampling
 from sdeplug.testing.strong import paths as strong
-from sdeplug.testing.weak import mixtures, nonlinear, sweeps
+from sdeplug.testing.weak import mixtures, nonlinear, rejected, sweeps
 
 Check = Callable[[Any], Finding]
 
@@ -64,6 +64,7 @@ EXACT: tuple[Check, ...] = (
     *paired.CHECKS,
     *moments.CHECKS,
     *mixtures.CHECKS,
+    *rejected.CHECKS,
     *sweeps.CHECKS,
 )
 """Tier 1: exact laws of a Gaussian target; leaks on a mixture, and what sweeps make of some."""

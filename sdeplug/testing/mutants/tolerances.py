@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from sdeplug.noise import NoiseSource
@@ -62,6 +63,22 @@ class NoiseDrawnAnew(RowHeun):
         return _Forgetful(x, t, noise.normal)
 
 
+@dataclass(frozen=True)
+class NoiseRescaled(RowHeun):
+    """A step that is tried again takes the same numbers: long steps have small ones."""
+
+    def _walk(self, noise: NoiseSource, x: Tensor, t: float) -> BrownianWalk:
+        return _Rescaling(x, t, noise.normal)
+
+
+@dataclass(frozen=True)
+class NoiseLost(RowHeun):
+    """A step that is tried again has no noise."""
+
+    def _walk(self, noise: NoiseSource, x: Tensor, t: float) -> BrownianWalk:
+        return _Losing(x, t, noise.normal)
+
+
 class _Forgetful(BrownianWalk):
     """A path that is not there until a step is taken."""
 
@@ -69,3 +86,33 @@ class _Forgetful(BrownianWalk):
         """Nothing stays ahead of a row."""
         super().settle(taken)
         self._falls, self._values = self._falls[:1], self._values[:1]
+
+
+class _Rescaling(_Forgetful):
+    """One whose numbers stay those that a row has seen, until it takes a step."""
+
+    _rejected: Tensor | None = None
+    _last: Tensor
+
+    def settle(self, taken: Mask) -> None:
+        """Remember who has to try again."""
+        super().settle(taken)
+        self._rejected = torch.from_numpy(~taken)
+
+    def _draw(self) -> Tensor:
+        drawn = super()._draw()
+        if self._rejected is not None:
+            again = self._rejected.reshape(-1, *[1] * (drawn.ndim - 1))
+            drawn = torch.where(again, self._again(), drawn)
+        self._last = drawn
+        return drawn
+
+    def _again(self) -> Tensor:
+        return self._last
+
+
+class _Losing(_Rescaling):
+    """One that stands still for a row that has to try again."""
+
+    def _again(self) -> Tensor:
+        return torch.zeros_like(self._last)

@@ -12,6 +12,7 @@ from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
 
 _LAW = f"{LAW} check_sizes"  # which has the variances of rows that decide for themselves
 _WEAK = "check_randomised_leaks check_nonlinear_order check_law_by_sampling"
+_REJECTED = "check_rejected_steps"
 _TOLERANCE = f"{_LAW} check_own_tolerance"
 _FORMULAS: tuple[tuple[Solver, str], ...] = (
     (drawn.EarlyTime(), _WEAK),
@@ -50,7 +51,9 @@ _FORMULAS: tuple[tuple[Solver, str], ...] = (
     (tolerances.RejectedSkipped(), _TOLERANCE),
     (tolerances.StopsShort(), _TOLERANCE),
     (tolerances.SaysAlone(), "check_batch_independence"),
-    (tolerances.NoiseDrawnAnew(), _LAW),
+    (tolerances.NoiseDrawnAnew(), f"{_REJECTED} {_LAW}"),
+    (tolerances.NoiseRescaled(), _REJECTED),
+    (tolerances.NoiseLost(), f"{_REJECTED} {_LAW}"),
     (owned.OtherLevel(), LAW),
     (owned.HalfLevel(), LAW),
     (owned.LastStepLost(), LAW),

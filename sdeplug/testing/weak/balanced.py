@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 
 import torch
 from torch import Tensor
@@ -104,6 +104,41 @@ class Balanced(NoiseSource):
         return torch.randperm(self._levels, generator=self._chance, device="cpu")
 
 
+class Many(NoiseSource):
+    """Very many draws, for points that come ``repeats`` times each, one after the other.
+
+    They are signs, any three columns of which meet in every way, equally often.  The first numbers
+    of a row have two sizes beside that, in every combination.
+
+    Args:
+        points: how many there are.
+        columns: how many numbers a row draws, at most.
+        sized: how many of them have sizes.
+    """
+
+    def __init__(self, points: int, columns: int, sized: int) -> None:
+        # No three odd numbers add up to nothing, bit by bit.
+        signs = _table(tuple(range(1, 2 * columns, 2)))
+        combined = tuple(product(nodes(4)[2:].tolist(), repeat=sized))
+        sizes = torch.tensor(combined, dtype=torch.float64, device="cpu")
+        self._columns = signs.repeat(1, len(sizes))
+        self._columns[:sized] *= sizes.T.repeat_interleave(signs.shape[1], 1)
+        self._points, self.repeats, self.draws = points, self._columns.shape[1], 0
+
+    def normal(self, like: Tensor) -> Tensor:
+        """The next columns, one for each number of a row.
+
+        Raises:
+            NotApplicable: for other rows, or more columns, than were to come.
+        """
+        width, first = math.prod(like.shape[1:]), self.draws
+        self.draws += width
+        if len(like) != self._points * self.repeats or self.draws > len(self._columns):
+            raise NotApplicable("it draws more than was counted, or for some rows alone")
+        numbers = self._columns[first : self.draws].T.repeat(self._points, 1)
+        return numbers.reshape(like.shape).to(like)
+
+
 class Counted(NoiseSource):
     """Any numbers, to count how many of them a row draws.
 
@@ -120,15 +155,19 @@ class Counted(NoiseSource):
         return self._times * self._source.normal(like)
 
 
-@cache
 def _signs(columns: int) -> Tensor:
     """Columns of +1 and -1, any four of them balanced, shape ``(columns, rows)``."""
-    codes = _codes()[:columns]
+    return _table(_codes()[:columns])
+
+
+@cache
+def _table(codes: tuple[int, ...]) -> Tensor:
+    """Columns of +1 and -1 of a linear code, shape ``(columns, rows)``."""
     bits = max(codes, default=0).bit_length()
     table = [
         [1.0 - 2.0 * ((row & code).bit_count() % 2) for row in range(2**bits)] for code in codes
     ]
-    return torch.tensor(table, dtype=torch.float64, device="cpu").reshape(columns, 2**bits)
+    return torch.tensor(table, dtype=torch.float64, device="cpu").reshape(len(codes), 2**bits)
 
 
 @cache

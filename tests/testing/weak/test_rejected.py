@@ -1,0 +1,96 @@
+"""After a step that is rejected the noise is a part of the same: what is not, is seen at once."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from sdeplug import Claims, Corrected
+from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.promises import Promise
+from sdeplug.testing.mutants.right import EulerMaruyama, Langevin
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
+from sdeplug.testing.mutants.right_steps import RowHeun
+from sdeplug.testing.mutants.tolerances import NoiseDrawnAnew, NoiseLost, NoiseRescaled
+from sdeplug.testing.weak import check_rejected_steps
+from sdeplug.testing.weak.balanced import Many
+from sdeplug_adaptive import RowAdams, RowImprovedEuler
+from sdeplug_torchsde import AdaptiveHeun as BatchHeun
+from sdeplug_torchsde import AdaptiveSRK
+
+
+def test_signs_of_many_draws_are_balanced_in_any_three_columns():
+    noise = Many(1, 9, 0)
+    z = noise.normal(torch.zeros(noise.repeats, 9, dtype=torch.float64))
+    for count in (1, 2, 3):
+        for chosen in itertools.combinations(z.unbind(1), count):
+            assert float(torch.stack(chosen).prod(0).sum()) == 0.0
+
+
+def test_the_first_numbers_have_two_sizes_in_every_combination():
+    noise = Many(2, 8, 2)
+    z = noise.normal(torch.zeros(2 * noise.repeats, 8, dtype=torch.float64))
+    assert torch.equal(z[: noise.repeats], z[noise.repeats :])
+    pairs = {tuple(row) for row in z[:, :2].abs().tolist()}
+    assert len(pairs) == 4
+    assert torch.equal(z[:, 2:].abs(), torch.ones_like(z[:, 2:]))
+    assert torch.allclose(z.square().mean(0), torch.ones(8, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(z.T @ z / len(z), torch.eye(8, dtype=torch.float64), atol=1e-12)
+
+
+def test_more_draws_than_there_are_columns_are_told():
+    with pytest.raises(NotApplicable, match="more than was counted"):
+        Many(4, 2, 0).normal(torch.zeros(16, 3))
+
+
+@pytest.mark.parametrize(
+    "solver", [RowHeun(), RowAdams(), RowImprovedEuler(), BatchHeun(), AdaptiveSRK()], ids=repr
+)
+def test_right_solvers_stay(solver):
+    assert check_rejected_steps(solver).text.endswith(("e-05 a nat", "e-06 a nat", "e-07 a nat"))
+
+
+@dataclass(frozen=True)
+class Published(RowImprovedEuler):
+    """The published rule, as if it were consistent."""
+
+    keep_noise: bool = False
+    claims = Claims(affine=False)
+
+
+@pytest.mark.parametrize(
+    "solver", [NoiseDrawnAnew(), NoiseRescaled(), NoiseLost(), Published()], ids=repr
+)
+def test_noise_that_is_not_kept_is_seen(solver):
+    with pytest.raises(CheckFailed, match=r"go another way, and their law .* of mode \d is off"):
+        check_rejected_steps(solver)
+
+
+@dataclass(frozen=True)
+class Deaf(RowHeun):
+    """Its first step is always taken: nothing is ever rejected."""
+
+    def _tried(self, reverse, x, end, walk):
+        new, error = super()._tried(reverse, x, end, walk)
+        return new, 0.0 * error
+
+
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (Langevin(), "a corrector"),
+        (EulerMaruyama(), "no tolerance"),
+        (spoil(RowHeun(), Promise("floor", 0.01)), "a bias that stays"),
+        (AdaptiveHeun(), "no noise"),
+        (Corrected(RowHeun(), Langevin()), "a bias that stays"),
+        (Deaf(), "rejects no step"),
+    ],
+    ids=["corrector", "fixed", "floor", "flow", "corrected", "deaf"],
+)
+def test_others_are_not_asked(solver, words):
+    with pytest.raises(NotApplicable, match=words):
+        check_rejected_steps(solver)
