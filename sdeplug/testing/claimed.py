@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from sdeplug.compose import OnGrid
+from sdeplug.compose import Corrected, OnGrid
 from sdeplug.errors import SdeplugError
+from sdeplug.options import options_of
 from sdeplug.solvers import (
     Corrector,
     FlowIntegrator,
@@ -68,6 +70,22 @@ def follows_its_tolerance(solver: Integrator) -> bool:
 def own_grid(solver: Integrator | Corrector) -> bool:
     """Whether a solver brings its own grid, so that one call of it takes steps of its own."""
     return isinstance(solver, OnGrid) or solver.claims.steps is not None
+
+
+def without_correctors(solver: Integrator) -> Integrator:
+    """A solver in which each :class:`Corrected`, at any depth, is its predictor alone."""
+    if isinstance(solver, Corrected):
+        return without_correctors(solver.integrator)
+    inner = {each.name: getattr(solver, each.name) for each in options_of(type(solver))}
+    alone = {
+        name: without_correctors(part)
+        for name, part in inner.items()
+        if isinstance(part, Integrator)
+    }
+    if all(part is inner[name] for name, part in alone.items()):
+        return solver
+    changed: Integrator = replace(solver, **alone)  # type: ignore[type-var]
+    return changed
 
 
 def in_few_steps(solver: Integrator | Corrector) -> Integrator | Corrector:

@@ -24,7 +24,14 @@ from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
-from sdeplug.testing.claimed import first_level, levels, own_grid, tightened, tolerant
+from sdeplug.testing.claimed import (
+    first_level,
+    levels,
+    own_grid,
+    tightened,
+    tolerant,
+    without_correctors,
+)
 from sdeplug.testing.exact import gaussian_bias, is_affine
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, Unproven
 from sdeplug.testing.law.bounds import FACTOR, LEAST, equivalence_bound
@@ -128,7 +135,10 @@ def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]
 
 @remembered(64)
 def _judged(solver: Integrator) -> bool:
-    """Whether its law on mixtures is known without samples, and right."""
+    """Whether its law on mixtures is known without samples, and right; that of its predictor alone
+    is not enough."""
+    if without_correctors(solver) is not solver:
+        return False
     try:
         check_mixture_leaks(solver)
     except (NotApplicable, Unproven, CheckFailed):

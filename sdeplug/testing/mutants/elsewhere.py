@@ -21,7 +21,7 @@ from sdeplug.testing.mutants.right import (
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, Hamiltonian
 from sdeplug.testing.mutants.right_random import RandomSubsteps
-from sdeplug.testing.mutants.right_steps import RowHeun
+from sdeplug.testing.mutants.right_steps import OwnGrid, RowHeun
 
 _SHAPES = "check_other_shapes check_coordinates"
 _MIXTURE = "check_mixture_leaks"
@@ -45,6 +45,7 @@ _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (RandomSubsteps(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdaptiveHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (RowHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
+    (OwnGrid(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdjustedLangevin(), "curved", unsaid.Curved(0.05), "check_mixture_invariance"),
 )  # fmt: skip
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
-from sdeplug import VPSDE, Corrected, LogSNR, OnGrid
+from sdeplug import VPSDE, Corrected, Corrector, LogSNR, OnGrid, option
 from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.claimed import without_correctors
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.chance import (
     Changed,
@@ -19,12 +21,20 @@ from sdeplug.testing.mutants.chance import (
     uneven_signs,
 )
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.owned import WholeGrid
 from sdeplug.testing.mutants.promises import Promise
-from sdeplug.testing.mutants.right import AdamsBashforth, EulerMaruyama, ExponentialMidpoint
+from sdeplug.testing.mutants.right import (
+    AdamsBashforth,
+    EulerMaruyama,
+    ExponentialEuler,
+    ExponentialMidpoint,
+    Langevin,
+    RowLangevin,
+)
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint, RandomSubsteps
-from sdeplug.testing.mutants.right_steps import RowHeun
+from sdeplug.testing.mutants.right_steps import OwnGrid, RowHeun
 from sdeplug.testing.mutants.seen import ScoreTimes
 from sdeplug.testing.mutants.unsaid import Curved
 from sdeplug.testing.weak.balanced import Balanced
@@ -33,6 +43,7 @@ from sdeplug.testing.weak.modes import of_modes, points, three_modes, told_of_mo
 
 SDE = VPSDE()
 PLAIN = EulerMaruyama()
+CURVED = Curved(0.01)
 
 
 def test_signs_are_balanced_in_any_four_columns():
@@ -124,6 +135,10 @@ def test_an_error_of_one_per_cent_is_one_of_its_kind():
         RandomSubsteps(),
         AdaptiveHeun(),
         RowHeun(),
+        OwnGrid(),
+        OnGrid(PLAIN, LogSNR(4)),
+        OnGrid(ExponentialEuler(), LogSNR(4, power=2.0), noiseless_last=True),
+        OnGrid(RowHeun(), LogSNR(4)),
         spoil(PLAIN, Changed(signs)),
         spoil(PLAIN, Thinned(1.0)),
         pytest.param(
@@ -142,14 +157,17 @@ def test_right_solvers_leak_nothing(solver):
     [
         (spoil(PLAIN, Scaled(1.003)), "standard deviation|mean"),
         (spoil(AdamsBashforth(), ScoreTimes(0.995)), "of mode"),
-        (spoil(PLAIN, Curved(0.01)), "of mode"),
-        (spoil(AdamsBashforth(), Curved(0.01)), "of mode"),
+        (spoil(PLAIN, CURVED), "of mode"),
+        (spoil(AdamsBashforth(), CURVED), "of mode"),
         (OnGrid(spoil(AdamsBashforth(), Curved(0.02)), LogSNR(4)), "of mode"),
         (spoil(PLAIN, Changed(signs, 1.01)), "of mode"),
-        (spoil(AdaptiveHeun(), Curved(0.01)), "with tolerances 0.25 times as large: .* of mode"),
+        (spoil(AdaptiveHeun(), CURVED), "with tolerances 0.25 times as large: .* of mode"),
+        (OnGrid(spoil(PLAIN, CURVED), LogSNR(4)), "of mode"),
+        (OwnGrid(spoil(PLAIN, Scaled(1.003))), "of mode"),
+        (OwnGrid(spoil(ExponentialMidpoint(), ScoreTimes(0.995))), "of mode"),
         (spoil(RowHeun(), Scaled(1.003)), "of mode"),
         (spoil(RowHeun(), ScoreTimes(0.995)), "of mode"),
-        (spoil(RowHeun(), Curved(0.01)), "of mode"),
+        (spoil(RowHeun(), CURVED), "of mode"),
         (spoil(PLAIN, Thinned(1.01)), "give or take"),
         pytest.param(spoil(PLAIN, Changed(rare_points)), "of mode", marks=pytest.mark.slow),
         pytest.param(spoil(RandomisedMidpoint(), Scaled(1.01)), "take", marks=pytest.mark.slow),
@@ -166,16 +184,38 @@ def test_what_is_cut_between_two_levels_is_for_other_checks():
     assert check_mixture_leaks(spoil(PLAIN, Changed(uneven_signs)))
 
 
+@dataclass(frozen=True)
+class Mixing(EulerMaruyama):
+    """A step with a corrector in it, which is no :class:`Corrected`."""
+
+    corrector: Corrector = option(AdjustedLangevin(), help="in it")
+
+
+@pytest.mark.parametrize("solver", [Corrected(PLAIN, Langevin()), Corrected(PLAIN, RowLangevin())])
+def test_of_what_has_a_corrector_the_predictor_is_judged(solver):
+    assert check_mixture_leaks(solver).text.endswith("at 3 places, its predictor alone")
+    for wrong in (spoil(solver, Scaled(1.003)), replace(solver, integrator=spoil(PLAIN, CURVED))):
+        with pytest.raises(CheckFailed, match="of mode"):
+            check_mixture_leaks(wrong)
+
+
+def test_a_solver_without_correctors_is_itself():
+    assert without_correctors(PLAIN) is PLAIN
+    assert without_correctors(Corrected(Corrected(PLAIN, Langevin()), Langevin())) is PLAIN
+    grid = OnGrid(PLAIN, LogSNR(3))
+    assert without_correctors(OnGrid(Corrected(PLAIN, Langevin()), LogSNR(3))) == grid
+
+
 @pytest.mark.parametrize(
     ("solver", "words"),
     [
         (AdjustedLangevin(), "it is a corrector"),
-        (Corrected(PLAIN, AdjustedLangevin()), "a corrector is at work"),
+        (Mixing(), "a corrector is at work"),
         (spoil(RowHeun(), Promise("floor", 0.01)), "a bias that does not vanish"),
         (spoil(PLAIN, Promise("couples_batch", True)), "hang together"),
-        (OnGrid(PLAIN, LogSNR(4)), "steps of its own"),
+        (WholeGrid(), "which do not follow the span"),
     ],
-    ids=["corrector", "corrected", "floor", "coupled", "on-grid"],
+    ids=["corrector", "mixing", "floor", "coupled", "whole-grid"],
 )
 def test_others_are_judged_elsewhere(solver, words):
     with pytest.raises(NotApplicable, match=words):
