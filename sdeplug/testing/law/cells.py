@@ -258,8 +258,8 @@ def specimens() -> tuple[Specimen, ...]:
 
 
 def _specimens() -> Iterator[Specimen]:
-    yield Specimen("eight gaussians", eight_gaussians(), 8192, 0.1**2, 2048)
-    yield Specimen("five in 8 dimensions", _five(), 4096, 0.05, 1024)
+    yield Specimen("eight gaussians", eight_gaussians(), 8192, 0.1**2, 1024)
+    yield Specimen("five in 8 dimensions", _five(), 4096, 0.05, 512)
     yield Specimen("points in 16 dimensions", Empirical(2.0 * _drawn(6, 16)), 4096, 0.0)
     yield Specimen("low rank in 32 dimensions", _low_rank(), 2048, 0.0)
     yield Specimen("ten in 64 dimensions", mixture_64(), 512, 0.01)
@@ -267,7 +267,7 @@ def _specimens() -> Iterator[Specimen]:
         images = digits().means[:256]
     except MissingExtraError:
         return
-    yield Specimen("256 digits", Empirical(images), 512, 0.0, 128)
+    yield Specimen("256 digits", Empirical(images), 512, 0.0)
 
 
 def _five() -> GaussianMixture:

@@ -75,7 +75,7 @@ def _demand_on_it(
         f"{specimen.name} on {sde!r} at stochasticity {level:g}"
     )
     if last < _STAYING * before:
-        raise NotApplicable(f"{seen}: samples tell whether its law is right")
+        raise NotApplicable(f"{seen}: samples may tell whether its law is right")
     raise Unproven(
         f"{seen}, and no nearer with shorter steps or tighter tolerances: {LIMIT:g} at most"
     )
@@ -131,18 +131,17 @@ def _noiseless(solver: Solver) -> Integrator:
 def _settings(
     integrator: Integrator,
 ) -> Iterator[tuple[Integrator, Specimen, LinearSDE, float]]:
-    """All targets under one SDE, the first under the others; or the first alone, without noise."""
+    """All targets under one SDE, the first under the others; what draws noise is asked without."""
     level, (first, *others) = first_level(integrator), sdes(integrator)
-    ring, *targets = specimens()
     if not flows(integrator, level):
         if 0.0 not in levels(integrator):
             raise NotApplicable("it draws noise")
-        yield integrator, ring, first, 0.0
-        return
-    for sde in (first, *others):
-        yield integrator, ring, sde, level
-    for specimen in targets:
+        level, others = 0.0, []
+    ring, *_ = specimens()
+    for specimen in specimens():
         yield integrator, specimen, first, level
+    for sde in others:
+        yield integrator, ring, sde, level
 
 
 def _ends(solver: Integrator, end: Callable[[Integrator], Tensor]) -> Iterator[Tensor]:

@@ -58,8 +58,8 @@ def test_right_solvers_are_on_it(solver):
     assert "settings" in check_flow(solver).text
 
 
-def test_what_draws_noise_is_asked_without():
-    assert "in 1 settings" in check_flow(EulerMaruyama()).text
+def test_what_draws_noise_is_asked_without_it():
+    assert "in 6 settings" in check_flow(EulerMaruyama()).text
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_rows_that_are_lost_are_not_taken_for_those_between_modes(to):
         (Langevin(), "corrector"),
         (Hold(), "neither an order nor a tolerance"),
         (Denoise(), "neither an order nor a tolerance"),
-        (OnGrid(Heun(), LogSNR(6)), "samples tell"),
+        (OnGrid(Heun(), LogSNR(6)), "samples may tell"),
     ],
     ids=lambda each: type(each).__name__,
 )
