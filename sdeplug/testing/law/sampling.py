@@ -10,7 +10,7 @@ there, what is not affine, loses modes or ties rows together is found here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -39,13 +39,17 @@ from sdeplug.testing.law.carried import carried, refined
 from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens, wide
 from sdeplug.testing.law.flow import follows_the_flow
 from sdeplug.testing.memory import remembered
-from sdeplug.testing.weak import check_mixture_leaks
+from sdeplug.testing.weak import (
+    check_mixture_invariance,
+    check_mixture_leaks,
+    check_rejected_steps,
+)
 
 _ON_GAUSSIAN = 0.004  # the same on a Gaussian, where tolerances are made tighter if they have to be
 _WANTED = 0.06  # steps are refined until tau is no larger
 _LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
 _STEPS, _FINER = (64, 128, 256), 4  # times as many, where the first ones are found too long
-_RING, _CURVED = 65_536, 0.1  # rows, and when, on a ring that is curved as no Gaussian is
+_RING = 65_536  # rows on a ring that is curved as no Gaussian is
 _SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
 _SHOWN = 1024  # rows behind an energy distance, which is told of and not judged
 
@@ -106,7 +110,12 @@ def sampling_cells(solver: Solver) -> Iterator[Cell]:
         cell = _run(solver, specimen, sde, level, wanted)
         if cell.tau <= _LARGEST:
             yield cell
-    if tolerant(solver) and claims.stochastic and not claims.couples_batch and not claims.floor:
+    by_row = tolerant(solver) and claims.stochastic and not claims.couples_batch
+    if (
+        by_row
+        and not claims.floor
+        and not (_judged(solver) and _keeps(check_rejected_steps, solver))
+    ):
         yield _spread(solver)
 
 
@@ -133,14 +142,19 @@ def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]
             yield setting
 
 
-@remembered(64)
-def _judged(solver: Integrator) -> bool:
+def _judged(solver: Solver) -> bool:
     """Whether its law on mixtures is known without samples, and right; that of its predictor alone
     is not enough."""
-    if without_correctors(solver) is not solver:
-        return False
+    if isinstance(solver, Corrector):
+        return _keeps(check_mixture_invariance, solver)
+    return without_correctors(solver) is solver and _keeps(check_mixture_leaks, solver)
+
+
+@remembered(64)
+def _keeps(check: Callable[[Solver], Finding], solver: Solver) -> bool:
+    """Whether a solver passes a check."""
     try:
-        check_mixture_leaks(solver)
+        check(solver)
     except (NotApplicable, Unproven, CheckFailed):
         return False
     return True
@@ -149,17 +163,30 @@ def _judged(solver: Integrator) -> bool:
 def _sweeps(corrector: Corrector) -> Iterator[Cell]:
     """Exact samples of p_t, moved about at t."""
     tau = LEAST + _evident(corrector)
-    ring, *others = specimens()
-    many = replace(ring, rows=_RING)
-    for specimen in (ring, *others):
-        for sde in sdes(corrector) if specimen is ring else sdes(corrector)[:1]:
-            for t in _SWEEP_TIMES:
-                told = (
-                    many if (specimen, sde, t) == (ring, sdes(corrector)[0], _CURVED) else specimen
-                )
-                reverse = ReverseSDE(sde, specimen.target.score(sde), first_level(corrector))
-                carry = partial(_swept, corrector, reverse, t)
-                yield Cell(told, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
+    for specimen, sde, t in _rests(corrector):
+        reverse = ReverseSDE(sde, specimen.target.score(sde), first_level(corrector))
+        carry = partial(_swept, corrector, reverse, t)
+        yield Cell(specimen, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
+
+
+def _rests(corrector: Corrector) -> Iterator[tuple[Specimen, LinearSDE, float]]:
+    """Where a corrector leaves a law as it is: all targets and SDEs, and many rows on a ring, curved
+    as no Gaussian is; two of these where it is known to leave mixtures as they are."""
+    first, *others = sdes(corrector)
+    ring, *targets = specimens()
+    curved, late = _SWEEP_TIMES
+    if _judged(corrector):
+        yield ring, first, curved
+        yield targets[0], first, late
+        return
+    yield replace(ring, rows=_RING), first, curved
+    yield ring, first, late
+    for sde in others:
+        for t in _SWEEP_TIMES:
+            yield ring, sde, t
+    for specimen in targets:
+        for t in _SWEEP_TIMES:
+            yield specimen, first, t
 
 
 def _evident(corrector: Corrector) -> float:

@@ -31,9 +31,11 @@ from sdeplug.testing import (
 from sdeplug.testing.law.cells import wide
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.right import RowLangevin
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_steps import RowHeun
 from sdeplug.testing.mutants.seen import ScoreTimes
+from sdeplug.testing.mutants.tolerances import NoiseDrawnAnew
 from sdeplug_adaptive import RowAdams, RowDopri5
 from sdeplug_ode import RK4, Heun
 from sdeplug_song import (
@@ -227,13 +229,20 @@ def spread_of(solver):
 
 
 def test_noise_in_steps_of_each_row_has_a_cell_of_very_many_numbers():
-    (cell,) = spread_of(RowHeun(0.2))
+    (cell,) = spread_of(NoiseDrawnAnew(0.2))
     assert cell.tau < 0.01
     assert "tolerance=0.05" in cell.finer.label
     assert cell.finer.tau == cell.tau
     assert cell.specimen.rows * cell.specimen.target.means.numel() == 655_360
-    for other in (EulerMaruyama(), Unsteady()):
+    for other in (EulerMaruyama(), RowHeun(0.2), Unsteady()):
         assert not spread_of(other)
+
+
+def test_correctors_that_leave_mixtures_as_they_are_are_sampled_less():
+    few, many = (list(sampling_cells(each)) for each in (RowLangevin(), Unsteady(0.9)))
+    assert [cell.specimen for cell in few] == list(specimens()[:2])
+    assert len(many) > 10
+    assert max(cell.specimen.rows for cell in many) == 65_536
 
 
 @pytest.mark.slow
