@@ -170,7 +170,7 @@ def _sweeps(corrector: Corrector) -> Iterator[Cell]:
 
 
 def _rests(corrector: Corrector) -> Iterator[tuple[Specimen, LinearSDE, float]]:
-    """Where a corrector leaves a law as it is: all targets and SDEs, and many rows on a ring, curved
+    """Where a corrector leaves a law as it is: all targets, SDEs, and many rows on a ring, curved
     as no Gaussian is; two of these where it is known to leave mixtures as they are."""
     first, *others = sdes(corrector)
     ring, *targets = specimens()
