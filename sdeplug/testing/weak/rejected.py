@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sdeplug.errors import ArgumentError, StepError
 from sdeplug.noise import NoiseSource
-from sdeplug.solvers import Corrector, Integrator, with_tolerances
+from sdeplug.solvers import Corrector, Integrator, tolerances, with_tolerances
 from sdeplug.testing.bench import Solver, jumps, parts, sdes, single_thread
 from sdeplug.testing.claimed import first_level, follows_its_tolerance
 from sdeplug.testing.exact.leaks import Place, places
@@ -30,7 +30,7 @@ LIMIT = 5e-3
 makes 0.1 and more."""
 
 _OTHERS = 0.25  # of all rows that have to go another way
-_TIGHTER, _TIMES = 0.5, 24
+_TIGHTER, _TIMES = 0.5, 40
 _ROWS = 4  # for each point, to see how many do
 _MOST = 64  # numbers that a row draws
 _SAME = 1e-9  # roundings of other sums
@@ -43,10 +43,8 @@ def check_rejected_steps(solver: Solver) -> Finding:
         found = _Watched.of(solver).with_rejections()
     worst = int(found.leak.abs().argmax())
     size = float(found.leak[worst].abs())
-    how = (
-        f"with tolerances {found.factor:.2g} times as large {found.share:.0%} of all rows go "
-        "another way"
-    )
+    tight = ", ".join(f"{each:.1g}" for each in tolerances(found.solver))
+    how = f"with tolerances of {tight} {found.share:.0%} of all rows go another way"
     demand(
         size <= LIMIT,
         f"{how}, and their law with them: for each nat of log-SNR "
@@ -62,13 +60,13 @@ class _Found:
     """What tighter tolerances make different.
 
     Attributes:
-        factor: tolerances, in those of the solver.
+        solver: the one with these.
         share: of all rows that go another way.
-        leak: errors of :func:`of_modes` beside those with its own tolerances, per nat of log-SNR.
+        leak: errors of :func:`of_modes` beside those with loose ones, per nat of log-SNR.
         place: where it started.
     """
 
-    factor: float
+    solver: Integrator
     share: float
     leak: Tensor
     place: Place
@@ -79,7 +77,7 @@ class _Watched:
     """A solver of a tolerance, over one short span.
 
     Attributes:
-        solver: with its own tolerances.
+        solver: with tolerances so loose that it rejects nothing.
         place: where the span starts.
     """
 
@@ -107,41 +105,42 @@ class _Watched:
         """
         x, _ = points(self.place.sde, self.place.t)
         x, noise = x.repeat_interleave(_ROWS, 0), Counted()
-        before, few = self._carried(1.0, x, noise), noise.draws
+        before, few = self._carried(self.solver, x, noise), noise.draws
         for times in range(1, _TIMES):
-            noise, factor = Counted(), _TIGHTER**times
+            noise = Counted()
             try:
-                other = self._moved(self._carried(factor, x, noise), before)
+                tight = with_tolerances(self.solver, _TIGHTER**times)
+                other = self._moved(self._carried(tight, x, noise), before)
             except (ArgumentError, StepError):
                 break
             if noise.draws > few and other >= _OTHERS:
-                found = self._compared(factor, noise.draws)
+                found = self._compared(tight, noise.draws)
                 if found.share >= _OTHERS:
                     return found
         raise NotApplicable("over a short span it rejects no step, however tight its tolerance is")
 
-    def _compared(self, factor: float, number: int) -> _Found:
+    def _compared(self, tight: Integrator, number: int) -> _Found:
         """The same with draws that are balanced, one size of which may ask for more of them."""
         columns = 2 ** math.ceil(math.log2(number))  # no more rows than for fewer
         if columns > _MOST:
             raise NotApplicable(f"it draws {number} numbers where it rejects steps, over {_MOST}")
         try:
-            return self._with(factor, columns)
+            return self._with(tight, columns)
         except NotApplicable:
-            return self._compared(factor, 2 * columns)
+            return self._compared(tight, 2 * columns)
 
-    def _with(self, factor: float, columns: int) -> _Found:
+    def _with(self, tight: Integrator, columns: int) -> _Found:
         x, weights = points(self.place.sde, self.place.t)
         sde, end = self.place.sde, self.place.ends[0]
-        sizes = 0 if self.solver.claims.couples_batch else x.shape[1]
+        sizes = 0 if tight.claims.couples_batch else x.shape[1]
         ways = []
-        for tolerances in (1.0, factor):
+        for by in (self.solver, tight):
             noise = Many(len(x), columns, sizes)
-            ways.append(self._carried(tolerances, x.repeat_interleave(noise.repeats, 0), noise))
+            ways.append(self._carried(by, x.repeat_interleave(noise.repeats, 0), noise))
         plain, other = (of_modes(y, end, sde).reshape(len(x), noise.repeats, -1) for y in ways)
         nats = sde.at(end).log_snr - sde.at(self.place.t).log_snr
         leak = weights @ (other - plain).mean(1) / nats
-        return _Found(factor, self._moved(*ways), leak, self.place)
+        return _Found(tight, self._moved(*ways), leak, self.place)
 
     def _moved(self, y: Tensor, other: Tensor) -> float:
         """The share of all rows that are not the same."""
@@ -149,8 +148,7 @@ class _Watched:
         differ = ((y - other).abs() > _SAME).any(1).to(weights)
         return float(weights @ differ.reshape(len(weights), -1).mean(1))
 
-    def _carried(self, tolerances: float, x: Tensor, noise: NoiseSource) -> Tensor:
-        by = with_tolerances(self.solver, tolerances)
+    def _carried(self, by: Integrator, x: Tensor, noise: NoiseSource) -> Tensor:
         return carried(by, self.place, self.place.ends[0], x, noise)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sdeplug.errors import SdeplugError
 from sdeplug.noise import NoiseSource, Silence
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.solvers import Integrator, with_first_step
+from sdeplug.solvers import Integrator, with_first_step, with_tolerances
 from sdeplug.testing.exact.leaks import Place
+from sdeplug.testing.memory import remembered
 from sdeplug.testing.weak.balanced import MOST, Balanced, Counted
 from sdeplug.testing.weak.modes import of_modes, points, three_modes
 
+_LOOSENED, _LOOSER = 16.0, 6  # times as large tolerances are, and how often
 _ADDED = 0.1  # of what noise moves that may be left of a sum
 
 
@@ -32,6 +35,7 @@ def error(by: Integrator, place: Place, end: float, noise: Balanced) -> Tensor:
     return weights @ change / (sde.at(end).log_snr - sde.at(place.t).log_snr)
 
 
+@remembered(64)
 def columns(by: Integrator, place: Place, end: float, rows: int | None = 1) -> int:
     """How many numbers a row draws on the way.
 
@@ -49,11 +53,22 @@ def columns(by: Integrator, place: Place, end: float, rows: int | None = 1) -> i
 
 
 def at_once(by: Integrator, place: Place, end: float) -> Integrator:
-    """A solver of a tolerance that draws few numbers on the way: with a first step as long as the
-    span, where it would begin with one so short that it takes many."""
-    if columns(by, place, end, None) <= MOST:
-        return by
-    return with_first_step(by, place.t - end)
+    """A solver that follows a tolerance so that it draws few numbers on the way.
+
+    Its first step is as long as the span, where it would begin with one so short that it takes
+    many; and its tolerances are so loose that no step is rejected, where it allows that.
+    """
+    if columns(by, place, end, None) > MOST:
+        by = with_first_step(by, place.t - end)
+    for _ in range(_LOOSER):
+        try:
+            looser = with_tolerances(by, _LOOSENED)
+        except SdeplugError:
+            break
+        if columns(looser, place, end, None) >= columns(by, place, end, None):
+            break
+        by = looser
+    return by
 
 
 def adds_noise(by: Integrator, place: Place) -> bool:

@@ -135,6 +135,7 @@ def test_an_error_of_one_per_cent_is_one_of_its_kind():
         RandomSubsteps(),
         AdaptiveHeun(),
         RowHeun(),
+        RowHeun(1e-5),
         OwnGrid(),
         OnGrid(PLAIN, LogSNR(4)),
         OnGrid(ExponentialEuler(), LogSNR(4, power=2.0), noiseless_last=True),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from sdeplug import Claims, Corrected
+from sdeplug import VPSDE, Claims, Corrected
 from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.exact import places
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin
@@ -17,7 +18,8 @@ from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_steps import RowHeun
 from sdeplug.testing.mutants.tolerances import NoiseDrawnAnew, NoiseLost, NoiseRescaled
 from sdeplug.testing.weak import check_rejected_steps
-from sdeplug.testing.weak.balanced import Many
+from sdeplug.testing.weak.balanced import MOST, Many
+from sdeplug.testing.weak.spans import at_once, columns
 from sdeplug_adaptive import RowAdams, RowImprovedEuler
 from sdeplug_torchsde import AdaptiveHeun as BatchHeun
 from sdeplug_torchsde import AdaptiveSRK
@@ -48,10 +50,28 @@ def test_more_draws_than_there_are_columns_are_told():
 
 
 @pytest.mark.parametrize(
-    "solver", [RowHeun(), RowAdams(), RowImprovedEuler(), BatchHeun(), AdaptiveSRK()], ids=repr
+    "solver",
+    [
+        RowHeun(),
+        RowHeun(1e-5),
+        RowAdams(),
+        RowImprovedEuler(),
+        BatchHeun(),
+        BatchHeun(1e-6, 1e-6),
+        AdaptiveSRK(),
+    ],
+    ids=repr,
 )
-def test_right_solvers_stay(solver):
+def test_right_solvers_stay_however_tight_their_tolerance(solver):
     assert check_rejected_steps(solver).text.endswith(("e-05 a nat", "e-06 a nat", "e-07 a nat"))
+
+
+@pytest.mark.parametrize("solver", [RowHeun(1e-5), BatchHeun(1e-6, 1e-6)], ids=repr)
+def test_few_numbers_are_drawn_over_a_short_span(solver):
+    (place,) = places(VPSDE(), 1.0, 0.0)
+    end = place.ends[0]
+    assert columns(solver, place, end, None) > MOST
+    assert columns(at_once(solver, place, end), place, end, None) <= 4
 
 
 @dataclass(frozen=True)
