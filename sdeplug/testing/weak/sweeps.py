@@ -135,7 +135,7 @@ def _moved(corrector: Corrector, ground: _Ground) -> tuple[float, float]:
         if bool(over.any()) or not bool(errors.isfinite().all()):
             raise CheckFailed(_told(errors, give, floor, ground))
         largest, known = float(errors.abs().max()), float(scatter.square().mean().sqrt())
-        if largest <= allowed + LIMIT and known <= _KNOWN:
+        if largest <= allowed + LIMIT + known and known <= _KNOWN:
             return float(errors[len(errors) // 2 :].abs().max()), known
     raise NotApplicable(
         f"chance hides what {SWEEPS} sweeps do to {ground.name}: some {largest:.1e}, give or take "
