@@ -45,6 +45,8 @@ _ENTRIES: tuple[tuple[Solver, str, Defect, str], ...] = (
     (RandomSubsteps(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdaptiveHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (RowHeun(), "curved", unsaid.Curved(0.01), _MIXTURE),
+    (RowHeun(), "noise-of-low-stochasticity", When(when.near_zero, heard.Scaled(1.05)), _MIXTURE),
+    (RowHeun(), "noise-of-varying-stochasticity", When(when.varying, heard.Scaled(1.02)), _MIXTURE),
     (OwnGrid(), "curved", unsaid.Curved(0.01), _MIXTURE),
     (AdjustedLangevin(), "curved", unsaid.Curved(0.05), "check_mixture_invariance"),
 )  # fmt: skip

@@ -8,7 +8,7 @@ one short span.  So it takes no law of the solver, nor that its steps be affine 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,25 +17,24 @@ from torch import Tensor
 
 from sdeplug.compose import OnGrid
 from sdeplug.grid import Uniform
-from sdeplug.solvers import Corrector, FlowIntegrator, Integrator
-from sdeplug.testing.bench import Solver, jumps, parts, sdes, single_thread
+from sdeplug.solvers import Corrector, Integrator
+from sdeplug.testing.bench import Solver, jumps, parts, single_thread
 from sdeplug.testing.claimed import (
-    first_level,
     follows_its_tolerance,
     own_grid,
     tolerant,
     without_correctors,
 )
-from sdeplug.testing.drawn import DrawnSDE
 from sdeplug.testing.exact import is_affine, refinements
 from sdeplug.testing.exact.elsewhere import where_it_works
-from sdeplug.testing.exact.leaks import Place, places
+from sdeplug.testing.exact.leaks import Place
 from sdeplug.testing.exact.tolerances import demand_tolerance
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable
 from sdeplug.testing.weak.balanced import SIZES, Balanced
 from sdeplug.testing.weak.modes import points, told_of_modes
 from sdeplug.testing.weak.nonlinear import remembers
 from sdeplug.testing.weak.spans import adds_noise, at_once, columns, error
+from sdeplug.testing.weak.where import LOG_SNRS, everywhere, where_modes_overlap
 
 LIMIT = 1e-3
 """What the leak of a consistent solver stays under; measured in right ones: 5e-4."""
@@ -50,7 +49,6 @@ _FEW = {2: 2.0, 3: -9.0, 4: 8.0}  # the same with noise: without what falls as 1
 _SHORT = 3.0  # times the part of the span that that of half of it may be: 2 for any leak
 _PAST = 5  # steps of what remembers earlier ones
 _LEVELS, _ROWS = (64, 32, 16), 2**19  # where sizes are drawn
-_LOG_SNRS = (0.0, 0.5, 0.0)  # modes overlap, and the noise can be seen
 _LOOKS = ((8, 1e-1), (24, 1e-5))  # how many runs, and how often they are wrong of a right solver
 
 
@@ -67,20 +65,10 @@ def check_mixture_leaks(solver: Solver) -> Finding:
     with single_thread():
         watched = _Watched.of(alone)
         found = where_it_works(
-            partial(watched.demand, place) for place in _places(watched.integrator)
+            partial(watched.demand, place) for place in everywhere(watched.integrator)
         )
     told = "" if alone is solver else ", its predictor alone"
     return Finding(f"leaves p_t by at most {max(found):.0e} a nat at {len(found)} places{told}")
-
-
-def _places(integrator: Integrator) -> Iterator[Place]:
-    """One on each SDE where modes overlap, at other levels where it works at all of them."""
-    first = first_level(integrator)
-    one = integrator.claims.level is not None or isinstance(integrator, FlowIntegrator)
-    levels = (first, first, first) if one else (first, 0.5, 2.0)
-    forward = (*sdes(integrator), DrawnSDE(4, 2.0, 0.01))
-    for number, (sde, level) in enumerate(zip(forward, levels, strict=False)):
-        yield from places(sde, level, _LOG_SNRS[number])
 
 
 @dataclass(frozen=True)
@@ -107,7 +95,7 @@ class _Watched:
         if any(isinstance(part, Corrector) for part in parts(solver)):
             raise NotApplicable("a corrector is at work in it, whose steps do not follow the span")
         if follows:
-            place = next(_places(solver))
+            place = next(where_modes_overlap(solver))
             return cls(solver, not claims.stochastic or adds_noise(solver, place), 1)
         affine = not claims.stochastic or is_affine(solver)
         return cls(solver, affine, _PAST if own_grid(solver) or remembers(solver) else 1)
@@ -257,7 +245,7 @@ def _chance(found: Tensor, alpha: float) -> Tensor:
     from scipy import special
 
     count, width = found.shape
-    cases = width * len(_LOG_SNRS)
+    cases = width * len(LOG_SNRS)
     quantile = -float(special.stdtrit(count - 1, 0.5 * alpha / cases))
     return quantile * found.std(0) / math.sqrt(count)
 

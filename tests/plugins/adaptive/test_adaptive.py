@@ -60,7 +60,7 @@ def test_conformance_by_sampling(check):
 
 def test_a_bias_that_falls_with_its_tolerance_is_none_over_short_spans():
     by = RowImprovedEuler()
-    assert check_mixture_leaks(by).text.endswith("at 3 places")
+    assert check_mixture_leaks(by).text.endswith("at 18 places")
     with pytest.raises(NotApplicable, match="a bias that does not vanish"):
         check_mixture_leaks(replace(by, keep_noise=False))
 
