@@ -41,6 +41,8 @@ _TOGETHER = ((1, 100_000), (3000, 3), (100, 300))
 _STEPS = 2
 _SWEEPS = 32  # of a corrector, which moves p_t by little each time
 _SIGMAS = 5.0  # 6e-7 for one size, if it were by chance
+_OTHERS = (1, 2, 3)  # other draws: what rows have in common scatters widely
+_MANY = (25_000, 4)  # rows in which so few steps make the error that they make in any size
 _OWN = 0.02  # relative error of a standard deviation that a solver may choose to make
 _OWN_IF_TIGHT, _LITTLE = 0.004, 0.005  # the same, and the floor, with tolerances that are tight
 _WIDE = (0.5, 0.1)  # of T: the span of a variance, wide enough for the noise to be most of it
@@ -93,13 +95,22 @@ def _spread(solver: Solver, call: Call) -> Finding:
         raise NotApplicable("all numbers of a row share what it draws beside noise, such as a time")
     if jumps(solver) or not math.isfinite(floor):
         raise NotApplicable("its law is not that of p_t, and its numbers depend on each other")
-    worst = max(_demand_spread(solver, call, size, _OWN) for size in _TOGETHER)
-    text = f"the standard deviation is off by at most {worst:.1g} up to {_TOGETHER[0]}"
+    steps = not isinstance(solver, Corrector) and not tolerant(solver)
+    base = _off(solver, call, _MANY) if steps else 0.0
+    found = {size: _spread_of(solver, call, size, base) for size in _TOGETHER}
+    told = {size: off for size, off in found.items() if off is not None}
+    if not told:
+        raise NotApplicable(
+            "all numbers of a row share what it draws beside noise: claim randomised"
+        )
+    first, worst = next(iter(told)), max(told.values())
+    text = f"the standard deviation is off by at most {worst:.1g} up to {first}"
     tuned = _with_less_bias(solver)
-    if tuned is None:
+    if tuned is None or first != _TOGETHER[0]:
         return Finding(text)
-    off = _demand_spread(tuned, call, _TOGETHER[0], _OWN_IF_TIGHT)
-    return Finding(f"{text}, and by {off:.1g} with tolerances so tight that its bias is small")
+    off = _off(tuned, call, first)
+    _demand_small(tuned, call, first, off, _OWN_IF_TIGHT)
+    return Finding(f"{text}, and by {abs(off):.1g} with tolerances so tight that its bias is small")
 
 
 def _with_less_bias(solver: Solver) -> Integrator | None:
@@ -109,36 +120,60 @@ def _with_less_bias(solver: Solver) -> Integrator | None:
     return next((each for each in tightened(solver) if (each.claims.floor or 0.0) <= _LITTLE), None)
 
 
-def _demand_spread(solver: Solver, call: Call, size: tuple[int, int], own: float) -> float:
-    """How far the standard deviation of all numbers of a size is off, if not by too much.
+def _spread_of(solver: Solver, call: Call, size: tuple[int, int], base: float) -> float | None:
+    """How far the standard deviation of all numbers of a size is off, beside what its steps make.
 
-    Args:
-        solver: the solver.
-        call: with the forward SDE.
-        size: of x.
-        own: relative error that it may choose to make, beyond its floor.
+    Returns:
+        None where other draws say something else by far: rows then draw what all their numbers
+        have in common, and are too few.
 
     Raises:
-        CheckFailed: if it is off by more.
+        CheckFailed: if it is off by too much, whatever is drawn.
     """
-    sde, corrects = call.sde, isinstance(solver, Corrector)
-    late, early = (fraction * sde.T for fraction in _WIDE)
-    wide = replace(call, t=late, s=late if corrects else early)
-    before, after = NormalScore(sde).width(
-        torch.tensor((wide.t, wide.s), dtype=torch.float64, device="cpu")
-    )
-    z = line(0, math.prod(size))
-    y, run = (z / z.square().mean().sqrt() * before).reshape(size), Run(Line())
-    for _ in range(_SWEEPS if corrects else 1):
-        y = _carried(solver, wide, y, run)
-    off = float(y.square().mean().sqrt() / after) - 1.0
-    allowed = own + (solver.claims.floor or 0.0) + _SIGMAS / math.sqrt(2.0 * math.prod(size))
+    off = _off(solver, call, size) - base
+    try:
+        _demand_small(solver, call, size, off, _OWN)
+    except CheckFailed:
+        others = [_off(solver, call, size, Line(0, other)) - base for other in _OTHERS]
+        if max(off, *others) - min(off, *others) > 2.0 * _chance(size) + _OWN:
+            return None
+        raise
+    return abs(off)
+
+
+def _demand_small(
+    solver: Solver, call: Call, size: tuple[int, int], off: float, own: float
+) -> None:
+    """A standard deviation is off by no more than a solver may choose, its floor and chance."""
+    allowed = own + (solver.claims.floor or 0.0) + _chance(size)
     demand(
         abs(off) <= allowed,
         f"the standard deviation of all numbers together is off by {off:+.2g} where x has the "
-        f"shape {size}; {allowed:.2g} at most is right ({wide}, {solver!r})",
+        f"shape {size}; {allowed:.2g} at most is right ({_wide(solver, call)}, {solver!r})",
     )
-    return abs(off)
+
+
+def _chance(size: tuple[int, int]) -> float:
+    return _SIGMAS / math.sqrt(2.0 * math.prod(size))
+
+
+def _off(solver: Solver, call: Call, size: tuple[int, int], noise: Line | None = None) -> float:
+    """Relative error of the standard deviation of all numbers, with some draws."""
+    wide = _wide(solver, call)
+    before, after = NormalScore(call.sde).width(
+        torch.tensor((wide.t, wide.s), dtype=torch.float64, device="cpu")
+    )
+    z = line(0, math.prod(size))
+    y, run = (z / z.square().mean().sqrt() * before).reshape(size), Run(noise or Line())
+    for _ in range(_SWEEPS if isinstance(solver, Corrector) else 1):
+        y = _carried(solver, wide, y, run)
+    return float(y.square().mean().sqrt() / after) - 1.0
+
+
+def _wide(solver: Solver, call: Call) -> Call:
+    """The same over a span in which noise is most of the variance; at its start for a corrector."""
+    late, early = (fraction * call.sde.T for fraction in _WIDE)
+    return replace(call, t=late, s=late if isinstance(solver, Corrector) else early)
 
 
 def _carried(solver: Solver, call: Call, x: Tensor, run: Run) -> Tensor:

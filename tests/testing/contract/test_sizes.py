@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+
 import pytest
+import torch
 
 import sdeplug as sp
 from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.contract.sizes import check_sizes
 from sdeplug.testing.mutants import EQUIVALENT, RIGHT, spoil
+from sdeplug.testing.mutants.defect import Defect
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
@@ -75,6 +80,39 @@ def test_large_noise_is_seen_where_the_steps_follow_the_row(solver):
 
     with pytest.raises(CheckFailed, match=r"standard deviation of all numbers.*\+0\."):
         check_sizes(spoil(solver, When(huge, Scaled(1.2))))
+
+
+@dataclass(frozen=True)
+class Sometimes(Defect):
+    """Noise in half of all rows, by chance, times the root of 2: right in the mean over rows."""
+
+    factor: float = 1.0
+
+    def heard(self, noise):
+        return _Sometimes(noise, self.factor)
+
+    def promised(self, claims):
+        return replace(claims, affine=False, strong_order=None)
+
+
+class _Sometimes(sp.NoiseSource):
+    def __init__(self, source, factor):
+        self.source, self.factor = source, factor
+
+    def normal(self, like):
+        z, number = (self.source.normal(each) for each in (like, like[:, :1]))
+        return self.factor * math.sqrt(2.0) * torch.where(number > 0.0, z, 0.0)
+
+
+def test_what_all_numbers_of_a_row_have_in_common_is_told_from_a_mistake():
+    assert check_sizes(spoil(EulerMaruyama(), Sometimes())).text.endswith("(3000, 3)")
+
+    def many(step):
+        """in more than two dimensions, but not in four."""
+        return step.dimension == 3
+
+    with pytest.raises(CheckFailed, match=r"\(3000, 3\)"):
+        check_sizes(spoil(spoil(EulerMaruyama(), Sometimes()), When(many, Scaled(1.2))))
 
 
 def test_what_keeps_no_law_is_left_alone():
