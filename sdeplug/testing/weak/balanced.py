@@ -9,8 +9,9 @@ often; with each of them the sizes run over an orthogonal array, in which any tw
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -108,21 +109,20 @@ class Many(NoiseSource):
     """Very many draws, for points that come ``repeats`` times each, one after the other.
 
     They are signs, any three columns of which meet in every way, equally often.  The first numbers
-    of a row have two sizes beside that, in every combination.
+    of a row have sizes beside that.
 
     Args:
         points: how many there are.
         columns: how many numbers a row draws, at most.
-        sized: how many of them have sizes.
+        sizes: of the first of them, one tuple for each share of the rows.
     """
 
-    def __init__(self, points: int, columns: int, sized: int) -> None:
+    def __init__(self, points: int, columns: int, sizes: Sequence[tuple[float, ...]]) -> None:
         # No three odd numbers add up to nothing, bit by bit.
         signs = _table(tuple(range(1, 2 * columns, 2)))
-        combined = tuple(product(nodes(4)[2:].tolist(), repeat=sized))
-        sizes = torch.tensor(combined, dtype=torch.float64, device="cpu")
+        first = torch.tensor(sizes, dtype=torch.float64, device="cpu").T
         self._columns = signs.repeat(1, len(sizes))
-        self._columns[:sized] *= sizes.T.repeat_interleave(signs.shape[1], 1)
+        self._columns[: len(first)] *= first.repeat_interleave(signs.shape[1], 1)
         self._points, self.repeats, self.draws = points, self._columns.shape[1], 0
 
     def normal(self, like: Tensor) -> Tensor:

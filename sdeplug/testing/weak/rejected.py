@@ -9,9 +9,11 @@ same draws.  What the two ways make different in law is then no chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
+import torch
 from torch import Tensor
 
 from sdeplug.errors import ArgumentError, StepError
@@ -19,10 +21,11 @@ from sdeplug.noise import NoiseSource
 from sdeplug.solvers import Corrector, Integrator, tolerances, with_tolerances
 from sdeplug.testing.bench import Solver, jumps, parts, sdes, single_thread
 from sdeplug.testing.claimed import first_level, follows_its_tolerance
+from sdeplug.testing.exact.arrays import nodes
 from sdeplug.testing.exact.leaks import Place, places
 from sdeplug.testing.findings import Finding, NotApplicable, demand
 from sdeplug.testing.weak.balanced import Counted, Many
-from sdeplug.testing.weak.modes import of_modes, points, told_of_modes
+from sdeplug.testing.weak.modes import of_modes, points, three_modes, told_of_modes
 from sdeplug.testing.weak.spans import at_once, carried
 
 LIMIT = 5e-3
@@ -30,9 +33,10 @@ LIMIT = 5e-3
 makes 0.1 and more."""
 
 _OTHERS = 0.25  # of all rows that have to go another way
-_TIGHTER, _TIMES = 0.5, 40
+_TIGHTER, _TIMES = 0.7, 80
 _ROWS = 4  # for each point, to see how many do
 _MOST = 64  # numbers that a row draws
+_SIZES = tuple(nodes(4)[2:].tolist())  # of a normal number: a small and a large one
 _SAME = 1e-9  # roundings of other sums
 
 
@@ -104,10 +108,11 @@ class _Watched:
             NotApplicable: if there is none, or more is drawn then than can be balanced.
         """
         x, _ = points(self.place.sde, self.place.t)
-        x, noise = x.repeat_interleave(_ROWS, 0), Counted()
+        large = max(_SIZES) if self.solver.claims.couples_batch else 1.0
+        x, noise = x.repeat_interleave(_ROWS, 0), Counted(large)
         before, few = self._carried(self.solver, x, noise), noise.draws
         for times in range(1, _TIMES):
-            noise = Counted()
+            noise = Counted(large)
             try:
                 tight = with_tolerances(self.solver, _TIGHTER**times)
                 other = self._moved(self._carried(tight, x, noise), before)
@@ -132,15 +137,32 @@ class _Watched:
     def _with(self, tight: Integrator, columns: int) -> _Found:
         x, weights = points(self.place.sde, self.place.t)
         sde, end = self.place.sde, self.place.ends[0]
-        sizes = 0 if tight.claims.couples_batch else x.shape[1]
-        ways = []
-        for by in (self.solver, tight):
-            noise = Many(len(x), columns, sizes)
-            ways.append(self._carried(by, x.repeat_interleave(noise.repeats, 0), noise))
-        plain, other = (of_modes(y, end, sde).reshape(len(x), noise.repeats, -1) for y in ways)
+        share, off = 0.0, torch.zeros(len(x), 1, dtype=torch.float64, device="cpu")
+        for sizes in self._batches():
+            noises = [Many(len(x), columns, sizes) for _ in range(2)]
+            rows = x.repeat_interleave(noises[0].repeats, 0)
+            y, other = (
+                self._carried(by, rows, noise)
+                for by, noise in zip((self.solver, tight), noises, strict=True)
+            )
+            change = of_modes(other, end, sde) - of_modes(y, end, sde)
+            off = off + change.reshape(len(x), noises[0].repeats, -1).mean(1)
+            share += self._moved(y, other)
+        count = len(self._batches())
         nats = sde.at(end).log_snr - sde.at(self.place.t).log_snr
-        leak = weights @ (other - plain).mean(1) / nats
-        return _Found(tight, self._moved(*ways), leak, self.place)
+        return _Found(tight, share / count, weights @ off / (count * nats), self.place)
+
+    def _batches(self) -> Sequence[Sequence[tuple[float, ...]]]:
+        """Sizes of the first numbers of a row: in one batch where rows differ in what they reject.
+
+        Where they do not, sizes of the first two draws differ from batch to batch: of the whole
+        step and of its middle, as the error goes by the one or the other.
+        """
+        width = three_modes().means.shape[1]
+        if self.solver.claims.couples_batch:
+            pairs = product(_SIZES, repeat=2)
+            return [[(whole,) * width + (middle,) * width] for whole, middle in pairs]
+        return [list(product(_SIZES, repeat=width))]
 
     def _moved(self, y: Tensor, other: Tensor) -> float:
         """The share of all rows that are not the same."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,27 +27,26 @@ from sdeplug_torchsde import AdaptiveSRK
 
 
 def test_signs_of_many_draws_are_balanced_in_any_three_columns():
-    noise = Many(1, 9, 0)
+    noise = Many(1, 9, [()])
     z = noise.normal(torch.zeros(noise.repeats, 9, dtype=torch.float64))
     for count in (1, 2, 3):
         for chosen in itertools.combinations(z.unbind(1), count):
             assert float(torch.stack(chosen).prod(0).sum()) == 0.0
 
 
-def test_the_first_numbers_have_two_sizes_in_every_combination():
-    noise = Many(2, 8, 2)
+def test_the_first_numbers_have_the_sizes_that_are_given_with_all_signs():
+    noise = Many(2, 8, [(0.5, 0.5), (0.5, 1.5), (1.5, 0.5), (1.5, 1.5)])
     z = noise.normal(torch.zeros(2 * noise.repeats, 8, dtype=torch.float64))
     assert torch.equal(z[: noise.repeats], z[noise.repeats :])
-    pairs = {tuple(row) for row in z[:, :2].abs().tolist()}
-    assert len(pairs) == 4
+    assert len({tuple(row) for row in z[:, :3].tolist()}) == 4 * 8
     assert torch.equal(z[:, 2:].abs(), torch.ones_like(z[:, 2:]))
-    assert torch.allclose(z.square().mean(0), torch.ones(8, dtype=torch.float64), atol=1e-12)
-    assert torch.allclose(z.T @ z / len(z), torch.eye(8, dtype=torch.float64), atol=1e-12)
+    variances = torch.diag(torch.tensor([1.25] * 2 + [1.0] * 6, dtype=torch.float64))
+    assert torch.allclose(z.T @ z / len(z), variances, atol=1e-12)
 
 
 def test_more_draws_than_there_are_columns_are_told():
     with pytest.raises(NotApplicable, match="more than was counted"):
-        Many(4, 2, 0).normal(torch.zeros(16, 3))
+        Many(4, 2, [()]).normal(torch.zeros(16, 3))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,32 @@ class Published(RowImprovedEuler):
 
     keep_noise: bool = False
     claims = Claims(affine=False)
+
+
+class InBatches(RowHeun):
+    """One step for all rows: none goes on alone."""
+
+    claims = replace(RowHeun.claims, couples_batch=True)
+
+    def _tried(self, reverse, x, end, walk):
+        new, error = super()._tried(reverse, x, end, walk)
+        return new, np.full_like(error, np.sqrt((error**2).mean()))
+
+
+@dataclass(frozen=True)
+class RightInBatches(InBatches):
+    """With the noise that it has seen."""
+
+
+@dataclass(frozen=True)
+class AnewInBatches(InBatches, NoiseDrawnAnew):
+    """A few rows have too little noise by it; in many, what is rejected says little of any."""
+
+
+def test_noise_that_is_not_kept_is_seen_where_rows_share_their_steps():
+    assert "50% of all rows" in check_rejected_steps(RightInBatches()).text
+    with pytest.raises(CheckFailed, match=r"of mode \d is off by -"):
+        check_rejected_steps(AnewInBatches())
 
 
 @pytest.mark.parametrize(
