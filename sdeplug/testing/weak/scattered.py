@@ -71,7 +71,10 @@ def scattered(
     if width > SobolEngine.MAXDIM:
         raise NotApplicable(f"a row draws {columns} numbers; {SobolEngine.MAXDIM - 3} are the most")
     rows = min(_MOST, max(_LEAST, 2 ** int(math.log2(_NUMBERS / width))))
-    cube = SobolEngine(width, scramble=True, seed=seed).draw(rows, dtype=torch.float64)
+    engine = SobolEngine(width, scramble=True, seed=seed)
+    first = engine.quasi.to(torch.float64) * _CELL  # drawn, it has torch's default dtype
+    cube = engine.draw(rows, dtype=torch.float64)
+    cube[0] = first
     cube += 0.5 * _CELL  # 0 is among the points
     z = torch.special.ndtri(cube[:, 1:])
     mode = torch.searchsorted(target.weights.cumsum(0)[:-1], cube[:, 0].contiguous())

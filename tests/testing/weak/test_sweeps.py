@@ -106,6 +106,19 @@ def test_rows_are_a_fair_picture_of_p_t(t):
     assert torch.allclose(drawn[2:], torch.eye(6, dtype=torch.float64)[2:], atol=2e-3)
 
 
+def test_rows_do_not_depend_on_the_defaults_of_torch():
+    wanted, _ = scattered(RING, 0.1, SDE, 2, 0)
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float16)
+        torch.set_default_device("meta")
+        x, _ = scattered(RING, 0.1, SDE, 2, 0)
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(before)
+    assert torch.equal(x, wanted)
+
+
 def test_where_many_numbers_are_drawn_there_are_fewer_rows():
     counts = [len(scattered(RING, 0.1, SDE, columns, 0)[0]) for columns in (2, 40, 5000)]
     assert counts == [65_536, 16_384, 1024]
