@@ -34,7 +34,7 @@ from sdeplug.testing.weak.balanced import SIZES, Balanced
 from sdeplug.testing.weak.modes import points, told_of_modes
 from sdeplug.testing.weak.nonlinear import remembers
 from sdeplug.testing.weak.spans import adds_noise, at_once, columns, error
-from sdeplug.testing.weak.where import LOG_SNRS, everywhere, where_modes_overlap
+from sdeplug.testing.weak.where import everywhere, where_modes_overlap
 
 LIMIT = 1e-3
 """What the leak of a consistent solver stays under; measured in right ones: 5e-4."""
@@ -144,9 +144,10 @@ class _Watched:
     def _by_chance(self, place: Place) -> float:
         """The same where it decides at a threshold between two levels, perhaps."""
         levels, found = self._levels(place), list[Tensor]()
+        asked = len(tuple(everywhere(self.integrator)))
         for count, alpha in _LOOKS:
             found += [self._leak(place, levels, seed) for seed in range(len(found), count)]
-            leak, chance = torch.stack(found).mean(0), _chance(torch.stack(found), alpha)
+            leak, chance = torch.stack(found).mean(0), _chance(torch.stack(found), alpha / asked)
             hidden = float(chance.max()) > _hidden(place)
             right = bool((leak.abs() <= chance.clamp(min=LIMIT)).all())
             if right and not hidden:
@@ -245,8 +246,7 @@ def _chance(found: Tensor, alpha: float) -> Tensor:
     from scipy import special
 
     count, width = found.shape
-    cases = width * len(LOG_SNRS)
-    quantile = -float(special.stdtrit(count - 1, 0.5 * alpha / cases))
+    quantile = -float(special.stdtrit(count - 1, 0.5 * alpha / width))
     return quantile * found.std(0) / math.sqrt(count)
 
 

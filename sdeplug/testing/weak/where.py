@@ -10,9 +10,7 @@ from sdeplug.testing.claimed import Level, first_level, own_grid, tolerant
 from sdeplug.testing.drawn import DrawnSDE
 from sdeplug.testing.exact.leaks import Place, Ramp, inner, places
 
-LOG_SNRS = (0.0, 0.5, 0.0)
-"""Where modes overlap, and the noise can be seen."""
-
+_LOG_SNRS = (0.0, 0.5, 0.0)  # modes overlap, and the noise can be seen
 _FRACTIONS = ((0.02, 0.3, 0.7, 0.98), (0.1, 0.9), (0.3, 0.7), (0.02, 0.5), (0.3, 0.98))
 _DRAWN = DrawnSDE(4, 2.0, 0.01)
 _OTHER = DrawnSDE(1, 3.0, 0.01)  # with other stochasticities, in other noise
@@ -24,7 +22,7 @@ def where_modes_overlap(integrator: Integrator) -> Iterator[Place]:
     first = first_level(integrator)
     levels = (first, first, first) if _one_level(integrator) else (first, 0.5, 2.0)
     for number, (sde, level) in enumerate(zip((*sdes(integrator), _DRAWN), levels, strict=False)):
-        yield from places(sde, level, LOG_SNRS[number])
+        yield from places(sde, level, _LOG_SNRS[number])
 
 
 def everywhere(integrator: Integrator) -> Iterator[Place]:
