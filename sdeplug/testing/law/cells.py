@@ -245,7 +245,8 @@ def wide() -> Specimen:
     """A Gaussian of forty numbers in a row, 655,360 in all: an error of 1 % is seen in them."""
     variances = torch.tensor(8 * SPECTRUM, dtype=torch.float64, device="cpu")
     mean = torch.linspace(-1.0, 1.0, len(variances), dtype=torch.float64, device="cpu")
-    return Specimen("a Gaussian", Gaussian(mean, torch.diag(variances)), 16_384, min(SPECTRUM))
+    target = Gaussian(mean, torch.diag(variances))
+    return Specimen("a Gaussian", target, 16_384, min(SPECTRUM), 2048)
 
 
 @cache
