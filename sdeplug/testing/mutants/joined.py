@@ -54,6 +54,9 @@ class When(Defect):
     condition: Condition
     mistake: Defect
 
+    def __repr__(self) -> str:  # the same in every process
+        return f"{type(self).__name__}({self.condition.__name__}, {self.mistake!r})"
+
     @property
     def what(self) -> str:
         """Both in words."""
