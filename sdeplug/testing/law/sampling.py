@@ -50,7 +50,7 @@ _WANTED = 0.06  # steps are refined until tau is no larger
 _LARGEST = 0.15  # of all tau: with a larger one a test would say nothing
 _STEPS, _FINER = (64, 128, 256), 4  # times as many, where the first ones are found too long
 _RING = 65_536  # rows on a ring that is curved as no Gaussian is
-_SWEEPS, _SWEEP_TIMES = 30, (0.1, 0.5)
+_SWEEPS, _FEW, _SWEEP_TIMES = 30, 10, (0.1, 0.5)  # few where what many do is known
 _SHOWN = 1024  # rows behind an energy distance, which is told of and not judged
 
 
@@ -157,11 +157,11 @@ def _keeps(check: Callable[[Solver], Finding], solver: Solver) -> bool:
 
 def _sweeps(corrector: Corrector) -> Iterator[Cell]:
     """Exact samples of p_t, moved about at t."""
-    tau = LEAST + _evident(corrector)
+    tau, sweeps = LEAST + _evident(corrector), _FEW if _judged(corrector) else _SWEEPS
     for specimen, sde, t in _rests(corrector):
         reverse = ReverseSDE(sde, specimen.target.score(sde), first_level(corrector))
-        carry = partial(_swept, corrector, reverse, t)
-        yield Cell(specimen, sde, carry, t, t, tau, f"{_SWEEPS} sweeps at t = {t:g}")
+        carry = partial(_swept, corrector, sweeps, reverse, t)
+        yield Cell(specimen, sde, carry, t, t, tau, f"{sweeps} sweeps at t = {t:g}")
 
 
 def _rests(corrector: Corrector) -> Iterator[tuple[Specimen, LinearSDE, float]]:
@@ -237,9 +237,11 @@ def _spread(solver: Integrator) -> Cell:
     return replace(cell, tau=_ON_GAUSSIAN, finer=finer)
 
 
-def _swept(corrector: Corrector, reverse: ReverseSDE, t: float, x: Tensor, run: Run) -> Tensor:
+def _swept(
+    corrector: Corrector, sweeps: int, reverse: ReverseSDE, t: float, x: Tensor, run: Run
+) -> Tensor:
     """x moved about at t."""
-    for _ in range(_SWEEPS):
+    for _ in range(sweeps):
         x = corrector.correct(reverse, x, t, run)
     return x
 
