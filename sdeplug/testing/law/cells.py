@@ -242,11 +242,11 @@ class CellVerdict:
 
 @cache
 def wide() -> Specimen:
-    """A Gaussian of forty numbers in a row, 655,360 in all: an error of 1 % is seen in them."""
+    """A Gaussian of forty numbers in a row, 491,520 in all: an error of 1 % is seen in them."""
     variances = torch.tensor(8 * SPECTRUM, dtype=torch.float64, device="cpu")
     mean = torch.linspace(-1.0, 1.0, len(variances), dtype=torch.float64, device="cpu")
     target = Gaussian(mean, torch.diag(variances))
-    return Specimen("a Gaussian", target, 16_384, min(SPECTRUM), 2048)
+    return Specimen("a Gaussian", target, 12_288, min(SPECTRUM))
 
 
 @cache
