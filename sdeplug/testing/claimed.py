@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -25,6 +26,8 @@ _LOOSE = 0.1  # the largest tolerance of a solver in few steps, unless it has a 
 TIGHTER = 0.25
 """How many times as large tolerances are that are tighter."""
 
+_STAYING = 0.8  # of an error that the next one is at least, if it does not fall
+_FELT = 0.01  # a tolerance from which on a tighter one is felt
 _TIGHTENED = 3  # times: a tolerance relative to the state is far above what is narrow
 
 Level = float | Callable[[float], float]
@@ -123,3 +126,14 @@ def tightened(solver: Integrator) -> list[Integrator]:
         found.append(tuned)
         tuned = tighter(tuned)
     return found
+
+
+def stays(error: float, before: float) -> bool:
+    """Whether an error with tighter tolerances is nearly the one before, or no number."""
+    return not abs(error) < _STAYING * abs(before)
+
+
+def felt(solver: Integrator) -> bool:
+    """Whether tolerances are so tight that they and those before make a difference; where they are
+    larger, perhaps not."""
+    return max(tolerances(solver), default=math.inf) < TIGHTER * _FELT

@@ -15,10 +15,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from sdeplug.errors import StepError
+from sdeplug.noise import NoiseSource
 from sdeplug.run import Run
 from sdeplug.solvers import Corrector, Integrator
 from sdeplug.testing.bench import Solver, jumps
-from sdeplug.testing.claimed import tightened, tolerant
+from sdeplug.testing.claimed import felt, follows_its_tolerance, stays, tightened, tolerant
 from sdeplug.testing.contract.calls import Call, working
 from sdeplug.testing.contract.dealt import (
     DIMENSIONS,
@@ -32,6 +34,7 @@ from sdeplug.testing.contract.dealt import (
     demand_same,
     line,
 )
+from sdeplug.testing.contract.shifts import Shifts
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, demand
 
 _BATCHES = (1, 2, 3, 17, 65, 257, 1025)
@@ -44,7 +47,7 @@ _SIGMAS = 5.0  # 6e-7 for one size, if it were by chance
 _OTHERS = (1, 2, 3)  # other draws: what rows have in common scatters widely
 _MANY = (25_000, 4)  # rows in which so few steps make the error that they make in any size
 _OWN = 0.02  # relative error of a standard deviation that a solver may choose to make
-_OWN_IF_TIGHT, _LITTLE = 0.004, 0.005  # the same, and the floor, with tolerances that are tight
+_OWN_IF_TIGHT = 0.004  # the same with tolerances that are as tight as it takes, without chance
 _WIDE = (0.5, 0.1)  # of T: the span of a variance, wide enough for the noise to be most of it
 
 
@@ -105,19 +108,33 @@ def _spread(solver: Solver, call: Call) -> Finding:
         )
     first, worst = next(iter(told)), max(told.values())
     text = f"the standard deviation is off by at most {worst:.1g} up to {first}"
-    tuned = _with_less_bias(solver)
-    if tuned is None or first != _TOGETHER[0]:
+    if isinstance(solver, Corrector) or not follows_its_tolerance(solver) or first != _TOGETHER[0]:
         return Finding(text)
-    off = _off(tuned, call, first)
-    _demand_small(tuned, call, first, off, _OWN_IF_TIGHT)
-    return Finding(f"{text}, and by {abs(off):.1g} with tolerances so tight that its bias is small")
+    return Finding(text + _tight(solver, call, first))
 
 
-def _with_less_bias(solver: Solver) -> Integrator | None:
-    """A solver whose bias follows its tolerances, with tighter ones: what hides in it is seen."""
-    if isinstance(solver, Corrector) or not tolerant(solver) or not solver.claims.floor:
-        return None
-    return next((each for each in tightened(solver) if (each.claims.floor or 0.0) <= _LITTLE), None)
+def _tight(solver: Integrator, call: Call, size: tuple[int, int]) -> str:
+    """What a floor and chance hide is seen with tolerances that are tight, and in draws without
+    chance: words, or none where a solver does more than to add what it draws."""
+    before = math.inf
+    try:
+        for by in (solver, *tightened(solver)):
+            off = _off(by, call, size, _shifts(size))
+            if abs(off) <= _OWN_IF_TIGHT:
+                return f", and by {abs(off):.1g} without chance"
+            if stays(off, before) and felt(by):
+                break
+            before = off
+        other = _off(by, call, size, _shifts(size, 1))
+    except (NotApplicable, StepError):
+        return ""
+    if abs(off - other) > _OWN_IF_TIGHT:
+        return ""
+    raise CheckFailed(_told(by, call, size, off, _OWN_IF_TIGHT))
+
+
+def _shifts(size: tuple[int, int], seed: int = 0) -> Shifts:
+    return Shifts(1, 1, math.prod(size), seed)
 
 
 def _spread_of(solver: Solver, call: Call, size: tuple[int, int], base: float) -> float | None:
@@ -132,7 +149,7 @@ def _spread_of(solver: Solver, call: Call, size: tuple[int, int], base: float) -
     """
     off = _off(solver, call, size) - base
     try:
-        _demand_small(solver, call, size, off, _OWN)
+        _demand_small(solver, call, size, off)
     except CheckFailed:
         others = [_off(solver, call, size, Line(0, other)) - base for other in _OTHERS]
         if max(off, *others) - min(off, *others) > 2.0 * _chance(size) + _OWN:
@@ -141,15 +158,16 @@ def _spread_of(solver: Solver, call: Call, size: tuple[int, int], base: float) -
     return abs(off)
 
 
-def _demand_small(
-    solver: Solver, call: Call, size: tuple[int, int], off: float, own: float
-) -> None:
+def _demand_small(solver: Solver, call: Call, size: tuple[int, int], off: float) -> None:
     """A standard deviation is off by no more than a solver may choose, its floor and chance."""
-    allowed = own + (solver.claims.floor or 0.0) + _chance(size)
-    demand(
-        abs(off) <= allowed,
+    allowed = _OWN + (solver.claims.floor or 0.0) + _chance(size)
+    demand(abs(off) <= allowed, _told(solver, call, size, off, allowed))
+
+
+def _told(solver: Solver, call: Call, size: tuple[int, int], off: float, allowed: float) -> str:
+    return (
         f"the standard deviation of all numbers together is off by {off:+.2g} where x has the "
-        f"shape {size}; {allowed:.2g} at most is right ({_wide(solver, call)}, {solver!r})",
+        f"shape {size}; {allowed:.2g} at most is right ({_wide(solver, call)}, {solver!r})"
     )
 
 
@@ -157,13 +175,18 @@ def _chance(size: tuple[int, int]) -> float:
     return _SIGMAS / math.sqrt(2.0 * math.prod(size))
 
 
-def _off(solver: Solver, call: Call, size: tuple[int, int], noise: Line | None = None) -> float:
+def _off(
+    solver: Solver, call: Call, size: tuple[int, int], noise: NoiseSource | None = None
+) -> float:
     """Relative error of the standard deviation of all numbers, with some draws."""
     wide = _wide(solver, call)
     before, after = NormalScore(call.sde).width(
         torch.tensor((wide.t, wide.s), dtype=torch.float64, device="cpu")
     )
-    z = line(0, math.prod(size))
+    if isinstance(noise, Shifts):
+        z = noise.normal(torch.empty(math.prod(size), dtype=torch.float64, device="cpu"))
+    else:
+        z = line(0, math.prod(size))
     y, run = (z / z.square().mean().sqrt() * before).reshape(size), Run(noise or Line())
     for _ in range(_SWEEPS if isinstance(solver, Corrector) else 1):
         y = _carried(solver, wide, y, run)

@@ -25,11 +25,12 @@ from sdeplug.testing.exact import (
     runs,
     shapes,
     short_steps,
+    wide_rows,
 )
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import flow, sampling
 from sdeplug.testing.strong import paths as strong
-from sdeplug.testing.weak import mixtures, nonlinear, rejected, sweeps
+from sdeplug.testing.weak import after, mixtures, nonlinear, rejected, sweeps
 
 Check = Callable[[Any], Finding]
 
@@ -62,8 +63,10 @@ EXACT: tuple[Check, ...] = (
     *invariance.CHECKS,
     *floors.CHECKS,
     *paired.CHECKS,
+    *wide_rows.CHECKS,
     *moments.CHECKS,
     *mixtures.CHECKS,
+    *after.CHECKS,
     *rejected.CHECKS,
     *sweeps.CHECKS,
 )
@@ -86,6 +89,7 @@ LAW: tuple[Check, ...] = (
     moments.check_moments,
     floors.check_floor,
     paired.check_own_tolerance,
+    wide_rows.check_wide_rows,
     invariance.check_corrector_invariance,
     flow.check_flow,
     sweeps.check_mixture_invariance,

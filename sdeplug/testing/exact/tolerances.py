@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from sdeplug.solvers import Integrator, tolerances
-from sdeplug.testing.claimed import TIGHTER, tighter
+from sdeplug.solvers import Integrator
+from sdeplug.testing.claimed import TIGHTER, felt, stays, tighter
 from sdeplug.testing.exact.words import largest
 from sdeplug.testing.findings import CheckFailed, Unproven
 
@@ -23,9 +23,7 @@ ITS_OWN = 0.02
 """The same of one whose tolerances have no name here, so that nothing can tighten them."""
 
 _TIGHTEST = 4.0**-6  # of the first tolerances
-_STAYING = 0.8  # of an error that the next one is at least, if it does not fall
-_FELT = 0.01  # a tolerance from which on a tighter one is felt; where it is larger, perhaps not
-_UNFELT = 3  # times in a row that an error may stay then
+_UNFELT = 3  # times in a row that an error may stay where tolerances are not felt
 
 Measured = Callable[[Integrator], tuple[Tensor, float]]
 """A solver to the errors of a law, and what chance makes of them."""
@@ -59,11 +57,11 @@ def demand_tolerance(
         size = float(error.abs().max())
         if size <= small + chance:
             return size
-        stayed = 0 if size < _STAYING * before else stayed + 1
+        stayed = stayed + 1 if stays(size, before) else 0
         tuned = tighter(by)
         if tuned is None or times <= _TIGHTEST:
             break
-        if stayed == (1 if max(tolerances(by)) < _FELT else _UNFELT):
+        if stayed >= (1 if felt(by) else _UNFELT):
             break
         by, times, before = tuned, TIGHTER * times, size
     if by == solver and size <= ITS_OWN + chance:

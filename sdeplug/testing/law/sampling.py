@@ -23,14 +23,13 @@ from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
 from sdeplug.sde import LinearSDE
 from sdeplug.solvers import Corrector, Integrator
-from sdeplug.testing.bench import Solver, jumps, sdes, single_thread
+from sdeplug.testing.bench import Solver, jumps, parts, sdes, single_thread
 from sdeplug.testing.claimed import (
     first_level,
     levels,
     own_grid,
     tightened,
     tolerant,
-    without_correctors,
 )
 from sdeplug.testing.exact import gaussian_bias, is_affine
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, Unproven
@@ -39,7 +38,11 @@ from sdeplug.testing.law.carried import carried, refined
 from sdeplug.testing.law.cells import Cell, CellVerdict, Specimen, specimens, wide
 from sdeplug.testing.law.flow import follows_the_flow
 from sdeplug.testing.memory import remembered
-from sdeplug.testing.weak import check_mixture_invariance, check_mixture_leaks
+from sdeplug.testing.weak import (
+    check_mixture_invariance,
+    check_mixture_leaks,
+    check_steps_after_correctors,
+)
 
 _ON_GAUSSIAN = 0.003  # the same on a Gaussian, where tolerances are made tighter if they have to be
 _WANTED = 0.06  # steps are refined until tau is no larger
@@ -134,11 +137,17 @@ def _settings(solver: Integrator) -> Iterator[tuple[Specimen, LinearSDE, float]]
 
 
 def _judged(solver: Solver) -> bool:
-    """Whether its law on mixtures is known without samples, and right; that of its predictor alone
-    is not enough."""
+    """Whether its law on mixtures is known without samples, and right: that of a predictor with
+    correctors between its steps, if all parts are, and the steps after these."""
     if isinstance(solver, Corrector):
         return _keeps(check_mixture_invariance, solver)
-    return without_correctors(solver) is solver and _keeps(check_mixture_leaks, solver)
+    if not _keeps(check_mixture_leaks, solver):
+        return False
+    correctors = [part for part in parts(solver) if isinstance(part, Corrector)]
+    return not correctors or (
+        _keeps(check_steps_after_correctors, solver)
+        and all(_keeps(check_mixture_invariance, each) for each in correctors)
+    )
 
 
 @remembered(64)

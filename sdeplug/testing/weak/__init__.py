@@ -1,5 +1,8 @@
 """Tier 2: the weak error with a nonlinear score, without noise."""
 
+from sdeplug.testing.weak.after import (
+    check_steps_after_correctors as check_steps_after_correctors,
+)
 from sdeplug.testing.weak.kolmogorov import weak_error as weak_error
 from sdeplug.testing.weak.mixtures import check_mixture_leaks as check_mixture_leaks
 from sdeplug.testing.weak.nonlinear import check_nonlinear_order as check_nonlinear_order

@@ -1,0 +1,134 @@
+"""After a corrector: who goes on with what is no longer true is seen, who begins anew is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+import sdeplug as sp
+from sdeplug import Corrected, Integrator, LogSNR, OnGrid, option
+from sdeplug.registry import registry
+from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.law.sampling import sampling_cells
+from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.chance import Changed, signs
+from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.right import AdamsBashforth, EulerMaruyama, Langevin, RowLangevin
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
+from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, RandomWalk
+from sdeplug.testing.mutants.right_random import RandomisedMidpoint
+from sdeplug.testing.mutants.right_steps import OwnGrid, RowHeun
+from sdeplug.testing.weak.after import check_steps_after_correctors
+
+PLAIN = EulerMaruyama()
+OURS = sorted(name for name in registry().solvers() if not name.startswith("foreign/"))
+SAME = "a step after a corrector is the same as one without a past"
+
+
+@dataclass(frozen=True)
+class Growing(EulerMaruyama):
+    """Steps after the first are off, by a part of their length in units of T, to a power."""
+
+    part: float = option(1.0, help="of the state")
+    power: int = option(2, help="of the length")
+
+    def begin(self, reverse, run):
+        later = []
+
+        def advance(x, t, s):
+            y = self.integrate(reverse, x, t, s, run)
+            off = self.part * (t - s) ** self.power if later else 0.0
+            later.append(t)
+            return y * (1.0 + off)
+
+        return advance
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        Corrected(PLAIN, Langevin()),
+        Corrected(PLAIN, Langevin(), sweeps=3, before=True),
+        Corrected(PLAIN, RowLangevin()),
+        Corrected(PLAIN, AdjustedLangevin()),
+        Corrected(PLAIN, Underdamped()),
+        Corrected(PLAIN, sp.solver("song/langevin", batch_mean=True)),
+        Corrected(RandomisedMidpoint(), RandomWalk()),
+        Corrected(RowHeun(), Langevin()),
+        Corrected(AdaptiveHeun(), Langevin()),
+        Corrected(OwnGrid(), Langevin()),
+        Corrected(Corrected(PLAIN, Langevin()), RandomWalk()),
+        OnGrid(Corrected(PLAIN, Langevin()), LogSNR(4)),
+        OwnGrid(Corrected(PLAIN, Langevin())),
+    ],
+    ids=repr,
+)
+def test_what_begins_anew_is_the_same(steps):
+    assert check_steps_after_correctors(steps).text == SAME
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_all_that_come_with_sdeplug_keep_p_t_after_a_corrector(name):
+    predictor = sp.solver(name)
+    if isinstance(predictor, Integrator):
+        check_steps_after_correctors(Corrected(predictor, Langevin()))
+
+
+@pytest.mark.parametrize("corrector", [Langevin(), RowLangevin(), AdjustedLangevin()], ids=repr)
+def test_velocities_of_before_are_seen(corrector):
+    steps = Corrected(AdamsBashforth(), corrector)
+    for wrong in (steps, replace(steps, before=True), OnGrid(steps, LogSNR(5)), OwnGrid(steps)):
+        with pytest.raises(CheckFailed, match=r"after .* a step leaves .* mode \d.*compare the x"):
+            check_steps_after_correctors(wrong)
+
+
+@pytest.mark.parametrize("corrector", [Langevin(), RowLangevin()], ids=repr)
+def test_what_a_past_changes_is_measured_in_the_limit(corrector):
+    """Off by the square of the step is nothing in the limit; by the step, it is what it is."""
+    text = check_steps_after_correctors(Corrected(Growing(), corrector)).text
+    assert "beside one without a past" in text
+    check_steps_after_correctors(Corrected(Growing(0.001, 1), corrector))
+    with pytest.raises(CheckFailed, match="of mode"):
+        check_steps_after_correctors(Corrected(Growing(0.05, 1), corrector))
+
+
+def test_it_is_about_the_past_alone():
+    """What a predictor leaves by itself, another check sees."""
+    wrong = spoil(PLAIN, Scaled(1.05))
+    assert check_steps_after_correctors(Corrected(wrong, Langevin())).text == SAME
+
+
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (PLAIN, "no corrector after"),
+        (Langevin(), "no corrector after"),
+        (Corrected(PLAIN, Langevin(), sweeps=0), "no corrector after"),
+        (Corrected(spoil(Growing(), Changed(signs)), Langevin()), "does more than to add"),
+        (Corrected(AdamsBashforth(), sp.solver("song/langevin", batch_mean=True)), "hang together"),
+    ],
+    ids=["plain", "corrector", "no sweeps", "signs", "batch"],
+)
+def test_others_are_judged_elsewhere(solver, words):
+    with pytest.raises(NotApplicable, match=words):
+        check_steps_after_correctors(solver)
+
+
+def test_what_is_known_part_by_part_is_sampled_on_some_targets():
+    known = len({cell.specimen for cell in sampling_cells(PLAIN)})
+    for steps in (Corrected(PLAIN, Langevin()), Corrected(PLAIN, RowLangevin())):
+        assert len({cell.specimen for cell in sampling_cells(steps)}) == known == 2
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        Corrected(AdamsBashforth(), Langevin()),
+        Corrected(PLAIN, spoil(Langevin(), Scaled(1.1))),
+        Corrected(spoil(PLAIN, Scaled(1.1)), Langevin()),
+    ],
+    ids=["past", "corrector", "predictor"],
+)
+def test_what_is_not_is_sampled_on_all_of_them(steps):
+    assert len({cell.specimen for cell in sampling_cells(steps)}) >= 5
