@@ -102,6 +102,14 @@ class OneStepTooOld(AdamsBashforth):
 
 
 @dataclass(frozen=True)
+class GoesOn(AdamsBashforth):
+    """After a corrector has moved the state it goes on with the velocity of before."""
+
+    def _goes_on(self, y: Tensor, reached: Tensor | None) -> bool:
+        return reached is not None
+
+
+@dataclass(frozen=True)
 class MemoryOfAll(AdamsBashforth):
     """The memory is one list for all runs, and not emptied."""
 

@@ -184,7 +184,10 @@ class RungeKutta(FlowIntegrator):
 
 @dataclass(frozen=True)
 class AdamsBashforth(FlowIntegrator):
-    """Two-step Adams-Bashforth on any grid: order 2, one evaluation a step after the first."""
+    """Two-step Adams-Bashforth on any grid: order 2, one evaluation a step after the first.
+
+    Where something else has moved the state since the last step, there is no past.
+    """
 
     claims = Claims(order=2, stochastic=False)
 
@@ -195,18 +198,25 @@ class AdamsBashforth(FlowIntegrator):
     def begin(self, reverse: ReverseSDE, run: Run) -> Advance:
         """Start a sequence of steps; its memory is in the closure."""
         kept: list[tuple[float, Tensor]] = self._memory()
+        reached: Tensor | None = None
 
         def advance(y: Tensor, t: float, s: float) -> Tensor:
+            nonlocal reached
             velocity = reverse.flow(y, t)
-            past = self._past(kept)
+            past = self._past(kept) if self._goes_on(y, reached) else None
             self._keep(kept, t, velocity)
             if past is None:
                 middle = reverse.flow(y + (s - t) * velocity, s)
-                return y + 0.5 * (s - t) * (velocity + middle)
-            back = self._weight(s - t, t - past[0])
-            return y + (s - t - back) * velocity + back * past[1]
+                reached = y + 0.5 * (s - t) * (velocity + middle)
+            else:
+                back = self._weight(s - t, t - past[0])
+                reached = y + (s - t - back) * velocity + back * past[1]
+            return reached
 
         return advance
+
+    def _goes_on(self, y: Tensor, reached: Tensor | None) -> bool:
+        return y is reached
 
     def _memory(self) -> list[tuple[float, Tensor]]:
         return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdeplug.compose import Corrected
 from sdeplug.solvers import Integrator
 from sdeplug.testing.mutants import acts, correctors, flows, heard, predictors, promises
 from sdeplug.testing.mutants.defect import Defect, Spoilt, spoil
@@ -15,7 +14,6 @@ from sdeplug.testing.mutants.right import (
     CLASSICAL,
     EULER,
     HEUN,
-    AdamsBashforth,
     EulerMaruyama,
     ExponentialEuler,
     ExponentialMidpoint,
@@ -61,6 +59,7 @@ _FORMULAS: tuple[tuple[Solver, str], ...] = (
     (flows.HalfWeight(), LAW),
     (flows.OldestKept(), LAW),
     (flows.OneStepTooOld(), LAW),
+    (flows.GoesOn(), "check_steps_after_correctors"),
     (flows.MemoryOfAll(), "check_split check_interleaved"),
     (correctors.NoTwo(), LAW),
     (correctors.NoRoot(), LAW),
@@ -117,11 +116,6 @@ def specific() -> Iterator[Mutant]:
     for integrator, name, defect, by in _SPOILT:
         solver = Spoilt(integrator, defect)
         yield mutant(type(integrator).__name__, name, defect.what, solver, by)
-    for corrector in (Langevin(), RowLangevin()):
-        name = f"past-after-{dashed(type(corrector).__name__)}"
-        what = "after a corrector it goes on with the velocity of before"
-        by = f"{LAW} check_steps_after_correctors"
-        yield mutant("AdamsBashforth", name, what, Corrected(AdamsBashforth(), corrector), by)
     single = acts.SpoiltCall(EulerMaruyama(), heard.Scaled(1.01))
     what = "steps of a sequence are right, a single integrate() has 1 % too much noise"
     yield mutant("EulerMaruyama", "single-call", what, single, "check_first_step")

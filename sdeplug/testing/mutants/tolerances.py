@@ -79,6 +79,24 @@ class NoiseLost(RowHeun):
         return _Losing(x, t, noise.normal)
 
 
+@dataclass(frozen=True)
+class NoiseGrows(RowHeun):
+    """After thirty steps what it draws is 2 % too large."""
+
+    def _walk(self, noise: NoiseSource, x: Tensor, t: float) -> BrownianWalk:
+        return _Growing(x, t, noise.normal)
+
+
+class _Growing(BrownianWalk):
+    """A path that is rougher once it has been asked about often."""
+
+    _draws = 0
+
+    def _draw(self) -> Tensor:
+        self._draws += 1
+        return (1.02 if self._draws > 30 else 1.0) * super()._draw()
+
+
 class _Forgetful(BrownianWalk):
     """A path that is not there until a step is taken."""
 

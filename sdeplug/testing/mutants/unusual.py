@@ -54,6 +54,7 @@ _FORMULAS: tuple[tuple[Solver, str], ...] = (
     (tolerances.NoiseDrawnAnew(), f"{_REJECTED} {_LAW}"),
     (tolerances.NoiseRescaled(), _REJECTED),
     (tolerances.NoiseLost(), f"{_REJECTED} {_LAW}"),
+    (tolerances.NoiseGrows(), "check_wide_rows check_law_by_sampling"),
     (owned.OtherLevel(), LAW),
     (owned.HalfLevel(), LAW),
     (owned.LastStepLost(), LAW),

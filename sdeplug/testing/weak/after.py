@@ -12,6 +12,7 @@ does twice, and is gone in the difference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,8 +26,8 @@ from sdeplug.noise import NoiseSource, SharedNoise
 from sdeplug.options import option
 from sdeplug.reverse import ReverseSDE
 from sdeplug.run import Run
-from sdeplug.solvers import Claims, Corrector
-from sdeplug.testing.bench import Solver, parts, single_thread
+from sdeplug.solvers import Claims, Corrector, Integrator
+from sdeplug.testing.bench import Solver, jumps, parts, single_thread
 from sdeplug.testing.claimed import follows_its_tolerance
 from sdeplug.testing.exact import is_affine
 from sdeplug.testing.exact.elsewhere import where_it_works
@@ -43,18 +44,15 @@ _SEED = 3
 _STEPS = 3  # of which the last one remembers two
 _STATES = 16  # whose paths are compared
 _ROUNDING = 1e-10
+_LENGTH = 0.05  # of a Langevin step, in units of sigma squared
 
 
 def check_steps_after_correctors(solver: Solver) -> Finding:
-    """After a corrector a step keeps p_t as a first step does, where the score is not linear."""
-    found = [
-        each
-        for part in parts(solver)
-        if isinstance(part, Corrected) and part.sweeps
-        for each in _looked_at(part)
-    ]
-    if not found:
-        raise NotApplicable("it has no corrector after each of its steps")
+    """After a corrector a step keeps p_t as a first step does, where the score is not linear.
+
+    What remembers earlier steps is asked with a corrector of the bench, if it has none.
+    """
+    found = [each for steps in _with_correctors(solver) for each in _looked_at(steps)]
     most = max(found, key=lambda each: each.size)
     worst = int(most.change.abs().argmax())
     demand(
@@ -62,10 +60,22 @@ def check_steps_after_correctors(solver: Solver) -> Finding:
         f"after {most.steps.corrector!r} a step leaves p_t of a mixture, as a first step does not: "
         f"for each nat of log-SNR {told_of_modes(worst, float(most.change[worst]))}, "
         f"{100.0 * LIMIT:g} % at most is right, {most.place}. What a step remembers is no longer "
-        "true once a corrector has moved x: compare the x that it gets with the one it returned",
+        "true once a corrector has moved x: use it only if x is what the last step returned",
     )
     how = f"is off by {most.size:.0e} a nat beside" if most.size else "is the same as"
     return Finding(f"a step after a corrector {how} one without a past")
+
+
+def _with_correctors(solver: Solver) -> list[Corrected]:
+    """The predictors with correctors in a solver, or a solver with one."""
+    if not isinstance(solver, Integrator) or jumps(solver):
+        raise NotApplicable("it is a corrector, or runs to 0 only")
+    found = [part for part in parts(solver) if isinstance(part, Corrected) and part.sweeps]
+    if found:
+        return found
+    if type(solver).begin is Integrator.begin or isinstance(solver, Corrected):
+        raise NotApplicable("it remembers no earlier step")
+    return [Corrected(solver, _Moving())]
 
 
 def _looked_at(steps: Corrected) -> list[_Changed]:
@@ -173,6 +183,21 @@ class _Watched:
         """Some states."""
         x, _ = points(self.place.sde, self.place.t)
         return x[:: len(x) // _STATES]
+
+
+@dataclass(frozen=True)
+class _Moving(Corrector):
+    """Langevin steps, short enough to keep p_t to a per cent, and long enough to be felt."""
+
+    claims = Claims(evaluations=1, floor=0.02)
+
+    def correct(self, reverse: ReverseSDE, x: Tensor, t: float, run: Run) -> Tensor:
+        length = _LENGTH * reverse.linear.at(t).sigma ** 2
+        moved = x + length * reverse.score(x, t)
+        return moved + math.sqrt(2.0 * length) * run.noise.normal(x)
+
+    def __repr__(self) -> str:
+        return "a corrector"
 
 
 @dataclass(frozen=True)

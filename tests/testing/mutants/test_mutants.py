@@ -117,9 +117,8 @@ LOOSER = {AdaptiveHeun(): AdaptiveHeun(1e-3), RowHeun(): RowHeun(0.4)}
 @pytest.mark.parametrize("solver", [LOOSER.get(each, each) for each in RIGHT], ids=repr)
 def test_a_right_solver_passes(solver):
     report = check_solver(solver, fast=True)
-    claims = solver.claims
-    per_row = not (claims.affine or claims.couples_batch or isinstance(solver, Corrector))
-    assert report.verdict is (Verdict.UNPROVEN if per_row else Verdict.PASSED), str(report)
+    drawn = solver.claims.randomised and not isinstance(solver, Corrector)  # for the slow checks
+    assert report.verdict is (Verdict.UNPROVEN if drawn else Verdict.PASSED), str(report)
 
 
 @pytest.mark.thorough

@@ -13,6 +13,7 @@ from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.law.sampling import sampling_cells
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.chance import Changed, signs
+from sdeplug.testing.mutants.flows import GoesOn
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.right import AdamsBashforth, EulerMaruyama, Langevin, RowLangevin
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
@@ -51,6 +52,7 @@ class Growing(EulerMaruyama):
         Corrected(PLAIN, Langevin()),
         Corrected(PLAIN, Langevin(), sweeps=3, before=True),
         Corrected(PLAIN, RowLangevin()),
+        Corrected(AdamsBashforth(), RowLangevin()),
         Corrected(PLAIN, AdjustedLangevin()),
         Corrected(PLAIN, Underdamped()),
         Corrected(PLAIN, sp.solver("song/langevin", batch_mean=True)),
@@ -75,11 +77,24 @@ def test_all_that_come_with_sdeplug_keep_p_t_after_a_corrector(name):
         check_steps_after_correctors(Corrected(predictor, Langevin()))
 
 
+@pytest.mark.parametrize("solver", [AdamsBashforth(), sp.solver("exponential/adams")], ids=repr)
+def test_what_remembers_is_asked_with_a_corrector_of_the_bench(solver):
+    assert check_steps_after_correctors(solver).text == SAME
+
+
+@pytest.mark.parametrize("solver", [GoesOn(), spoil(GoesOn(), Scaled(1.0)), Growing(0.05, 1)])
+def test_and_seen_to_go_on(solver):
+    with pytest.raises(CheckFailed, match="after a corrector a step leaves p_t"):
+        check_steps_after_correctors(solver)
+
+
 @pytest.mark.parametrize("corrector", [Langevin(), RowLangevin(), AdjustedLangevin()], ids=repr)
 def test_velocities_of_before_are_seen(corrector):
-    steps = Corrected(AdamsBashforth(), corrector)
+    steps = Corrected(GoesOn(), corrector)
     for wrong in (steps, replace(steps, before=True), OnGrid(steps, LogSNR(5)), OwnGrid(steps)):
-        with pytest.raises(CheckFailed, match=r"after .* a step leaves .* mode \d.*compare the x"):
+        with pytest.raises(
+            CheckFailed, match=r"after .* a step leaves .* mode \d.*use it only if x"
+        ):
             check_steps_after_correctors(wrong)
 
 
@@ -102,13 +117,14 @@ def test_it_is_about_the_past_alone():
 @pytest.mark.parametrize(
     ("solver", "words"),
     [
-        (PLAIN, "no corrector after"),
-        (Langevin(), "no corrector after"),
-        (Corrected(PLAIN, Langevin(), sweeps=0), "no corrector after"),
+        (PLAIN, "remembers no earlier step"),
+        (Langevin(), "it is a corrector"),
+        (sp.Denoise(), "it is a corrector, or runs to 0 only"),
+        (Corrected(PLAIN, Langevin(), sweeps=0), "remembers no earlier step"),
         (Corrected(spoil(Growing(), Changed(signs)), Langevin()), "does more than to add"),
-        (Corrected(AdamsBashforth(), sp.solver("song/langevin", batch_mean=True)), "hang together"),
+        (Corrected(GoesOn(), sp.solver("song/langevin", batch_mean=True)), "hang together"),
     ],
-    ids=["plain", "corrector", "no sweeps", "signs", "batch"],
+    ids=["plain", "corrector", "denoise", "no sweeps", "signs", "batch"],
 )
 def test_others_are_judged_elsewhere(solver, words):
     with pytest.raises(NotApplicable, match=words):
@@ -124,7 +140,7 @@ def test_what_is_known_part_by_part_is_sampled_on_some_targets():
 @pytest.mark.parametrize(
     "steps",
     [
-        Corrected(AdamsBashforth(), Langevin()),
+        Corrected(GoesOn(), Langevin()),
         Corrected(PLAIN, spoil(Langevin(), Scaled(1.1))),
         Corrected(spoil(PLAIN, Scaled(1.1)), Langevin()),
     ],
