@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest import mock
 
-from sdeplug import VPSDE, Integrator, SharedNoise, solver
+from sdeplug import VPSDE, Corrected, Integrator, SharedNoise, solver
 from sdeplug.registry import registry
 from sdeplug.testing import (
     FAST,
@@ -31,6 +31,8 @@ from sdeplug.testing.doors.running import finding_of, result_of
 from sdeplug.testing.exact.arrays import Arrays
 from sdeplug.testing.mutants import EQUIVALENT, RIGHT, forget
 from sdeplug.testing.mutants.generic import Solver
+from sdeplug.testing.mutants.right import AdamsBashforth
+from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
 
 Answer = dict[str, Any]
 SDE = VPSDE()
@@ -255,9 +257,12 @@ def world(number: int) -> Iterator[None]:
 
 
 def right_solvers() -> Iterator[Solver]:
-    """Those that mutants are made from, those that only look wrong, and the bundled ones."""
+    """Those that mutants are made from, those that only look wrong, the bundled ones, and pairs of
+    a predictor and a corrector."""
     yield from RIGHT
     yield from (each.solver for each in EQUIVALENT)
+    yield Corrected(solver("song/reverse-diffusion"), solver("song/langevin"))
+    yield Corrected(AdamsBashforth(), AdjustedLangevin())
     for name in registry().solvers():
         if not name.startswith(_ELSEWHERE):
             yield solver(name)

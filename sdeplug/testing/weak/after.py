@@ -116,7 +116,8 @@ class _Watched:
         """What the past changes: nothing, where paths are the same, or what the law tells.
 
         Raises:
-            NotApplicable: if they are not, and what is drawn cannot be balanced by signs.
+            NotApplicable: if they are not, and the predictor is biased anyway, or what it draws
+                cannot be balanced by signs.
         """
         full, half, wide = self.place.ends
         gone_on, begun = (
@@ -126,13 +127,15 @@ class _Watched:
         if bool(((gone_on - begun).abs() <= _ROUNDING).all()):
             change = torch.zeros(1, dtype=torch.float64, device="cpu")
         else:
-            self._demand_balanced()
+            self._demand_judged()
             change = 2.0 * self._over(half) - self._over(full)
         return _Changed(self.steps, self.place, change)
 
-    def _demand_balanced(self) -> None:
+    def _demand_judged(self) -> None:
         alone, corrector = self.steps.integrator, self.steps.corrector
         claims, follows = alone.claims, follows_its_tolerance(alone)
+        if not follows and (claims.order is None or claims.floor is not None):
+            raise NotApplicable("its predictor claims no order, or a bias that does not vanish")
         if corrector.claims.couples_batch or (
             claims.couples_batch and claims.stochastic and not follows
         ):

@@ -16,6 +16,7 @@ from sdeplug.testing.mutants.defect import Defect
 from sdeplug.testing.mutants.heard import Scaled
 from sdeplug.testing.mutants.joined import When
 from sdeplug.testing.mutants.right import EulerMaruyama, Langevin, RowLangevin
+from sdeplug.testing.mutants.right_steps import RowHeun
 from sdeplug.testing.mutants.seen import ScoreTimes
 
 TWO_POINT = next(each.solver for each in EQUIVALENT if each.name == "two-point-noise")
@@ -136,3 +137,18 @@ def test_what_a_floor_and_chance_hide_is_seen_without_chance(name, factor):
         return
     with pytest.raises(CheckFailed, match=r"0\.004 at most is right"):
         check_sizes(solver)
+
+
+@dataclass(frozen=True)
+class Hidden(sp.Integrator):
+    """A solver whose tolerance is no option."""
+
+    claims = RowHeun.claims
+
+    def integrate(self, reverse, x, t, s, run):
+        return RowHeun(0.3).integrate(reverse, x, t, s, run)
+
+
+def test_what_cannot_be_made_tighter_is_not_said_to_be_wrong():
+    assert "without chance" in check_sizes(RowHeun(0.3)).text
+    assert "without chance" not in check_sizes(Hidden()).text

@@ -82,7 +82,7 @@ def test_variances_are_those_of_independent_noise(sde):
 
 @pytest.mark.parametrize("solver", [RowHeun(), ADAMS, EULER], ids=["heun", "adams", "euler"])
 def test_right_solvers_end_in_p_eps(solver):
-    assert "rows of 10240 numbers are off by" in check_wide_rows(solver).text
+    assert "rows of ten thousand numbers are off by" in check_wide_rows(solver).text
 
 
 @pytest.mark.parametrize("solver", [RowHeun(), ADAMS], ids=["heun", "adams"])

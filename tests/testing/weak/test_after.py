@@ -15,6 +15,7 @@ from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.chance import Changed, signs
 from sdeplug.testing.mutants.flows import GoesOn
 from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.promises import Promise
 from sdeplug.testing.mutants.right import AdamsBashforth, EulerMaruyama, Langevin, RowLangevin
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, RandomWalk
@@ -123,8 +124,9 @@ def test_it_is_about_the_past_alone():
         (Corrected(PLAIN, Langevin(), sweeps=0), "remembers no earlier step"),
         (Corrected(spoil(Growing(), Changed(signs)), Langevin()), "does more than to add"),
         (Corrected(GoesOn(), sp.solver("song/langevin", batch_mean=True)), "hang together"),
+        (spoil(GoesOn(), Promise("floor", 0.05)), "a bias that does not vanish"),
     ],
-    ids=["plain", "corrector", "denoise", "no sweeps", "signs", "batch"],
+    ids=["plain", "corrector", "denoise", "no sweeps", "signs", "batch", "floor"],
 )
 def test_others_are_judged_elsewhere(solver, words):
     with pytest.raises(NotApplicable, match=words):
