@@ -24,6 +24,7 @@ from sdeplug.testing.exact import (
     randomised,
     runs,
     shapes,
+    short_rows,
     short_steps,
     wide_rows,
 )
@@ -64,6 +65,7 @@ EXACT: tuple[Check, ...] = (
     *floors.CHECKS,
     *paired.CHECKS,
     *wide_rows.CHECKS,
+    *short_rows.CHECKS,
     *moments.CHECKS,
     *mixtures.CHECKS,
     *after.CHECKS,
@@ -90,6 +92,7 @@ LAW: tuple[Check, ...] = (
     floors.check_floor,
     paired.check_own_tolerance,
     wide_rows.check_wide_rows,
+    short_rows.check_short_rows,
     invariance.check_corrector_invariance,
     flow.check_flow,
     sweeps.check_mixture_invariance,

@@ -25,8 +25,8 @@ ITS_OWN = 0.02
 _TIGHTEST = 4.0**-6  # of the first tolerances
 _UNFELT = 3  # times in a row that an error may stay where tolerances are not felt
 
-Measured = Callable[[Integrator], tuple[Tensor, float]]
-"""A solver to the errors of a law, and what chance makes of them."""
+Measured = Callable[[Integrator], tuple[Tensor, Tensor | float]]
+"""A solver to the errors of a law, and what chance makes of them, of each or of all."""
 
 
 def demand_tolerance(
@@ -55,7 +55,7 @@ def demand_tolerance(
     while True:
         error, chance = measured(by)
         size = float(error.abs().max())
-        if size <= small + chance:
+        if bool((error.abs() <= small + chance).all()):
             return size
         stayed = stayed + 1 if stays(size, before) else 0
         tuned = tighter(by)
@@ -64,7 +64,7 @@ def demand_tolerance(
         if stayed >= (1 if felt(by) else _UNFELT):
             break
         by, times, before = tuned, TIGHTER * times, size
-    if by == solver and size <= ITS_OWN + chance:
+    if by == solver and bool((error.abs() <= ITS_OWN + chance).all()):
         raise Unproven(
             f"{words(error)} on {where}: by its tolerance, or by a mistake? Call the option of its "
             "tolerance rtol, atol, tolerance or tol, which the checks make tighter, or declare the "

@@ -35,7 +35,7 @@ _LENGTHS = (2048, 4096)  # numbers of one variance, and draws in a run
 def check_wide_rows(solver: Solver) -> Finding:
     """In steps of each row's own, with noise, a row of ten thousand numbers gets from T to eps
     with the variances that it should have."""
-    integrator = _judged(solver)
+    integrator = rows_of_their_own(solver)
     floor = 0.0 if follows_its_tolerance(integrator) else integrator.claims.floor or 0.0
     with single_thread():
         off = [
@@ -45,7 +45,12 @@ def check_wide_rows(solver: Solver) -> Finding:
     return Finding(f"rows of ten thousand numbers are off by {max(off):.1e}")
 
 
-def _judged(solver: Solver) -> Integrator:
+def rows_of_their_own(solver: Solver) -> Integrator:
+    """A solver that draws noise in steps of each row's own.
+
+    Raises:
+        NotApplicable: for any other.
+    """
     if not isinstance(solver, Integrator):
         raise NotApplicable("it is a corrector")
     claims = solver.claims

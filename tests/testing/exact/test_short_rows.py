@@ -1,0 +1,158 @@
+"""Rows of few numbers in steps of their own: with paths that are known a few hundred tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+import sdeplug as sp
+from sdeplug import VPSDE, Integrator, option
+from sdeplug.noise import BrownianWalk
+from sdeplug.testing import CheckFailed, NotApplicable
+from sdeplug.testing.exact import short_rows
+from sdeplug.testing.exact.paths import Known, Walked
+from sdeplug.testing.exact.short_rows import check_short_rows
+from sdeplug.testing.law.sampling import sampling_cells
+from sdeplug.testing.mutants import spoil
+from sdeplug.testing.mutants.heard import Scaled
+from sdeplug.testing.mutants.promises import Promise
+from sdeplug.testing.mutants.right import EulerMaruyama, Langevin
+from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
+from sdeplug.testing.mutants.right_steps import RowHeun
+from sdeplug.testing.mutants.seen import ScoreTimes
+from sdeplug.testing.mutants.tolerances import NoiseDrawnAnew
+
+ADAMS, EULER = sp.solver("adaptive/row-adams"), sp.solver("adaptive/row-improved-euler")
+SDE = VPSDE()
+
+
+@dataclass(frozen=True)
+class Ending(Integrator):
+    """A right solver whose end is moved."""
+
+    by: Integrator = option(RowHeun(), help="the right one")
+    width: float = option(1.0, help="times as wide")
+    shift: float = option(0.0, help="standard deviations aside")
+    tolerance: float = option(0.009, help="of the right one")
+
+    claims = RowHeun.claims
+
+    def integrate(self, reverse, x, t, s, run):
+        y = RowHeun(self.tolerance).integrate(reverse, x, t, s, run)
+        data = torch.tensor(short_rows._DATA, dtype=torch.float64)
+        now = SDE.at(s)
+        mean = now.alpha * torch.linspace(-1.0, 1.0, len(data), dtype=torch.float64)
+        std = (now.alpha**2 * data + now.sigma**2).sqrt()
+        return mean + self.width * (y - mean) + self.shift * std
+
+
+def test_a_walk_that_is_watched_is_the_same_and_keeps_its_times():
+    like = torch.empty(2, 3, dtype=torch.float64)
+    noise = Walked()
+    walk, plain = noise.walk(like, 1.0), BrownianWalk(like, 1.0, Walked().normal)
+    for to, taken in (([0.5, 0.6], [True, False]), ([0.2, 0.7], [True, True])):
+        ahead, other = (each.ahead(np.array(to)) for each in (walk, plain))
+        assert torch.equal(ahead, other)
+        walk.settle(np.array(taken))
+        plain.settle(np.array(taken))
+    assert noise.between(64).tolist() == [0.7, 0.5, 0.2]
+    assert noise.between(2).tolist() == [0.7, 0.2]
+    noise.walk(like, 2.0).ahead(np.array([0.1, 0.1]))
+    assert noise.between(64).tolist() == [0.7, 0.5, 0.2]  # of the first alone
+
+
+def test_a_path_is_known_before_it_is_walked():
+    like, times = torch.empty(500, 2, dtype=torch.float64), np.array([0.7, 0.4, 0.1])
+    noise = Known(0, times)
+    walk = noise.walk(like, 1.0)
+    spans = torch.tensor([0.3, 0.3, 0.3], dtype=torch.float64).sqrt()
+    gone = torch.zeros_like(like)
+    for to, number in ((0.55, None), (0.4, 2), (0.2, None), (0.1, 3)):
+        gone = gone + walk.ahead(np.full(500, to))
+        if number is not None:
+            whole = (spans[:number, None, None] * noise.steps[:number]).sum(0)
+            assert torch.allclose(gone, whole)
+        walk.settle(np.ones(500, dtype=bool))
+    assert noise.steps.shape == (3, 500, 2)
+    assert float(noise.steps.square().mean()) == pytest.approx(1.0, abs=0.1)
+    first = noise.steps
+    noise.walk(like, 1.0)
+    assert noise.steps is first
+
+
+def test_variance_and_mean_are_those_of_all_rows_there_could_be():
+    """Of numbers whose law is known: many times, and they scatter as is said."""
+    off = []
+    for seed in range(60):
+        noise = torch.Generator().manual_seed(seed)
+        of = torch.randn(9, 200, 4, generator=noise, dtype=torch.float64)
+        rare = 1.0 + 0.2 * torch.randn(200, 1, generator=noise, dtype=torch.float64)
+        y = 0.02 + 0.3 * of[0] + 0.2 * of[1:].sum(0) + 0.1 * rare * torch.randn(
+            200, 4, generator=noise, dtype=torch.float64
+        )  # fmt: skip
+        (std, its), (mean, give) = short_rows._error(y, of)
+        right = math.sqrt(0.09 + 8 * 0.04 + 0.01 * 1.04)
+        off.append([(std + 1.0 - right) / its, (mean - 0.02) / give])
+        assert its < 0.2 / math.sqrt(2 * 800)  # a fifth of what the numbers alone would tell
+    found = torch.tensor(off)
+    assert torch.allclose(found.mean(0), torch.zeros(2), atol=4.0 / math.sqrt(60))
+    assert ((found.square().mean(0) > 0.5) & (found.square().mean(0) < 1.8)).all()
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [RowHeun(), RowHeun(0.4), ADAMS, pytest.param(EULER, marks=pytest.mark.slow)],
+    ids=["heun", "loose", "adams", "euler"],
+)
+def test_right_solvers_end_in_p_eps(solver):
+    assert "rows of forty numbers are off by" in check_short_rows(solver).text
+
+
+@pytest.mark.parametrize("wrong", [Ending(width=1.01), Ending(width=0.99), Ending(shift=0.01)])
+def test_one_per_cent_is_seen(wrong):
+    with pytest.raises(CheckFailed, match="along the axis"):
+        check_short_rows(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", [RowHeun(), ADAMS], ids=["heun", "adams"])
+def test_a_score_that_is_too_large_is_seen(solver):
+    with pytest.raises(CheckFailed, match=r"is (1\.9|2|2\.0)\d* % too small"):
+        check_short_rows(spoil(solver, ScoreTimes(1.02)))
+
+
+def test_a_floor_that_stays_is_let_pass():
+    check_short_rows(spoil(Ending(width=1.02), Promise("floor", 0.03)))
+
+
+def test_what_is_known_in_short_rows_is_not_sampled_in_them():
+    assert len(list(sampling_cells(RowHeun()))) == 2
+    assert len(list(sampling_cells(NoiseDrawnAnew()))) == 3
+
+
+@pytest.mark.parametrize(
+    ("solver", "words"),
+    [
+        (Langevin(), "it is a corrector"),
+        (EulerMaruyama(), "it claims an order"),
+        (sp.solver("adaptive/row-dopri5"), "draws no noise"),
+        (AdaptiveHeun(), "draws no noise"),
+        (NoiseDrawnAnew(), "its noise is not that of run.noise.walk"),
+        (spoil(RowHeun(), Scaled(1.0)), "its noise is not that of run.noise.walk"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_others_are_judged_elsewhere(solver, words):
+    with pytest.raises(NotApplicable, match=words):
+        check_short_rows(solver)
+
+
+def test_what_chance_hides_is_not_said_to_be_right(monkeypatch):
+    """With a path that is another one than that of the noise."""
+    monkeypatch.setattr(short_rows, "_TIMES", 2)
+    with pytest.raises(NotApplicable, match="chance hides what 2048 rows are off by"):
+        check_short_rows(RowHeun(0.4))
