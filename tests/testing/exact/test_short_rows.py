@@ -37,7 +37,7 @@ class Ending(Integrator):
     by: Integrator = option(RowHeun(), help="the right one")
     width: float = option(1.0, help="times as wide")
     shift: float = option(0.0, help="standard deviations aside")
-    tolerance: float = option(0.009, help="of the right one")
+    tolerance: float = option(0.05, help="of the right one")
 
     claims = RowHeun.claims
 
@@ -112,8 +112,15 @@ def test_right_solvers_end_in_p_eps(solver):
     assert "rows of forty numbers are off by" in check_short_rows(solver).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [Ending(width=1.01), Ending(width=0.99), Ending(shift=0.01)])
 def test_one_per_cent_is_seen(wrong):
+    with pytest.raises(CheckFailed, match="along the axis"):
+        check_short_rows(wrong)
+
+
+@pytest.mark.parametrize("wrong", [Ending(width=1.1), Ending(shift=-0.1)])
+def test_much_is_seen_at_once(wrong):
     with pytest.raises(CheckFailed, match="along the axis"):
         check_short_rows(wrong)
 

@@ -35,6 +35,7 @@ from sdeplug.testing.mutants.right import RowLangevin
 from sdeplug.testing.mutants.right_kinds import AdaptiveHeun
 from sdeplug.testing.mutants.right_steps import RowHeun
 from sdeplug.testing.mutants.seen import ScoreTimes
+from sdeplug.testing.mutants.tolerances import NoiseDrawnAnew
 from sdeplug_adaptive import RowAdams, RowDopri5
 from sdeplug_ode import RK4, Heun
 from sdeplug_song import (
@@ -228,13 +229,13 @@ def spread_of(solver):
     return [cell for cell in sampling_cells(solver) if cell.specimen.name == wide().name]
 
 
-def test_noise_in_steps_of_each_row_has_a_cell_of_very_many_numbers():
-    (cell,) = spread_of(RowHeun(0.2))
+def test_noise_of_its_own_in_steps_of_each_row_has_a_cell_of_very_many_numbers():
+    (cell,) = spread_of(NoiseDrawnAnew(0.2))
     assert cell.tau < 0.004
     assert "tolerance=0.05" in cell.finer.label
     assert cell.finer.tau == cell.tau
     assert cell.specimen.rows * cell.specimen.target.means.numel() == 491_520
-    for other in (EulerMaruyama(), Unsteady()):
+    for other in (EulerMaruyama(), Unsteady(), RowHeun()):
         assert not spread_of(other)
 
 
