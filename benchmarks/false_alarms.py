@@ -30,7 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from alarms import PARTS, Answer, Experiment, Samples, kept, moved, troubles
+from alarms import PARTS, Answer, Checks, Experiment, Samples, kept, moved, troubles
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -171,6 +171,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all without")
     parser.add_argument("--seeds", type=int, default=1000, help="of each")
     parser.add_argument("--only", default="", help="those whose name has this in it")
+    parser.add_argument("--check", default="", help="of the checks, those named so, in part")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument(
         "--dearest",
@@ -195,7 +196,7 @@ def main() -> None:
             if each["seconds"] > given.dearest
         }
         experiments = [
-            (part, each)
+            (part, replace(each, named=given.check) if isinstance(each, Checks) else each)
             for part, each in asked(given.parts or PARTS, given.only)
             if (part, each.who) not in dear
         ]
