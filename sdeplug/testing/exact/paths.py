@@ -39,10 +39,11 @@ class Walked(NoiseSource):
 
     def between(self, count: int) -> Floats:
         """So many of the times, or all, falling; none is the start."""
-        found = np.unique(np.concatenate(self.times))[::-1]
+        found = np.unique(np.concatenate([np.empty(0), *self.times]))[::-1]
         found = found[found < self._start]
-        chosen: Floats = found[np.unique(np.linspace(0, len(found) - 1, count).astype(np.int64))]
-        return chosen
+        if len(found) <= count:
+            return found
+        return found[np.linspace(0, len(found) - 1, count).astype(np.int64)]
 
 
 class _Watched(BrownianWalk):

@@ -16,6 +16,7 @@ from sdeplug.testing import CheckFailed, NotApplicable
 from sdeplug.testing.exact import short_rows
 from sdeplug.testing.exact.paths import Known, Walked
 from sdeplug.testing.exact.short_rows import check_short_rows
+from sdeplug.testing.exact.wide_rows import check_wide_rows
 from sdeplug.testing.law.sampling import sampling_cells
 from sdeplug.testing.mutants import spoil
 from sdeplug.testing.mutants.heard import Scaled
@@ -123,6 +124,20 @@ def test_one_per_cent_is_seen(wrong):
 def test_much_is_seen_at_once(wrong):
     with pytest.raises(CheckFailed, match="along the axis"):
         check_short_rows(wrong)
+
+
+@dataclass(frozen=True)
+class Nothing(RowHeun):
+    """What it returns is no number."""
+
+    def integrate(self, reverse, x, t, s, run):
+        return math.nan * super().integrate(reverse, x, t, s, run)
+
+
+def test_what_is_no_number_is_seen():
+    for check in (check_short_rows, check_wide_rows):
+        with pytest.raises(CheckFailed, match="is nan"):
+            check(Nothing(0.4))
 
 
 @pytest.mark.slow
