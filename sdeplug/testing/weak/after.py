@@ -80,9 +80,8 @@ def _with_correctors(solver: Solver) -> list[Corrected]:
 
 def _looked_at(steps: Corrected) -> list[_Changed]:
     """What the past of a step changes, wherever it is looked at."""
-    watched = replace(steps, before=False)  # between two steps the same happens
     with single_thread():
-        return where_it_works(_Watched(watched, each).seen for each in where_modes_overlap(watched))
+        return where_it_works(_Watched(steps, each).seen for each in where_modes_overlap(steps))
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,6 +149,21 @@ class Hidden(sp.Integrator):
         return RowHeun(0.3).integrate(reverse, x, t, s, run)
 
 
+@dataclass(frozen=True)
+class Unfelt(RowHeun):
+    """A tolerance that makes no difference where it is loose."""
+
+    tolerance: float = sp.option(0.3, help="of a step", gt=0.0)
+
+    def integrate(self, reverse, x, t, s, run):
+        by = RowHeun(0.3 if self.tolerance > 0.01 else 0.005)
+        return by.integrate(reverse, x, t, s, run)
+
+
+def test_a_tolerance_that_is_not_felt_yet_is_made_tighter_still():
+    assert "without chance" in check_sizes(Unfelt()).text
+
+
 def test_what_cannot_be_made_tighter_is_not_said_to_be_wrong():
     assert "without chance" in check_sizes(RowHeun(0.3)).text
     assert "without chance" not in check_sizes(Hidden()).text

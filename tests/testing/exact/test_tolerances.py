@@ -103,6 +103,22 @@ def test_an_error_that_no_loose_tolerance_is_felt_by_is_followed_on():
     assert demand_tolerance(Following(), errors, "VP") == pytest.approx(0.001)
 
 
+def test_an_error_that_stays_is_not_followed_for_ever_from_loose_tolerances():
+    errors, asked = measured(lambda tolerance: 0.03)
+    with pytest.raises(CheckFailed, match=r"with tolerances 0\.016 times as large"):
+        demand_tolerance(Following(), errors, "VP")
+    assert len(asked) == 4
+
+
+def test_chance_may_be_another_one_for_each_error():
+    chance = torch.tensor([0.0] * 9 + [0.01], dtype=torch.float64)
+    errors, _ = measured(lambda tolerance: 0.015, chance)
+    assert demand_tolerance(Following(), errors, "VP") == pytest.approx(0.015)
+    errors, _ = measured(lambda tolerance: 0.015, chance.flip(0))
+    with pytest.raises(CheckFailed):
+        demand_tolerance(Following(), errors, "VP")
+
+
 def test_without_a_tolerance_by_name_a_small_error_is_unproven_and_a_large_one_wrong():
     errors, asked = measured(lambda tolerance: 0.019)
     with pytest.raises(Unproven, match=r"off by 1\.9 % .* on VP: by its tolerance, or"):

@@ -102,7 +102,7 @@ def test_velocities_of_before_are_seen(corrector):
 @pytest.mark.parametrize("corrector", [Langevin(), RowLangevin()], ids=repr)
 def test_what_a_past_changes_is_measured_in_the_limit(corrector):
     """Off by the square of the step is nothing in the limit; by the step, it is what it is."""
-    text = check_steps_after_correctors(Corrected(Growing(), corrector)).text
+    text = check_steps_after_correctors(Corrected(Growing(100.0), corrector)).text
     assert "beside one without a past" in text
     check_steps_after_correctors(Corrected(Growing(0.001, 1), corrector))
     with pytest.raises(CheckFailed, match="of mode"):
