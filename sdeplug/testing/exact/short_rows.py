@@ -83,6 +83,8 @@ def _known(
             wrong = (error.abs() - _WRONG * scatter > LIMIT + floor).any()
             if bool(small | wrong | ~error.isfinite().all()):
                 return error, _WRONG * scatter
+            if bool((_SURE * scatter > math.sqrt(_LOOKS[-1] / looks) * (SEEN + floor)).any()):
+                break  # not even with all of them
     except StepError as stop:
         if by == first:
             raise

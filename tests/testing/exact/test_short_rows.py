@@ -170,8 +170,14 @@ def test_others_are_judged_elsewhere(solver, words):
         check_short_rows(solver)
 
 
-def test_what_chance_hides_is_not_said_to_be_right(monkeypatch):
-    """With a path that is another one than that of the noise."""
-    monkeypatch.setattr(short_rows, "_TIMES", 2)
-    with pytest.raises(NotApplicable, match="chance hides what 2048 rows are off by"):
+@pytest.mark.parametrize(("times", "rows"), [(2, 256), (16, 2048)])
+def test_what_chance_hides_is_not_said_to_be_right(times, rows, monkeypatch):
+    """With a path that is known at few times; at once, where more rows do not help."""
+    monkeypatch.setattr(short_rows, "_TIMES", times)
+    with pytest.raises(NotApplicable, match=f"chance hides what {rows} rows are off by"):
         check_short_rows(RowHeun(0.4))
+
+
+def test_steps_with_paths_of_their_own_are_left_to_samples_at_once():
+    with pytest.raises(NotApplicable, match="chance hides what 256 rows are off by"):
+        check_short_rows(sp.OnGrid(RowHeun(), sp.LogSNR(4)))
