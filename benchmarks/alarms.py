@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest import mock
 
-from sdeplug import VPSDE, Corrected, Integrator, SharedNoise, solver
+from torch import Tensor
+
+from sdeplug import VPSDE, Corrected, Integrator, LinearSDE, NoiseSource, SharedNoise, solver
 from sdeplug.registry import registry
+from sdeplug.targets import GaussianMixture
 from sdeplug.testing import (
     FAST,
     Cell,
@@ -33,6 +36,9 @@ from sdeplug.testing.mutants import EQUIVALENT, RIGHT, forget
 from sdeplug.testing.mutants.generic import Solver
 from sdeplug.testing.mutants.right import AdamsBashforth
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
+from sdeplug.testing.weak import sweeps
+from sdeplug.testing.weak.balanced import Balanced
+from sdeplug.testing.weak.scattered import scattered
 
 Answer = dict[str, Any]
 SDE = VPSDE()
@@ -249,18 +255,33 @@ def named(cell: Cell) -> str:
 @contextmanager
 def world(number: int) -> Iterator[None]:
     """Where each seed of what draws numbers stands for others; in world 0, for its own."""
-    begin, arrange = SharedNoise.__init__, Arrays.__init__
+    far = _FAR * number
+    begin, arrange, balance = SharedNoise.__init__, Arrays.__init__, Balanced.__init__
 
     def begun(self: SharedNoise, seed: int) -> None:
-        begin(self, (seed + _FAR * number) % 2**63)
+        begin(self, (seed + far) % 2**63)
 
-    def arranged(self: Arrays, levels: int, seed: int = 0, drawn: bool = False) -> None:
-        arrange(self, levels, seed + _FAR * number, drawn)
+    def arranged(
+        self: Arrays, levels: int, seed: int = 0, drawn: bool = False, mirrored: bool = False
+    ) -> None:
+        arrange(self, levels, seed + far, drawn, mirrored)
+
+    def balanced(
+        self: Balanced, points: int, columns: int, levels: int = 1, seed: int | None = None
+    ) -> None:
+        balance(self, points, columns, levels, None if seed is None else seed + far)
+
+    def strewn(
+        target: GaussianMixture, t: float, sde: LinearSDE, columns: int, seed: int
+    ) -> tuple[Tensor, NoiseSource]:
+        return scattered(target, t, sde, columns, seed + far)
 
     forget()
     with (
         mock.patch.object(SharedNoise, "__init__", begun),
         mock.patch.object(Arrays, "__init__", arranged),
+        mock.patch.object(Balanced, "__init__", balanced),
+        mock.patch.object(sweeps, "scattered", strewn),
     ):
         yield
     forget()
