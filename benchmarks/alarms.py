@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
-from unittest import mock
 
-from torch import Tensor
+from worlds import world
 
-from sdeplug import VPSDE, Corrected, Integrator, LinearSDE, NoiseSource, SharedNoise, solver
+from sdeplug import VPSDE, Corrected, Integrator, solver
 from sdeplug.registry import registry
-from sdeplug.targets import GaussianMixture
 from sdeplug.testing import (
     FAST,
     Cell,
@@ -31,18 +29,13 @@ from sdeplug.testing import (
     specimens,
 )
 from sdeplug.testing.doors.running import finding_of, result_of
-from sdeplug.testing.exact.arrays import Arrays
-from sdeplug.testing.mutants import EQUIVALENT, RIGHT, forget
+from sdeplug.testing.mutants import EQUIVALENT, RIGHT
 from sdeplug.testing.mutants.generic import Solver
 from sdeplug.testing.mutants.right import AdamsBashforth
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin
-from sdeplug.testing.weak import sweeps
-from sdeplug.testing.weak.balanced import Balanced
-from sdeplug.testing.weak.scattered import scattered
 
 Answer = dict[str, Any]
 SDE = VPSDE()
-_FAR = 1_000_003  # seeds of one world are below
 _ELSEWHERE = "foreign/"
 _AT_ONCE = 2**23  # numbers in the samples of one call at most
 _TIED = 25  # experiments in one call at most, of a solver that ties the rows of a batch together
@@ -172,7 +165,7 @@ class Checks:
 
     @property
     def who(self) -> str:
-        return repr(self.solver)
+        return f"{self.solver!r}{self.named and f', {self.named}'}"
 
     def ask(self, seed: int, before: Sequence[Answer]) -> Answer:
         """What each check says, and which fail; of those that are exact no more is asked."""
@@ -250,41 +243,6 @@ def size(cell: Cell) -> int:
 def named(cell: Cell) -> str:
     """A cell in words."""
     return f"{cell.specimen.name}, {type(cell.sde).__name__}, {cell.label or 'own steps'}"
-
-
-@contextmanager
-def world(number: int) -> Iterator[None]:
-    """Where each seed of what draws numbers stands for others; in world 0, for its own."""
-    far = _FAR * number
-    begin, arrange, balance = SharedNoise.__init__, Arrays.__init__, Balanced.__init__
-
-    def begun(self: SharedNoise, seed: int) -> None:
-        begin(self, (seed + far) % 2**63)
-
-    def arranged(
-        self: Arrays, levels: int, seed: int = 0, drawn: bool = False, mirrored: bool = False
-    ) -> None:
-        arrange(self, levels, seed + far, drawn, mirrored)
-
-    def balanced(
-        self: Balanced, points: int, columns: int, levels: int = 1, seed: int | None = None
-    ) -> None:
-        balance(self, points, columns, levels, None if seed is None else seed + far)
-
-    def strewn(
-        target: GaussianMixture, t: float, sde: LinearSDE, columns: int, seed: int
-    ) -> tuple[Tensor, NoiseSource]:
-        return scattered(target, t, sde, columns, seed + far)
-
-    forget()
-    with (
-        mock.patch.object(SharedNoise, "__init__", begun),
-        mock.patch.object(Arrays, "__init__", arranged),
-        mock.patch.object(Balanced, "__init__", balanced),
-        mock.patch.object(sweeps, "scattered", strewn),
-    ):
-        yield
-    forget()
 
 
 def right_solvers() -> Iterator[Solver]:

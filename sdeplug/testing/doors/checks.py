@@ -31,7 +31,7 @@ from sdeplug.testing.exact import (
 from sdeplug.testing.findings import Finding
 from sdeplug.testing.law import flow, sampling
 from sdeplug.testing.strong import paths as strong
-from sdeplug.testing.weak import after, mixtures, nonlinear, rejected, sweeps
+from sdeplug.testing.weak import after_correctors, mixtures, nonlinear, rejected, sweeps
 
 Check = Callable[[Any], Finding]
 
@@ -68,7 +68,7 @@ EXACT: tuple[Check, ...] = (
     *short_rows.CHECKS,
     *moments.CHECKS,
     *mixtures.CHECKS,
-    *after.CHECKS,
+    *after_correctors.CHECKS,
     *rejected.CHECKS,
     *sweeps.CHECKS,
 )

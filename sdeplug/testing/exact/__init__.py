@@ -38,5 +38,7 @@ from sdeplug.testing.exact.paired import check_own_tolerance as check_own_tolera
 from sdeplug.testing.exact.paired import paired_laws as paired_laws
 from sdeplug.testing.exact.refine import refinements as refinements
 from sdeplug.testing.exact.runs import OnOwnSDEs as OnOwnSDEs
+from sdeplug.testing.exact.short_rows import check_short_rows as check_short_rows
 from sdeplug.testing.exact.tuning import grid_errors as grid_errors
 from sdeplug.testing.exact.tuning import tune_grid as tune_grid
+from sdeplug.testing.exact.wide_rows import check_wide_rows as check_wide_rows

@@ -31,8 +31,7 @@ from sdeplug.testing.claimed import (
     tightened,
     tolerant,
 )
-from sdeplug.testing.exact import gaussian_bias, is_affine
-from sdeplug.testing.exact.short_rows import check_short_rows
+from sdeplug.testing.exact import check_short_rows, gaussian_bias, is_affine
 from sdeplug.testing.findings import CheckFailed, Finding, NotApplicable, Unproven
 from sdeplug.testing.law.bounds import FACTOR, LEAST, equivalence_bound
 from sdeplug.testing.law.carried import carried, refined

@@ -1,6 +1,6 @@
 """Tier 2: the weak error with a nonlinear score, without noise."""
 
-from sdeplug.testing.weak.after import (
+from sdeplug.testing.weak.after_correctors import (
     check_steps_after_correctors as check_steps_after_correctors,
 )
 from sdeplug.testing.weak.kolmogorov import weak_error as weak_error

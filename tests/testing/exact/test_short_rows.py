@@ -110,6 +110,16 @@ def test_right_solvers_end_in_p_eps(solver):
     assert "rows of forty numbers are off by" in check_short_rows(solver).text
 
 
+@pytest.mark.parametrize("solver", [RowHeun(), ADAMS], ids=["heun", "adams"])
+def test_a_path_leaves_a_tenth_of_chance(solver):
+    """Of what a standard deviation of so many independent numbers has."""
+    made = short_rows._made(SDE, solver, short_rows._times(SDE, solver), 0)
+    _, scatter = short_rows._errors([made])
+    stds = scatter[: len(scatter) // 2]
+    alone = 1.0 / math.sqrt(2.0 * made.y.numel() / len(stds))
+    assert float(stds.square().mean().sqrt()) < 0.1 * alone
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", [Ending(width=1.01), Ending(width=0.99), Ending(shift=0.01)])
 def test_one_per_cent_is_seen(wrong):

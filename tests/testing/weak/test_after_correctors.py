@@ -21,7 +21,7 @@ from sdeplug.testing.mutants.right_kinds import AdaptiveHeun, Underdamped
 from sdeplug.testing.mutants.right_metropolis import AdjustedLangevin, RandomWalk
 from sdeplug.testing.mutants.right_random import RandomisedMidpoint
 from sdeplug.testing.mutants.right_steps import OwnGrid, RowHeun
-from sdeplug.testing.weak.after import check_steps_after_correctors
+from sdeplug.testing.weak.after_correctors import check_steps_after_correctors
 
 PLAIN = EulerMaruyama()
 OURS = sorted(name for name in registry().solvers() if not name.startswith("foreign/"))

@@ -54,7 +54,7 @@ def check_steps_after_correctors(solver: Solver) -> Finding:
     """
     found = [each for steps in _with_correctors(solver) for each in _looked_at(steps)]
     most = max(found, key=lambda each: each.size)
-    worst = int(most.change.abs().argmax())
+    worst = int(most.change.abs().nan_to_num(nan=math.inf).argmax())
     demand(
         most.size <= LIMIT,
         f"after {most.steps.corrector!r} a step leaves p_t of a mixture, as a first step does not: "
@@ -100,8 +100,8 @@ class _Changed:
 
     @property
     def size(self) -> float:
-        """The largest of them."""
-        return float(self.change.abs().max())
+        """The largest of them; infinity where one is no number."""
+        return float(self.change.abs().nan_to_num(nan=math.inf).max())
 
 
 @dataclass(frozen=True)
