@@ -109,6 +109,21 @@ def test_what_a_past_changes_is_measured_in_the_limit(corrector):
         check_steps_after_correctors(Corrected(Growing(0.05, 1), corrector))
 
 
+@dataclass(frozen=True)
+class Breaking(Growing):
+    """Steps after the first are no numbers, on one forward SDE."""
+
+    def begin(self, reverse, run):
+        advance = super().begin(reverse, run)
+        times = float("nan") if isinstance(reverse.forward, sp.VESDE) else 1.0
+        return lambda x, t, s: advance(x, t, s) * times
+
+
+def test_what_is_no_number_in_one_place_is_not_hidden_by_others():
+    with pytest.raises(CheckFailed, match="not finite"):
+        check_steps_after_correctors(Breaking())
+
+
 def test_it_is_about_the_past_alone():
     """What a predictor leaves by itself, another check sees."""
     wrong = spoil(PLAIN, Scaled(1.05))
